@@ -1,0 +1,240 @@
+package core
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Breaker is a [Gate] with a state machine: it admits calls while they succeed,
+// refuses them while the dependency is sick, and finds out by a few probes when
+// it is well again. It is made by [New] and safe for concurrent use. It starts
+// no goroutine and no timer and needs no closing; time is looked at when
+// somebody calls.
+type Breaker struct {
+	name     string
+	settings atomic.Pointer[settings]
+	phase    atomic.Pointer[phase] // see phase for what holds
+	stats    atomic.Pointer[stats] // nil until the first call
+	ledger   atomic.Pointer[ledger]
+	epoch    time.Time // the zero of the breaker's clock
+	clock    func() time.Time
+	mu       sync.Mutex // held to replace phase or settings, and by probes
+}
+
+const maxName = 256
+
+// New returns a closed breaker. The name is for people and metrics: 1 to 256
+// bytes of UTF-8 without control characters. The error is a [*ConfigError], or
+// several joined.
+func New(name string, cfg Config) (*Breaker, error) {
+	if err := validName(name); err != nil {
+		return nil, err
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	b := &Breaker{name: strings.Clone(name), clock: cfg.Now}
+	b.epoch = time.Now()
+	if b.clock != nil {
+		b.epoch = b.clock()
+	}
+	s := newSettings(cfg, NoOverride)
+	b.settings.Store(s)
+	b.phase.Store(b.newClosed(s, 0, NoCause))
+	return b, nil
+}
+
+// MustNew is [New] for a name and a Config known to be valid; it panics if not.
+func MustNew(name string, cfg Config) *Breaker {
+	b, err := New(name, cfg)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func validName(name string) error {
+	const allowed = "1 to 256 bytes of UTF-8 without control characters"
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return &ConfigError{Field: "name", Value: name, Allowed: allowed}
+	}
+	return nil
+}
+
+// Name returns the name given to [New].
+func (b *Breaker) Name() string { return b.name }
+
+// now reads the breaker's clock, monotonic unless Config.Now says otherwise.
+func (b *Breaker) now() time.Duration {
+	if b.clock != nil {
+		return b.clock().Sub(b.epoch)
+	}
+	return time.Since(b.epoch)
+}
+
+// Allow implements [Gate]: it admits the call, with a permit that must be
+// settled, or returns an [*OpenError]. If ctx is already done it returns
+// ctx.Err() and neither admits nor counts. A nil ctx is [context.Background].
+func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
+	if ctx != nil {
+		if err := ctx.Err(); err != nil {
+			return Permit{}, err
+		}
+	}
+	s, ph, st := b.settings.Load(), b.phase.Load(), b.stats.Load()
+	if s.plain && st != nil && ph.state == Closed && ph.ramp.Load() == nil {
+		i := shardIndex()
+		st.shard(i).admitted.Add(1)
+		return Permit{phase: ph, shard: i, timeout: s.CallTimeout}, nil
+	}
+	return b.admit(ctx, s)
+}
+
+// admit is Allow for everything but the plain closed breaker.
+func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
+	switch s.override {
+	case Disabled:
+		return Permit{timeout: s.CallTimeout}, nil
+	case ForcedOpen:
+		return Permit{}, b.refuse(ctx, s, b.phase.Load(), s.forced)
+	case NoOverride, Shadow:
+	}
+	for {
+		ph := b.phase.Load()
+		perturb()
+		switch ph.state {
+		case Closed:
+			r := ph.ramp.Load()
+			if r == nil {
+				return b.permit(s, ph, 0, 0), nil
+			}
+			now := b.now()
+			if now >= ph.until {
+				ph.ramp.Store(nil)
+				continue
+			}
+			if r.admits(now-ph.since, ph.until-ph.since) || s.override == Shadow && b.spare(ctx, s, ph) {
+				return b.permit(s, ph, now, 0), nil
+			}
+			return Permit{}, b.refuse(ctx, s, ph, ph.err)
+		case Open:
+			now := b.now()
+			if now >= ph.until {
+				b.advance(ctx)
+				continue
+			}
+			if s.override == Shadow && b.spare(ctx, s, ph) {
+				return b.permit(s, ph, now, 0), nil
+			}
+			return Permit{}, b.refuse(ctx, s, ph, ph.err)
+		case HalfOpen:
+			now := b.now()
+			if now >= time.Duration(ph.half.fullUntil.Load()) {
+				if now, number := b.probe(ctx, ph); number > 0 {
+					return b.permit(s, ph, now, number), nil
+				}
+				continue // things have changed, or all places are taken
+			}
+			if s.override == Shadow && b.spare(ctx, s, ph) {
+				return b.permit(s, ph, now, 0), nil
+			}
+			return Permit{}, b.refuse(ctx, s, ph, ph.err)
+		}
+	}
+}
+
+// probe issues the number of a probe in the half-open phase ph, or 0.
+func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, number uint32) {
+	b.mu.Lock()
+	s := b.settings.Load()
+	now = b.now()
+	b.advanceLocked(ctx, s, now)
+	if b.phase.Load() == ph {
+		number = ph.half.issue(now, s)
+	}
+	b.mu.Unlock()
+	b.deliver()
+	return now, number
+}
+
+// permit counts an admission and makes its permit. A start of zero is read from
+// the clock if it is wanted.
+func (b *Breaker) permit(s *settings, ph *phase, start time.Duration, probe uint32) Permit {
+	i := shardIndex()
+	b.counted(s).shard(i).admitted.Add(1)
+	if s.timed && start == 0 {
+		start = b.now()
+	}
+	return Permit{phase: ph, start: start, timeout: s.CallTimeout, probe: probe, shard: i, timed: s.timed}
+}
+
+// spare counts and reports a call that is admitted only because of [Shadow]; it
+// is true so that it can stand in a condition. The permit of such a call is of
+// a phase that counts nothing, unless that is a closed one with a ramp.
+func (b *Breaker) spare(ctx context.Context, s *settings, ph *phase) bool {
+	b.counted(s).spared.Add(1)
+	b.tellRefused(ctx, s, ph, ph.err)
+	return true
+}
+
+func (b *Breaker) refuse(ctx context.Context, s *settings, ph *phase, err *OpenError) error {
+	st := b.counted(s)
+	st.shard(shardIndex()).refused.Add(1)
+	if h := st.history.Load(); h != nil {
+		h.roll(st, b.now())
+	}
+	b.tellRefused(ctx, s, ph, err)
+	return err
+}
+
+func (b *Breaker) tellRefused(ctx context.Context, s *settings, ph *phase, err *OpenError) {
+	logged := s.Logger != nil && !ph.reported.Load() && !ph.reported.Swap(true)
+	if !logged && s.Hooks.Refused == nil {
+		return
+	}
+	b.book().queueEvent(event{ctx: background(ctx), refused: err, logged: logged})
+	b.deliver()
+}
+
+func background(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
+}
+
+// counted returns the stats, made at the first call.
+func (b *Breaker) counted(s *settings) *stats {
+	if st := b.stats.Load(); st != nil {
+		return st
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if st := b.stats.Load(); st != nil {
+		return st
+	}
+	st := &stats{shards: make([]counters, shards())}
+	b.equip(st, s)
+	b.stats.Store(st)
+	return st
+}
+
+// newPhase returns an unpublished phase.
+func (b *Breaker) newPhase(state State, cause Cause, since time.Duration) *phase {
+	return &phase{breaker: b, state: state, cause: cause, since: since, draw: rand.Float64()} //nolint:gosec // jitter needs no secrecy
+}
+
+func (b *Breaker) newClosed(s *settings, since time.Duration, cause Cause) *phase {
+	ph := b.newPhase(Closed, cause, since)
+	if s.Window.For > 0 {
+		ph.buckets = newBuckets(s.Window.For, s.SlowAfter > 0)
+	}
+	ph.calls = s.Window.Calls
+	return ph
+}

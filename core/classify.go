@@ -1,0 +1,36 @@
+package core
+
+import (
+	"context"
+	"errors"
+)
+
+// DefaultClassify is what a [Breaker] without its own Classify uses. It looks
+// at the caller's context, never only at the error's text or kind, because a
+// cancelled call may fail with any error at all:
+//
+//   - no error is a [Success];
+//   - the caller cancelled ctx: [Ignored], it says nothing about the dependency;
+//   - the caller's deadline passed: [Failure], a dependency that hangs shows
+//     itself in no other way;
+//   - another gate's refusal (errors.Is(err, [ErrOpen])): [Ignored];
+//   - any other error is a [Failure].
+//
+// A nil ctx is taken for [context.Background].
+func DefaultClassify(ctx context.Context, err error) Outcome {
+	if err == nil {
+		return Success
+	}
+	if ctx != nil {
+		switch ctx.Err() { //nolint:errorlint // Context.Err returns these very values
+		case context.Canceled:
+			return Ignored
+		case context.DeadlineExceeded:
+			return Failure
+		}
+	}
+	if errors.Is(err, ErrOpen) {
+		return Ignored
+	}
+	return Failure
+}

@@ -1,0 +1,241 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+)
+
+// Config says when a [Breaker] opens, for how long, and how it closes again.
+//
+// The zero Config is the documented default: it opens after 5 failures in a
+// row, stays open for 60 s, then lets up to 3 probes out at once and closes
+// after 2 successes. In every field zero means the stated default; where a
+// field says so, a negative number switches the rule off. A Config is plain
+// data: it can be copied, compared field by field and filled from a file; the
+// func fields and the logger are not part of a file.
+type Config struct {
+	// FailureThreshold is how many failures in a row open the breaker.
+	// Zero means 5, negative means never; at most 1000.
+	FailureThreshold int `json:"failure_threshold,omitzero"`
+	// FailureRateThreshold is the share of failures in Window, in (0, 1],
+	// from which the breaker opens. Zero or negative means off.
+	FailureRateThreshold float64 `json:"failure_rate_threshold,omitzero"`
+	// SlowRateThreshold is the share of calls in Window slower than
+	// SlowAfter, in (0, 1], from which the breaker opens; with it a slow
+	// probe opens the breaker again. Zero or negative means off.
+	SlowRateThreshold float64 `json:"slow_rate_threshold,omitzero"`
+	// SlowAfter is the duration above which a call is slow. Zero or negative
+	// means that no call is. It costs a second clock reading a call.
+	SlowAfter time.Duration `json:"slow_after,omitzero"`
+	// MinimumCalls is how many calls the window must hold before a rate
+	// counts. Zero means 20, or Window.Calls if that is less; negative
+	// means no minimum.
+	MinimumCalls int `json:"minimum_calls,omitzero"`
+	// Window is what the rates are taken over. Zero means the last 100 calls.
+	Window Window `json:"window,omitzero"`
+
+	// Timeout is how long the breaker stays open. Zero means 60 s.
+	Timeout time.Duration `json:"timeout,omitzero"`
+	// MaxTimeout caps the time spent open, however it was arrived at: by
+	// TimeoutFactor, Jitter or a failure's own [RetryAfter]. Zero means
+	// 10 min, or Timeout if that is more.
+	MaxTimeout time.Duration `json:"max_timeout,omitzero"`
+	// TimeoutFactor multiplies the time spent open with each opening that
+	// follows another without a close between. Zero, negative or 1 means no
+	// growth; at most 100.
+	TimeoutFactor float64 `json:"timeout_factor,omitzero"`
+	// Jitter spreads the time spent open evenly over ± this share of it, in
+	// (0, 1). Zero or negative means none.
+	Jitter float64 `json:"jitter,omitzero"`
+
+	// HalfOpenMaxCalls is how many probes may be out at once. Zero means 3;
+	// at most 10,000.
+	HalfOpenMaxCalls int `json:"half_open_max_calls,omitzero"`
+	// SuccessThreshold is how many successful probes close the breaker.
+	// Zero means 2; at most 10,000.
+	SuccessThreshold int `json:"success_threshold,omitzero"`
+	// ProbeTimeout is when a probe that nobody settled is lost, which counts
+	// as its failure. Zero means 30 s. It cannot be switched off: without it
+	// one forgotten permit would keep the breaker half-open for ever.
+	ProbeTimeout time.Duration `json:"probe_timeout,omitzero"`
+	// RampUp is the time after closing over which the share of admitted
+	// calls grows from 10 % to 100 %. Zero or negative means off.
+	RampUp time.Duration `json:"ramp_up,omitzero"`
+
+	// CallTimeout is the deadline that [Do], [Wrap] and [Breaker.Do] give to
+	// the context of a call. A call that outlives it is a failure and a
+	// timeout, also when it returns no error. Zero or negative means none.
+	CallTimeout time.Duration `json:"call_timeout,omitzero"`
+
+	// Durations keeps the mean and the percentiles of durations. It costs two
+	// clock readings a call and about 4 KiB a core.
+	Durations bool `json:"durations,omitzero"`
+	// History is how far back [Snapshot.History] goes, in 60 intervals. Zero
+	// or negative means off; at least 1 min, at most 24 h. It costs a clock
+	// reading a call and 4 KiB.
+	History time.Duration `json:"history,omitzero"`
+	// Health sets the limits of [Breaker.Health]. Nil means the defaults of
+	// [HealthLimits].
+	Health *HealthLimits `json:"health,omitzero"`
+
+	// Classify decides what became of a call that returned err; ctx is the
+	// caller's. Nil means [DefaultClassify]. It runs with no lock held. A
+	// panic of it passes through; the call is then a failure.
+	Classify func(ctx context.Context, err error) Outcome `json:"-" yaml:"-"`
+	// Hooks are told what happened.
+	Hooks Hooks `json:"-" yaml:"-"`
+	// Logger gets one line for each transition and at most one line about
+	// refusals for each stay in a state. Nil means no logging.
+	Logger *slog.Logger `json:"-" yaml:"-"`
+	// Now is the clock. Nil means the time package's monotonic one. It is
+	// taken by [New]; [Breaker.Update] does not change it.
+	Now func() time.Time `json:"-" yaml:"-"`
+}
+
+// Window is what rates are taken over: the last Calls calls, exactly, or the
+// calls that ended in the last For, to a tenth of it. The zero Window is the
+// last 100 calls.
+type Window struct {
+	// Calls is a number of calls, 1 to 10,000.
+	Calls int `json:"calls,omitzero"`
+	// For is a time, 10 ms to 24 h. It cannot be set together with Calls.
+	For time.Duration `json:"for,omitzero"`
+}
+
+const (
+	defaultFailureThreshold = 5
+	defaultMinimumCalls     = 20
+	defaultWindowCalls      = 100
+	defaultTimeout          = 60 * time.Second
+	defaultMaxTimeout       = 10 * time.Minute
+	defaultHalfOpenMaxCalls = 3
+	defaultSuccessThreshold = 2
+	defaultProbeTimeout     = 30 * time.Second
+
+	maxFailureThreshold = 1000   // the streak has ten bits
+	maxWindowCalls      = 10_000 // the counts have fourteen
+	maxProbes           = 10_000
+	maxTimeoutFactor    = 100
+	minWindowFor        = 10 * time.Millisecond
+	maxWindowFor        = 24 * time.Hour
+	minHistory          = time.Minute
+	maxHistory          = 24 * time.Hour
+)
+
+// Validate reports every fault of c at once, joined; each is a [*ConfigError].
+// It returns nil for a Config that [New] accepts.
+func (c Config) Validate() error {
+	var faults []error
+	check := func(ok bool, field string, value any, allowed string) {
+		if !ok {
+			faults = append(faults, &ConfigError{Field: field, Value: value, Allowed: allowed})
+		}
+	}
+	rate := func(v float64) bool { return v <= 1 } // false for NaN too
+
+	check(c.FailureThreshold <= maxFailureThreshold, "FailureThreshold", c.FailureThreshold, "at most 1000; 0 for 5, negative for off")
+	check(rate(c.FailureRateThreshold), "FailureRateThreshold", c.FailureRateThreshold, "in (0, 1]; 0 or negative for off")
+	check(rate(c.SlowRateThreshold), "SlowRateThreshold", c.SlowRateThreshold, "in (0, 1]; 0 or negative for off")
+	check(c.SlowRateThreshold <= 0 || c.SlowAfter > 0, "SlowAfter", c.SlowAfter, "positive when SlowRateThreshold is set")
+	check(c.Window.Calls >= 0 && c.Window.Calls <= maxWindowCalls, "Window.Calls", c.Window.Calls, "1 to 10000; 0 for 100")
+	check(c.Window.For == 0 || c.Window.For >= minWindowFor && c.Window.For <= maxWindowFor, "Window.For", c.Window.For, "10ms to 24h; 0 for a window of calls")
+	check(c.Window.Calls == 0 || c.Window.For == 0, "Window", c.Window, "either Calls or For, not both")
+	if c.Window.For == 0 && c.Window.Calls >= 0 {
+		calls := c.Window.Calls
+		if calls == 0 {
+			calls = defaultWindowCalls
+		}
+		check(c.MinimumCalls <= calls, "MinimumCalls", c.MinimumCalls, fmt.Sprintf("at most Window.Calls (%d), or no rate would ever count", calls))
+	}
+	check(c.Timeout >= 0, "Timeout", c.Timeout, "positive; 0 for 60s")
+	check(c.MaxTimeout == 0 || c.MaxTimeout >= c.timeout(), "MaxTimeout", c.MaxTimeout, fmt.Sprintf("at least Timeout (%v); 0 for 10m", c.timeout()))
+	check(c.TimeoutFactor <= 0 || c.TimeoutFactor >= 1 && c.TimeoutFactor <= maxTimeoutFactor, "TimeoutFactor", c.TimeoutFactor, "1 to 100; 0 or negative for no growth")
+	check(c.Jitter < 1, "Jitter", c.Jitter, "in (0, 1); 0 or negative for none")
+	check(c.HalfOpenMaxCalls >= 0 && c.HalfOpenMaxCalls <= maxProbes, "HalfOpenMaxCalls", c.HalfOpenMaxCalls, "1 to 10000; 0 for 3")
+	check(c.SuccessThreshold >= 0 && c.SuccessThreshold <= maxProbes, "SuccessThreshold", c.SuccessThreshold, "1 to 10000; 0 for 2")
+	check(c.ProbeTimeout >= 0, "ProbeTimeout", c.ProbeTimeout, "positive; 0 for 30s; it cannot be off")
+	check(c.History <= 0 || c.History >= minHistory && c.History <= maxHistory, "History", c.History, "1m to 24h; 0 or negative for off")
+	if c.Health != nil {
+		faults = append(faults, c.Health.faults()...)
+	}
+	return errors.Join(faults...)
+}
+
+func (c *Config) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return defaultTimeout
+	}
+	return c.Timeout
+}
+
+// withDefaults returns c with every default filled in and every rule that is
+// off at its neutral value, so that the engine compares without special cases.
+// c must be valid.
+func (c Config) withDefaults() Config {
+	c.FailureThreshold = or(c.FailureThreshold, defaultFailureThreshold)
+	c.FailureRateThreshold = max(c.FailureRateThreshold, 0)
+	c.SlowRateThreshold = max(c.SlowRateThreshold, 0)
+	c.SlowAfter = max(c.SlowAfter, 0)
+	if c.Window == (Window{}) {
+		c.Window.Calls = defaultWindowCalls
+	}
+	switch {
+	case c.MinimumCalls < 0:
+		c.MinimumCalls = 1
+	case c.MinimumCalls == 0 && c.Window.Calls > 0:
+		c.MinimumCalls = min(defaultMinimumCalls, c.Window.Calls)
+	case c.MinimumCalls == 0:
+		c.MinimumCalls = defaultMinimumCalls
+	}
+	c.Timeout = c.timeout()
+	c.MaxTimeout = or(c.MaxTimeout, max(defaultMaxTimeout, c.Timeout))
+	c.TimeoutFactor = max(c.TimeoutFactor, 1)
+	c.Jitter = max(c.Jitter, 0)
+	c.HalfOpenMaxCalls = or(c.HalfOpenMaxCalls, defaultHalfOpenMaxCalls)
+	c.SuccessThreshold = or(c.SuccessThreshold, defaultSuccessThreshold)
+	c.ProbeTimeout = or(c.ProbeTimeout, defaultProbeTimeout)
+	c.RampUp = max(c.RampUp, 0)
+	c.CallTimeout = max(c.CallTimeout, 0)
+	c.History = max(c.History, 0)
+	if c.Classify == nil {
+		c.Classify = DefaultClassify
+	}
+	return c
+}
+
+func or[T comparable](v, zero T) T {
+	var z T
+	if v == z {
+		return zero
+	}
+	return v
+}
+
+// breakFor returns how long the breaker stays open after opens openings
+// without a close between: Timeout × TimeoutFactor^(opens-1), spread by
+// Jitter with draw in [0, 1), but no less than after asks for, and never more
+// than MaxTimeout.
+func (c *Config) breakFor(opens int, draw float64, after time.Duration) time.Duration {
+	d := float64(c.Timeout)
+	if c.TimeoutFactor > 1 {
+		d *= math.Pow(c.TimeoutFactor, float64(opens-1)) // +Inf is capped below
+	}
+	d = min(d, float64(c.MaxTimeout))
+	d *= 1 + c.Jitter*(2*draw-1)
+	d = max(d, float64(after))
+	if d >= float64(c.MaxTimeout) {
+		return c.MaxTimeout
+	}
+	return time.Duration(d)
+}
+
+// reached reports whether part of whole is at least the rate. The slack keeps
+// 7 of 100 at a rate of 0.07 from being lost to binary fractions.
+func reached(rate float64, part, whole uint64) bool {
+	const slack = 1e-9
+	return rate > 0 && float64(part) >= rate*float64(whole)-slack
+}

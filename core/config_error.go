@@ -1,0 +1,22 @@
+package core
+
+import "fmt"
+
+// ConfigError is one fault of a [Config], a name or a [Registry].
+type ConfigError struct {
+	Field   string // the Go name of the field, "Window.Calls"
+	Value   any    // what it was
+	Allowed string // what it may be
+}
+
+// Error names the field, its value and what is allowed.
+func (e *ConfigError) Error() string {
+	if s, ok := e.Value.(string); ok {
+		const shown = 64 // a hostile name must not fill the log
+		if len(s) > shown {
+			return fmt.Sprintf("core: %s is %q… (%d bytes), allowed: %s", e.Field, s[:shown], len(s), e.Allowed)
+		}
+		return fmt.Sprintf("core: %s is %q, allowed: %s", e.Field, s, e.Allowed)
+	}
+	return fmt.Sprintf("core: %s is %+v, allowed: %s", e.Field, e.Value, e.Allowed)
+}

@@ -1,0 +1,104 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+var errNilFunc = errors.New("core: nil function")
+
+// Do asks g for a permit, calls fn and settles the permit with what became of
+// it. It returns what fn returned, or the zero T and the refusal.
+//
+// The error that fn returns is classified with ctx, the caller's. A panic and
+// a [runtime.Goexit] of fn are failures and pass through. If the breaker has a
+// CallTimeout, fn's context has that deadline; a call that outlives it is a
+// failure and a timeout whatever fn returned, and is returned as it is. A nil
+// ctx is [context.Background]; a nil g or fn is an error.
+func Do[T any](ctx context.Context, g Gate, fn func(context.Context) (T, error)) (T, error) {
+	var zero T
+	switch {
+	case g == nil:
+		return zero, errNilGate
+	case fn == nil:
+		return zero, errNilFunc
+	case ctx == nil:
+		ctx = context.Background()
+	}
+	p, err := g.Allow(ctx)
+	if err != nil {
+		return zero, err
+	}
+	defer p.Settle(ctx, Failure) // wins only if fn or a classifier did not return
+	if p.timeout > 0 {
+		return timed(ctx, &p, fn)
+	}
+	v, err := fn(ctx)
+	p.Done(ctx, err)
+	return v, err
+}
+
+// timed is the rest of Do for a call with a CallTimeout. It is kept apart so
+// that calls without one do not pay for its defer.
+func timed[T any](ctx context.Context, p *Permit, fn func(context.Context) (T, error)) (T, error) {
+	started := time.Now()
+	limited, cancel := context.WithTimeoutCause(ctx, p.timeout, errCallTimeout)
+	defer cancel()
+	v, err := fn(limited)
+	// The cause tells our deadline from one the caller had set earlier. The
+	// clock is asked as well: the context's timer may lag on a busy machine.
+	switch {
+	case context.Cause(limited) == errCallTimeout, //nolint:errorlint // our own value
+		ctx.Err() == nil && time.Since(started) >= p.timeout:
+		p.overran(ctx, err)
+	default:
+		p.Done(ctx, err)
+	}
+	return v, err
+}
+
+var errCallTimeout error = &callTimeout{}
+
+// callTimeout is the cause of a context that ended by CallTimeout.
+type callTimeout struct{}
+
+func (*callTimeout) Error() string        { return "core: the call outlived its CallTimeout" }
+func (*callTimeout) Timeout() bool        { return true }
+func (*callTimeout) Is(target error) bool { return target == context.DeadlineExceeded } //nolint:errorlint // identity is the point
+
+// Wrap returns fn behind g: the same function, refused when g refuses. Whoever
+// calls Wrap keeps g, and so the breaker's state, at hand.
+func Wrap[In, Out any](g Gate, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	if fn == nil {
+		return func(context.Context, In) (Out, error) {
+			var zero Out
+			return zero, errNilFunc
+		}
+	}
+	return func(ctx context.Context, in In) (Out, error) {
+		return Do(ctx, g, func(ctx context.Context) (Out, error) { return fn(ctx, in) })
+	}
+}
+
+// Do is [Do] for a function without a result.
+func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error {
+	switch {
+	case fn == nil:
+		return errNilFunc
+	case ctx == nil:
+		ctx = context.Background()
+	}
+	p, err := b.Allow(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Settle(ctx, Failure)
+	if p.timeout > 0 {
+		_, err = timed(ctx, &p, func(ctx context.Context) (time.Duration, error) { return 0, fn(ctx) })
+		return err
+	}
+	err = fn(ctx)
+	p.Done(ctx, err)
+	return err
+}

@@ -1,0 +1,37 @@
+// Package core is a circuit breaker: it keeps a failing dependency from taking
+// its callers down, by refusing calls while it fails and by finding out, with a
+// few probes, when it is well again.
+//
+// A [Breaker] is a [Gate]: Allow admits a call with a [Permit], or refuses it
+// with an [*OpenError]. The permit is settled with what became of the call.
+// [Do] and [Wrap] do both around a function.
+//
+//	closed ── a rule is broken ──→ open ── Timeout ──→ half-open ── SuccessThreshold successes ──→ closed
+//	                                 ↑                     │
+//	                                 └── a probe fails, is slow or is lost
+//
+// The rules, set by [Config]: failures in a row; the share of failures, or of
+// slow calls, in a window of the last calls or of the last seconds. Each stay
+// in a state is a phase. A permit belongs to the phase that issued it: what it
+// reports after that phase has ended is late, and changes nothing but a count.
+//
+// What holds:
+//
+//   - a probe that is never settled is lost after ProbeTimeout; nothing can keep
+//     a breaker half-open for ever;
+//   - a call that the caller cancelled says nothing about the dependency; one
+//     that ran into the caller's deadline failed; a panic and a
+//     [runtime.Goexit] failed;
+//   - hooks run in order, one at a time, with no lock held;
+//   - a closed breaker and a refusal take no lock and allocate nothing; no
+//     goroutine and no timer is ever started;
+//   - time is monotonic: setting the machine's clock changes nothing.
+//
+// A [Registry] holds breakers by name, bounded whatever the names are. A
+// breaker tells where it stands by [Breaker.Snapshot], [Breaker.Health] and, in
+// words, [Breaker.Explain].
+//
+// In tests, run the code under testing/synctest: the breaker then lives on the
+// bubble's clock. Make it inside the bubble. Where that does not fit, set
+// Config.Now.
+package core

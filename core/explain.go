@@ -1,0 +1,77 @@
+package core
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Explain tells a person, in one paragraph, where the breaker stands, why, and
+// what would change it.
+func (b *Breaker) Explain() string {
+	s, snap := b.settings.Load(), b.Snapshot()
+	var parts []string
+	switch s.override {
+	case ForcedOpen:
+		parts = append(parts, "forced open by hand: every call is refused until Release; below it")
+	case Disabled:
+		parts = append(parts, "disabled: every call is admitted and none is counted until Release; below it")
+	case Shadow:
+		parts = append(parts, fmt.Sprintf("in shadow: every call is admitted, %d would have been refused so far; below it", snap.Totals.Spared))
+	case NoOverride:
+	}
+	switch snap.State {
+	case Closed:
+		parts = append(parts, "closed: "+snap.explainClosed(s))
+	case Open:
+		parts = append(parts, snap.explainOpen(s))
+	case HalfOpen:
+		parts = append(parts, fmt.Sprintf("half-open: %s; %d of %d probes are out; %d of %d needed successes are in; a failure opens it again, and so does a probe not settled within %v",
+			snap.Cause, snap.ProbesOut, s.HalfOpenMaxCalls, snap.Window.InRow, s.SuccessThreshold, s.ProbeTimeout))
+	}
+	return strings.Join(parts, " ")
+}
+
+func (s *Snapshot) explainClosed(cfg *settings) string {
+	var rules []string
+	if cfg.FailureThreshold > 0 {
+		rules = append(rules, fmt.Sprintf("%d of %d failures in a row", s.Window.InRow, cfg.FailureThreshold))
+	}
+	few := ""
+	if s.Window.Calls < cfg.MinimumCalls {
+		few = fmt.Sprintf(", but only %d of %d calls", s.Window.Calls, cfg.MinimumCalls)
+	}
+	if cfg.FailureRateThreshold > 0 {
+		rules = append(rules, fmt.Sprintf("failure rate %s of %s%s", percent(s.Window.FailureRate()), percent(cfg.FailureRateThreshold), few))
+	}
+	if cfg.SlowRateThreshold > 0 {
+		rules = append(rules, fmt.Sprintf("slow-call rate (over %v) %s of %s%s", cfg.SlowAfter, percent(s.Window.SlowRate()), percent(cfg.SlowRateThreshold), few))
+	}
+	if len(rules) == 0 {
+		return "no rule is on, it will never open"
+	}
+	out := strings.Join(rules, "; ")
+	if cfg.RampUp > 0 && s.Cause == ProbesPassed && s.At.Sub(s.Since) < cfg.RampUp {
+		out += fmt.Sprintf("; ramping up, every call is admitted in %v", (cfg.RampUp - s.At.Sub(s.Since)).Round(time.Millisecond))
+	}
+	return out
+}
+
+func (s *Snapshot) explainOpen(cfg *settings) string {
+	out := fmt.Sprintf("open: %s", s.Cause)
+	if n := len(s.Transitions); n > 0 && s.Transitions[n-1].To == Open {
+		c := s.Transitions[n-1].Counts
+		switch s.Cause { //nolint:exhaustive // the others need no numbers
+		case FailuresInRow:
+			out += fmt.Sprintf(" (%d)", c.InRow)
+		case FailureRate:
+			out += fmt.Sprintf(" (%s, %d of %d calls)", percent(c.FailureRate()), c.Failures, c.Calls)
+		case SlowRate:
+			out += fmt.Sprintf(" (%s over %v, %d of %d calls)", percent(c.SlowRate()), cfg.SlowAfter, c.Slow, c.Calls)
+		}
+	}
+	if s.Opens > 1 {
+		out += fmt.Sprintf("; opened %d times without closing", s.Opens)
+	}
+	return out + fmt.Sprintf("; probes are let through in %v, %d successes then close it", s.RetryAt.Sub(s.At).Round(time.Millisecond), cfg.SuccessThreshold)
+}

@@ -1,0 +1,78 @@
+package core
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// half is what a half-open phase counts. It is guarded by Breaker.mu: there are
+// a few probes to a break, so a lock costs nothing that anybody would notice.
+// The crowd that meets a half-open breaker is refused without it, by fullUntil.
+type half struct {
+	// fullUntil is the time until which every probe's place is surely taken,
+	// or zero when one is free: the earliest time at which a probe is lost.
+	fullUntil atomic.Int64
+
+	probes []probe // out, in the order they were issued
+	issued uint32
+	passed int // successful
+	failed int // 0 or 1: the first ends the phase
+	slow   int
+	// lostThrough is set when the phase ended by a lost probe: probes up to
+	// that number were lost and counted, and are not counted again if they
+	// settle after all.
+	lostThrough uint32
+}
+
+type probe struct {
+	number uint32
+	issued time.Duration
+}
+
+// issue takes a place and returns the probe's number; 0 when none is free.
+func (h *half) issue(now time.Duration, s *settings) uint32 {
+	if len(h.probes) >= s.HalfOpenMaxCalls {
+		return 0
+	}
+	h.issued++
+	h.probes = append(h.probes, probe{h.issued, now})
+	h.mark(s)
+	return h.issued
+}
+
+// give takes back the place of a probe.
+func (h *half) give(number uint32, s *settings) {
+	h.probes = slices.DeleteFunc(h.probes, func(p probe) bool { return p.number == number })
+	h.mark(s)
+}
+
+// mark sets fullUntil after a change of the probes or of the limits.
+func (h *half) mark(s *settings) {
+	if len(h.probes) < s.HalfOpenMaxCalls {
+		h.fullUntil.Store(0)
+		return
+	}
+	h.fullUntil.Store(int64(h.probes[0].issued + s.ProbeTimeout))
+}
+
+// lostAt returns when the oldest probe is lost, if one is out.
+func (h *half) lostAt(s *settings) (time.Duration, bool) {
+	if len(h.probes) == 0 {
+		return 0, false
+	}
+	return h.probes[0].issued + s.ProbeTimeout, true
+}
+
+// lose marks the probes that are lost at a time and returns how many.
+func (h *half) lose(at time.Duration, s *settings) (n int) {
+	for n < len(h.probes) && h.probes[n].issued+s.ProbeTimeout <= at {
+		h.lostThrough = h.probes[n].number
+		n++
+	}
+	return n
+}
+
+func (h *half) counts() Counts {
+	return Counts{Calls: h.passed + h.failed, Failures: h.failed, Slow: h.slow, InRow: h.passed}
+}

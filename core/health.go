@@ -1,0 +1,110 @@
+package core
+
+import (
+	"fmt"
+	"time"
+)
+
+// HealthLimits say what [Breaker.Health] calls healthy. Zero in a field means
+// its default; a negative number switches that check off.
+type HealthLimits struct {
+	// SuccessRate is the least share of successes over the breaker's life.
+	// Zero means 0.8; at most 1.
+	SuccessRate float64 `json:"success_rate,omitzero"`
+	// ErrorRate is the share of failures over the last Over from which on the
+	// breaker is unhealthy. Zero means 0.2; at most 1. It is taken from the
+	// history if Config.History is set, else from the window.
+	ErrorRate float64 `json:"error_rate,omitzero"`
+	// Over is the time ErrorRate looks back. Zero means 5 min.
+	Over time.Duration `json:"over,omitzero"`
+	// Mean is the mean duration from which on the breaker is unhealthy. Zero
+	// means 5 s. It is looked at if Config.Durations is set.
+	Mean time.Duration `json:"mean,omitzero"`
+}
+
+const (
+	defaultSuccessRate = 0.8
+	defaultErrorRate   = 0.2
+	defaultErrorOver   = 5 * time.Minute
+	defaultMean        = 5 * time.Second
+)
+
+func (l *HealthLimits) faults() []error {
+	var faults []error
+	check := func(ok bool, field string, value any, allowed string) {
+		if !ok {
+			faults = append(faults, &ConfigError{Field: "Health." + field, Value: value, Allowed: allowed})
+		}
+	}
+	check(l.SuccessRate <= 1, "SuccessRate", l.SuccessRate, "at most 1; 0 for 0.8, negative for off")
+	check(l.ErrorRate <= 1, "ErrorRate", l.ErrorRate, "at most 1; 0 for 0.2, negative for off")
+	check(l.Over >= 0, "Over", l.Over, "positive; 0 for 5m")
+	return faults
+}
+
+// Health is a breaker's health by the limits of [HealthLimits]: healthy when at
+// least 80 % of its calls succeeded, less than 20 % failed in the last five
+// minutes, and they took less than 5 s on average, unless set otherwise. It is
+// about the dependency; whether calls are admitted is the State's business.
+type Health struct {
+	Healthy     bool
+	SuccessRate float64       // over the breaker's life; 1 without calls
+	ErrorRate   float64       // over the last HealthLimits.Over
+	Mean        time.Duration // 0 unless Config.Durations
+	Reasons     []string      // one sentence for each check that failed
+}
+
+// Health judges the breaker by Config.Health.
+func (b *Breaker) Health() Health {
+	var limits HealthLimits
+	if l := b.settings.Load().Health; l != nil {
+		limits = *l
+	}
+	snap := b.Snapshot()
+	return snap.health(limits)
+}
+
+func (s *Snapshot) health(l HealthLimits) Health {
+	l.SuccessRate = or(l.SuccessRate, defaultSuccessRate)
+	l.ErrorRate = or(l.ErrorRate, defaultErrorRate)
+	l.Over = or(l.Over, defaultErrorOver)
+	l.Mean = or(l.Mean, defaultMean)
+
+	h := Health{SuccessRate: 1, ErrorRate: s.errorRate(l.Over), Mean: s.Durations.Mean}
+	if n := s.Totals.Successes + s.Totals.Failures; n > 0 {
+		h.SuccessRate = float64(s.Totals.Successes) / float64(n)
+	}
+	if l.SuccessRate > 0 && h.SuccessRate < l.SuccessRate {
+		h.Reasons = append(h.Reasons, fmt.Sprintf("%s of all calls succeeded, at least %s should", percent(h.SuccessRate), percent(l.SuccessRate)))
+	}
+	if l.ErrorRate > 0 && h.ErrorRate >= l.ErrorRate {
+		h.Reasons = append(h.Reasons, fmt.Sprintf("%s of the calls failed lately, less than %s should", percent(h.ErrorRate), percent(l.ErrorRate)))
+	}
+	if l.Mean > 0 && h.Mean >= l.Mean {
+		h.Reasons = append(h.Reasons, fmt.Sprintf("calls took %v on average, less than %v is healthy", h.Mean.Round(time.Millisecond), l.Mean))
+	}
+	h.Healthy = len(h.Reasons) == 0
+	return h
+}
+
+// errorRate is the share of failures over a time, from the history, or, without
+// one, from the window.
+func (s *Snapshot) errorRate(over time.Duration) float64 {
+	if s.History == nil {
+		return s.Window.FailureRate()
+	}
+	var calls, failures uint64
+	from := s.At.Add(-over)
+	for _, i := range s.History {
+		if i.Start.Add(i.Length).After(from) {
+			calls += i.Calls
+			failures += i.Failures
+		}
+	}
+	if calls == 0 {
+		return 0
+	}
+	return float64(failures) / float64(calls)
+}
+
+func percent(rate float64) string { return fmt.Sprintf("%.4g %%", 100*rate) }

@@ -1,0 +1,48 @@
+package core
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// ErrOpen is what every refusal of a breaker matches: errors.Is(err, ErrOpen).
+// It is never returned as such; use errors.As with [*OpenError] for the facts.
+var ErrOpen = errors.New("core: refused by a circuit breaker")
+
+// OpenError is a refusal: the call was not made. One is built for each stay in
+// a state, not for each call, so refusing allocates nothing; do not change it.
+type OpenError struct {
+	Name  string // the breaker
+	State State  // [Closed] while ramping up or forced open by hand
+	Cause Cause  // why the breaker is in that state, or why it refused
+	// RetryAt is when to try again: when the break is over, when the ramp has
+	// ended, or, while probes are out, when they are decided at the latest. A
+	// time that has passed means at once; the zero time means that only an
+	// operator ends it. It carries a monotonic reading: use time.Until.
+	RetryAt time.Time
+}
+
+// Error tells a person what happened and what to do.
+func (e *OpenError) Error() string {
+	var s strings.Builder
+	s.WriteString(`circuit breaker "`)
+	s.WriteString(e.Name)
+	s.WriteString(`" refused the call: `)
+	switch e.Cause {
+	case HeldOpen:
+		s.WriteString("forced open by hand; only Release lets calls through again")
+		return s.String()
+	case RampingUp:
+		s.WriteString("it has just closed and admits a growing share of calls; try again, every call is admitted from ")
+	case ProbesOut:
+		s.WriteString("it is half-open and all probes are out; try again when they are decided, at the latest at ")
+	default:
+		s.WriteString("it is " + e.State.String() + " (" + e.Cause.String() + "); do not retry before ")
+	}
+	s.WriteString(e.RetryAt.Format(time.RFC3339Nano))
+	return s.String()
+}
+
+// Is reports whether target is [ErrOpen].
+func (e *OpenError) Is(target error) bool { return target == ErrOpen } //nolint:errorlint // identity is the point

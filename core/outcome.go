@@ -1,0 +1,38 @@
+package core
+
+import "strconv"
+
+// Outcome is what became of an admitted call. The zero Outcome, like any other
+// value that is not one of the constants, is taken for a [Failure]: a
+// classifier that forgets a case must not hide a sick dependency.
+type Outcome uint8
+
+const (
+	Success Outcome = iota + 1 // the dependency did its work
+	Failure                    // the dependency did not
+	Ignored                    // says nothing about the dependency; counts nowhere and gives a probe's place back
+)
+
+// String returns "success", "failure" or "ignored".
+func (o Outcome) String() string {
+	switch o {
+	case Success:
+		return "success"
+	case Failure:
+		return "failure"
+	case Ignored:
+		return "ignored"
+	}
+	return "Outcome(" + strconv.Itoa(int(o)) + ")"
+}
+
+// MarshalText makes an Outcome readable in JSON and YAML. It never fails.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// known maps everything that is not an Outcome to Failure.
+func (o Outcome) known() Outcome {
+	if o == Success || o == Ignored {
+		return o
+	}
+	return Failure
+}

@@ -1,0 +1,33 @@
+package core
+
+import "strconv"
+
+// Override is an operator's word over a [Breaker]. It stands beside the state,
+// not in it: the state machine below keeps its state, and [Breaker.Release]
+// hands the decision back to it. The zero Override is [NoOverride].
+type Override uint8
+
+const (
+	NoOverride Override = iota // the state machine decides
+	ForcedOpen                 // every call is refused until Release
+	Disabled                   // every call is admitted and none is counted
+	Shadow                     // every call is admitted and counted; what would have been refused is reported
+)
+
+// String returns "none", "forced-open", "disabled" or "shadow".
+func (o Override) String() string {
+	switch o {
+	case NoOverride:
+		return "none"
+	case ForcedOpen:
+		return "forced-open"
+	case Disabled:
+		return "disabled"
+	case Shadow:
+		return "shadow"
+	}
+	return "Override(" + strconv.Itoa(int(o)) + ")"
+}
+
+// MarshalText makes an Override readable in JSON and YAML. It never fails.
+func (o Override) MarshalText() ([]byte, error) { return []byte(o.String()), nil }

@@ -1,0 +1,73 @@
+package core
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// phase is one stay in one state. Permits hold the phase that issued them, so
+// whatever they report late falls into a phase that nobody looks at any more.
+//
+// The current phase is Breaker.phase. It is replaced under Breaker.mu only,
+// which also queues the event, so events have the order of the transitions.
+// Everything here is immutable once published, except:
+//
+//   - tally, of a closed phase: see there;
+//   - the window's contents: see ring and buckets;
+//   - half, of a half-open phase: guarded by Breaker.mu, but for half.fullUntil;
+//   - ramp, whose word changes by compare-and-swap and which goes when it has ended;
+//   - heir, guarded by Breaker.mu;
+//   - reported, an atomic flag.
+type phase struct {
+	breaker *Breaker
+	state   State
+	cause   Cause // of the transition that began it
+	// reported is set by the first refusal that is logged.
+	reported atomic.Bool
+	opens    int32         // openings without a close between
+	since    time.Duration // on the breaker's clock, as all times here
+	until    time.Duration // open: the break is over; closed: the ramp is
+	err      *OpenError    // what it refuses with; nil for a closed phase without a ramp
+	draw     float64       // in [0, 1), spreads the break that follows this phase
+
+	tally   tally // closed
+	calls   int   // closed, count window: how many calls it holds
+	ring    ring
+	buckets *buckets // closed, time window
+	half    *half
+	ramp    atomic.Pointer[ramp] // closed, until the ramp has ended
+	// heir is the phase that took over when Update changed the shape of the
+	// window: the same stay, so permits of this phase settle there.
+	heir *phase
+}
+
+// ramp thins out the calls of a breaker that has just closed, evenly instead of
+// at random: each call earns the share now admitted, and whole units are calls.
+type ramp struct {
+	credit atomic.Uint64
+}
+
+const (
+	rampUnit  = 1 << 20
+	rampFloor = rampUnit / 10
+)
+
+// admits reports whether the next call goes through, at a time elapsed into a
+// ramp of the given length.
+func (r *ramp) admits(elapsed, length time.Duration) bool {
+	earn := uint64(rampUnit)
+	if elapsed < length {
+		earn = rampFloor + uint64(float64(rampUnit-rampFloor)*float64(max(elapsed, 0))/float64(length))
+	}
+	for {
+		have := r.credit.Load()
+		perturb()
+		next, admitted := have+earn, false
+		if next >= rampUnit {
+			next, admitted = next-rampUnit, true
+		}
+		if r.credit.CompareAndSwap(have, next) {
+			return admitted
+		}
+	}
+}

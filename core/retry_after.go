@@ -1,0 +1,35 @@
+package core
+
+import (
+	"errors"
+	"time"
+)
+
+// RetryAfter wraps err into a failure that says when to come back, as a server
+// does with Retry-After or RetryInfo. If that failure opens a breaker, the
+// break lasts at least d, but never less than the configured time nor more
+// than MaxTimeout; d of zero or less asks for nothing. A nil err gives nil.
+//
+// The result unwraps to err and has its text.
+func RetryAfter(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &retryAfter{err, d}
+}
+
+type retryAfter struct {
+	error
+
+	after time.Duration
+}
+
+func (r *retryAfter) Unwrap() error { return r.error }
+
+// askedFor returns the time that err asks for; zero if it does not.
+func askedFor(err error) time.Duration {
+	if r, ok := errors.AsType[*retryAfter](err); ok {
+		return r.after
+	}
+	return 0
+}

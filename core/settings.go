@@ -1,0 +1,63 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// settings is a Config made ready for use, immutable, swapped whole.
+type settings struct {
+	Config
+
+	override Override
+	// plain: nothing but the state machine stands between Allow and its
+	// permit, so the short path will do.
+	plain bool
+	// timed: the duration of a call is wanted.
+	timed  bool
+	forced *OpenError // what ForcedOpen refuses with
+}
+
+func newSettings(cfg Config, override Override) *settings {
+	s := &settings{Config: cfg.withDefaults(), override: override}
+	s.timed = s.Durations || s.SlowAfter > 0
+	s.plain = override == NoOverride && !s.timed && s.History == 0 && s.Hooks.Settled == nil
+	return s
+}
+
+// broken returns the rule by which counts open a closed breaker, or NoCause.
+func (s *settings) broken(c Counts) Cause {
+	if s.FailureThreshold > 0 && c.InRow >= s.FailureThreshold {
+		return FailuresInRow
+	}
+	if c.Calls < s.MinimumCalls {
+		return NoCause
+	}
+	if reached(s.FailureRateThreshold, uint64(c.Failures), uint64(c.Calls)) {
+		return FailureRate
+	}
+	if reached(s.SlowRateThreshold, uint64(c.Slow), uint64(c.Calls)) {
+		return SlowRate
+	}
+	return NoCause
+}
+
+// rated reports whether a rule looks at the window.
+func (s *settings) rated() bool { return s.FailureRateThreshold > 0 || s.SlowRateThreshold > 0 }
+
+// classify makes a verdict of what a call returned.
+func (b *Breaker) classify(ctx context.Context, err error) verdict {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	v := verdict{outcome: b.settings.Load().Classify(ctx, err).known(), err: err}
+	if v.outcome == Failure && err != nil {
+		v.after = max(askedFor(err), 0)
+		v.timedOut = errors.Is(err, context.DeadlineExceeded)
+	}
+	return v
+}
+
+// isSlow reports whether a call of that duration is slow.
+func (s *settings) isSlow(d time.Duration) bool { return s.SlowAfter > 0 && d > s.SlowAfter }

@@ -1,0 +1,210 @@
+package core
+
+import (
+	"context"
+	"time"
+)
+
+// settle counts what became of the call of p, a permit of this breaker.
+func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
+	s, ph, st := b.settings.Load(), p.phase, b.stats.Load()
+	if v.outcome == Success && s.plain && ph.state == Closed && ph.buckets == nil && ph.tally.read().healthy() {
+		st.shard(p.shard).successes.Add(1)
+		return
+	}
+	b.settleCounting(ctx, s, st, p, v)
+}
+
+// settleCounting is settle for a call that changes more than one counter.
+func (b *Breaker) settleCounting(ctx context.Context, s *settings, st *stats, p *Permit, v verdict) {
+	if v.outcome == 0 { // a part of a composite permit
+		v = b.classify(ctx, v.err)
+	}
+	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
+
+	var now time.Duration
+	if p.timed || p.phase.buckets != nil || s.History > 0 {
+		now = b.now()
+	}
+	if p.timed {
+		told.Duration = now - p.start
+		told.Slow = v.outcome != Ignored && s.isSlow(told.Duration)
+	}
+
+	var m mark
+	if v.outcome == Failure {
+		m |= markFailed
+	}
+	if told.Slow {
+		m |= markSlow
+	}
+	lost := false
+	switch p.phase.state {
+	case HalfOpen:
+		if p.probe > 0 {
+			told.Late, lost = b.settleProbe(ctx, p, v, m)
+		}
+	case Closed:
+		if v.outcome != Ignored {
+			told.Late = b.settleClosed(ctx, s, p, now, m, v.after)
+		} else {
+			told.Late = b.ended(p.phase)
+		}
+	case Open: // let through by Shadow
+	}
+
+	b.count(st, p, &told, now, lost)
+	if s.Hooks.Settled != nil {
+		kept := told // so that told itself stays on the stack
+		b.book().queueEvent(event{ctx: background(ctx), settled: &kept})
+	}
+	b.deliver()
+}
+
+// count adds a settlement to the totals. A probe that was lost has been counted.
+func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duration, lost bool) {
+	if h := st.history.Load(); h != nil {
+		h.roll(st, now)
+		if told.Outcome != Ignored {
+			h.length.Add(uint64(max(told.Duration, 0)))
+		}
+	}
+	if h := st.lengths.Load(); h != nil && p.timed && told.Outcome != Ignored {
+		h.add(now, p.shard, told.Duration)
+	}
+	c := st.shard(p.shard)
+	if told.Late {
+		c.late.Add(1)
+	}
+	if told.Slow {
+		c.slow.Add(1)
+	}
+	if lost {
+		return
+	}
+	switch told.Outcome {
+	case Success:
+		c.successes.Add(1)
+	case Ignored:
+		c.ignored.Add(1)
+	case Failure:
+		if told.TimedOut {
+			c.timeouts.Add(1)
+		}
+		c.failures.Add(1)
+	}
+}
+
+// settleClosed credits a call to the window and the streak of the closed phase
+// that admitted it, and opens the breaker if that breaks a rule. It reports
+// whether the phase had ended.
+func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, after time.Duration) (late bool) {
+	ph := p.phase
+	credited := false
+	for {
+		w := ph.tally.read()
+		perturb()
+		if w.has(sealed) {
+			if ph = b.heir(ph); ph == nil {
+				return !credited
+			}
+			if ph.buckets != nil && now == 0 {
+				now = b.now()
+			}
+			continue
+		}
+
+		var next word
+		var counts Counts
+		if ph.buckets == nil {
+			if m == 0 && w.healthy() {
+				return false
+			}
+			var fresh bool
+			if next, fresh = ph.credit(w, m, ph.calls); !fresh {
+				continue
+			}
+			counts = next.counts(ph.calls)
+		} else {
+			if !credited {
+				ph.buckets.add(now, p.shard, m)
+				credited = true
+			}
+			if m == 0 && !w.has(streakMask) {
+				return false
+			}
+			next = w.withStreak(m)
+			if m != 0 && s.rated() {
+				counts = ph.buckets.counts(now)
+			}
+			counts.InRow = next.streak()
+		}
+		// Only a failed or slow call opens.
+		cause := NoCause
+		if m != 0 {
+			if !m.failed() {
+				counts.InRow = 0
+			}
+			cause = s.broken(counts)
+		}
+		if cause == NoCause {
+			if ph.tally.swap(w, next) {
+				return false
+			}
+			continue
+		}
+		if b.open(ctx, ph, w, next, cause, counts, after) {
+			return false
+		}
+	}
+}
+
+// heir returns the phase that took over from a sealed one, or nil when the stay
+// has ended. It waits until what sealed the phase is published.
+func (b *Breaker) heir(ph *phase) *phase {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return ph.heir
+}
+
+// ended reports whether the stay that began with the closed phase ph has ended.
+func (b *Breaker) ended(ph *phase) bool {
+	for ph.tally.read().has(sealed) {
+		if ph = b.heir(ph); ph == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// settleProbe settles a probe. It reports whether the phase had ended, and
+// whether the probe had been counted as lost.
+func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark) (late, lost bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ph := p.phase
+	s, now := b.settings.Load(), b.now()
+	b.advanceLocked(ctx, s, now)
+	if b.phase.Load() != ph {
+		return true, p.probe <= ph.half.lostThrough
+	}
+	h := ph.half
+	h.give(p.probe, s)
+	if m.slow() {
+		h.slow++
+	}
+	switch {
+	case v.outcome == Ignored:
+	case m.failed():
+		h.failed++
+		b.openLocked(ctx, s, now, ProbeFailed, h.counts(), v.after)
+	case m.slow() && s.SlowRateThreshold > 0:
+		h.passed++
+		b.openLocked(ctx, s, now, ProbeSlow, h.counts(), 0)
+	default:
+		if h.passed++; h.passed >= s.SuccessThreshold {
+			b.closeLocked(ctx, s, now, ProbesPassed, h.counts())
+		}
+	}
+	return false, false
+}

@@ -1,0 +1,106 @@
+package core
+
+import "time"
+
+// Snapshot is one reading of a [Breaker], rolled to At: a break that is over
+// by then reads half-open, calls that have left the window are not in it.
+type Snapshot struct {
+	Name     string
+	At       time.Time
+	State    State // what a call would meet now, but for Override
+	Override Override
+	Cause    Cause     // of the last transition
+	Since    time.Time // when State began
+	RetryAt  time.Time // when the break is over; zero unless State is Open
+	Opens    int       // openings without a close between
+	// Window is, of a closed breaker, what the rules look at: calls, failures
+	// and slow calls in the window, and failures in a row. Of a half-open one
+	// it is the probes settled and the successes in a row.
+	Window    Counts
+	ProbesOut int // permits of a half-open breaker not yet settled
+	Totals    Totals
+	Durations Durations  // zero unless Config.Durations
+	History   []Interval // oldest first, the last one running; nil unless Config.History
+	// Transitions are the last 64, oldest first.
+	Transitions []Transition
+	// EventsDropped counts events that no hook was told of because 1024 were
+	// waiting; HookPanics counts panics of hooks and of the Logger.
+	EventsDropped, HookPanics uint64
+}
+
+// view is where a breaker stands at a time: the phase as it is, or what time
+// has made of it without anybody calling.
+type view struct {
+	state        State
+	cause        Cause
+	since, until time.Duration
+	opens        int
+}
+
+// viewLocked looks without changing anything: reading a breaker must not fire
+// its hooks. It mirrors advanceLocked.
+func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
+	v := view{ph.state, ph.cause, ph.since, ph.until, int(ph.opens)}
+	if v.state == HalfOpen {
+		if at, out := ph.half.lostAt(s); out && now >= at {
+			v = view{Open, ProbeLost, at, at + s.breakFor(v.opens+1, ph.draw, 0), v.opens + 1}
+		}
+	}
+	if v.state == Open && now >= v.until {
+		v = view{HalfOpen, BreakOver, v.until, 0, v.opens}
+	}
+	return v
+}
+
+// State returns what a call would meet now: a break that is over reads
+// [HalfOpen]. It changes nothing. An override is not a state; see
+// [Snapshot.Override].
+func (b *Breaker) State() State {
+	ph := b.phase.Load()
+	switch {
+	case ph.state == Closed:
+		return Closed
+	case ph.state == Open && b.now() < ph.until:
+		return Open
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.viewLocked(b.phase.Load(), b.settings.Load(), b.now()).state
+}
+
+// Snapshot reads the breaker. State, window and streaks belong together; the
+// totals are read right after, while calls go on.
+func (b *Breaker) Snapshot() Snapshot {
+	b.mu.Lock()
+	ph, s, now := b.phase.Load(), b.settings.Load(), b.now()
+	v := b.viewLocked(ph, s, now)
+	snap := Snapshot{
+		Name: b.name, At: b.epoch.Add(now), State: v.state, Override: s.override, Cause: v.cause,
+		Since: b.epoch.Add(v.since), Opens: v.opens,
+	}
+	switch {
+	case v.state == Open:
+		snap.RetryAt = b.epoch.Add(v.until)
+	case v.state == Closed:
+		snap.Window = b.countsOf(ph, ph.tally.read())
+	case ph.state == HalfOpen && v.since == ph.since: // not one that only time has made
+		snap.Window, snap.ProbesOut = ph.half.counts(), len(ph.half.probes)
+	}
+	b.mu.Unlock()
+
+	if st := b.stats.Load(); st != nil {
+		snap.Totals = st.totals()
+		if h := st.history.Load(); h != nil {
+			snap.History = h.read(st, b.epoch, now)
+		}
+		if h := st.lengths.Load(); h != nil {
+			snap.Durations = h.read(now)
+		}
+	}
+	if l := b.ledger.Load(); l != nil {
+		l.mu.Lock()
+		snap.Transitions, snap.EventsDropped, snap.HookPanics = l.transitions(), l.dropped, l.panics
+		l.mu.Unlock()
+	}
+	return snap
+}

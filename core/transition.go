@@ -1,0 +1,104 @@
+package core
+
+import (
+	"context"
+	"time"
+)
+
+// open ends the closed phase ph by sealing the word next, which breaks a rule.
+// It reports false if w is no longer the word.
+func (b *Breaker) open(ctx context.Context, ph *phase, w, next word, cause Cause, counts Counts, after time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !ph.tally.swap(w, next|sealed) {
+		return false
+	}
+	perturb()
+	b.openLocked(ctx, b.settings.Load(), b.now(), cause, counts, after)
+	return true
+}
+
+// advance makes every transition that time alone has brought about.
+func (b *Breaker) advance(ctx context.Context) {
+	b.mu.Lock()
+	b.advanceLocked(ctx, b.settings.Load(), b.now())
+	b.mu.Unlock()
+	b.deliver()
+}
+
+// advanceLocked leaves the phase that a timer for each deadline would have
+// brought about by now. It ends after three steps at most: a lost probe opens,
+// that break may be over, and the half-open phase that follows has no probes.
+func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Duration) {
+	for {
+		ph := b.phase.Load()
+		switch ph.state {
+		case Open:
+			if now < ph.until {
+				return
+			}
+			b.halfOpenLocked(ctx, s, ph.until)
+			continue
+		case HalfOpen:
+			at, out := ph.half.lostAt(s)
+			if !out || now < at {
+				return
+			}
+			b.stats.Load().lost.Add(uint64(ph.half.lose(at, s)))
+			ph.half.failed++
+			b.openLocked(ctx, s, at, ProbeLost, ph.half.counts(), 0)
+			continue
+		case Closed:
+		}
+		return
+	}
+}
+
+// openLocked publishes an open phase that begins at a time.
+func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts, after time.Duration) {
+	old := b.phase.Load()
+	ph := b.newPhase(Open, cause, at)
+	ph.opens = old.opens + 1
+	ph.until = at + s.breakFor(int(ph.opens), old.draw, after)
+	ph.err = &OpenError{Name: b.name, State: Open, Cause: cause, RetryAt: b.epoch.Add(ph.until)}
+	b.publish(ctx, ph, counts)
+}
+
+// halfOpenLocked publishes a half-open phase that begins at a time.
+func (b *Breaker) halfOpenLocked(ctx context.Context, s *settings, at time.Duration) {
+	ph := b.newPhase(HalfOpen, BreakOver, at)
+	ph.opens = b.phase.Load().opens
+	ph.half = new(half)
+	ph.err = &OpenError{Name: b.name, State: HalfOpen, Cause: ProbesOut, RetryAt: b.epoch.Add(at + s.ProbeTimeout)}
+	b.publish(ctx, ph, Counts{})
+}
+
+// closeLocked publishes a closed phase that begins at a time.
+func (b *Breaker) closeLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts) {
+	ph := b.newClosed(s, at, cause)
+	if s.RampUp > 0 && cause == ProbesPassed {
+		ph.until = at + s.RampUp
+		ph.err = &OpenError{Name: b.name, State: Closed, Cause: RampingUp, RetryAt: b.epoch.Add(ph.until)}
+		ph.ramp.Store(new(ramp))
+	}
+	b.publish(ctx, ph, counts)
+}
+
+// publish replaces the phase and queues the event; the caller delivers it once
+// it has given the lock back. A phase that replaces one of the same state is
+// not a transition.
+func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts) {
+	old := b.phase.Load()
+	b.phase.Store(ph)
+	if old.state == ph.state {
+		return
+	}
+	t := &Transition{
+		Name: b.name, From: old.state, To: ph.state, Cause: ph.cause,
+		At: b.epoch.Add(ph.since), Opens: int(ph.opens), Counts: counts,
+	}
+	if ph.state == Open {
+		t.RetryAt = ph.err.RetryAt
+	}
+	b.book().queueEvent(event{ctx: background(ctx), transition: t})
+}

@@ -1,0 +1,3 @@
+module github.com/blackbox4/switchgear
+
+go 1.26
