@@ -87,11 +87,23 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 			return Permit{}, err
 		}
 	}
-	s, ph, st := b.settings.Load(), b.phase.Load(), b.stats.Load()
-	if s.plain && st != nil && ph.state == Closed && ph.ramp.Load() == nil {
-		i := shardIndex()
-		st.shard(i).admitted.Add(1)
-		return Permit{phase: ph, shard: i, timeout: s.CallTimeout}, nil
+	// Two short paths, for what nearly all calls meet; admit knows the rest.
+	// Two short paths, for what nearly all calls meet; admit knows the rest.
+	s, ph := b.settings.Load(), b.phase.Load()
+	if st := ph.stats.Load(); s.quick && st != nil {
+		switch {
+		case ph.state == Closed && ph.ramp.Load() == nil:
+			i := shardIndex()
+			st.shard(i).admitted.Add(1)
+			var start time.Duration
+			if s.timed {
+				start = b.now()
+			}
+			return Permit{phase: ph, start: start, notes: notes{bits: flags(i) | quick | s.notes}}, nil
+		case ph.state == Open && s.silent && b.now() < ph.until:
+			st.shard(shardIndex()).refused.Add(1)
+			return Permit{}, ph.err
+		}
 	}
 	return b.admit(ctx, s)
 }
@@ -100,7 +112,7 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 	switch s.override {
 	case Disabled:
-		return Permit{timeout: s.CallTimeout}, nil
+		return Permit{}, nil
 	case ForcedOpen:
 		return Permit{}, b.refuse(ctx, s, b.phase.Load(), s.forced)
 	case NoOverride, Shadow:
@@ -167,11 +179,15 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 // the clock if it is wanted.
 func (b *Breaker) permit(s *settings, ph *phase, start time.Duration, probe uint32) Permit {
 	i := shardIndex()
-	b.counted(s).shard(i).admitted.Add(1)
+	st := b.counted(s)
+	st.shard(i).admitted.Add(1)
+	if ph.stats.Load() == nil { // replaced before there were any
+		ph.stats.Store(st)
+	}
 	if s.timed && start == 0 {
 		start = b.now()
 	}
-	return Permit{phase: ph, start: start, timeout: s.CallTimeout, probe: probe, shard: i, timed: s.timed}
+	return Permit{phase: ph, start: start, notes: notes{bits: flags(i) | flags(probe)<<probeShift | s.notes}}
 }
 
 // spare counts and reports a call that is admitted only because of [Shadow]; it
@@ -221,13 +237,16 @@ func (b *Breaker) counted(s *settings) *stats {
 	}
 	st := &stats{shards: make([]counters, shards())}
 	b.equip(st, s)
+	b.phase.Load().stats.Store(st)
 	b.stats.Store(st)
 	return st
 }
 
 // newPhase returns an unpublished phase.
 func (b *Breaker) newPhase(state State, cause Cause, since time.Duration) *phase {
-	return &phase{breaker: b, state: state, cause: cause, since: since, draw: rand.Float64()} //nolint:gosec // jitter needs no secrecy
+	ph := &phase{breaker: b, state: state, cause: cause, since: since, draw: rand.Float64()}
+	ph.stats.Store(b.stats.Load())
+	return ph
 }
 
 func (b *Breaker) newClosed(s *settings, since time.Duration, cause Cause) *phase {

@@ -6,6 +6,7 @@ import "strconv"
 // is that of a breaker that has never changed.
 type Cause uint8
 
+// What opens and closes a breaker, and what refuses.
 const (
 	NoCause       Cause = iota
 	FailuresInRow       // FailureThreshold failures in a row: closed to open

@@ -22,7 +22,7 @@ func DefaultClassify(ctx context.Context, err error) Outcome {
 		return Success
 	}
 	if ctx != nil {
-		switch ctx.Err() { //nolint:errorlint // Context.Err returns these very values
+		switch ctx.Err() {
 		case context.Canceled:
 			return Ignored
 		case context.DeadlineExceeded:

@@ -165,7 +165,7 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-func (c *Config) timeout() time.Duration {
+func (c Config) timeout() time.Duration {
 	if c.Timeout == 0 {
 		return defaultTimeout
 	}
@@ -201,9 +201,6 @@ func (c Config) withDefaults() Config {
 	c.RampUp = max(c.RampUp, 0)
 	c.CallTimeout = max(c.CallTimeout, 0)
 	c.History = max(c.History, 0)
-	if c.Classify == nil {
-		c.Classify = DefaultClassify
-	}
 	return c
 }
 
@@ -219,7 +216,7 @@ func or[T comparable](v, zero T) T {
 // without a close between: Timeout × TimeoutFactor^(opens-1), spread by
 // Jitter with draw in [0, 1), but no less than after asks for, and never more
 // than MaxTimeout.
-func (c *Config) breakFor(opens int, draw float64, after time.Duration) time.Duration {
+func (c Config) breakFor(opens int, draw float64, after time.Duration) time.Duration {
 	d := float64(c.Timeout)
 	if c.TimeoutFactor > 1 {
 		d *= math.Pow(c.TimeoutFactor, float64(opens-1)) // +Inf is capped below

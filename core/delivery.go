@@ -124,8 +124,8 @@ func (b *Breaker) deliver() {
 // tell runs the log line and the hook of one event; neither can hurt the other.
 func (b *Breaker) tell(l *ledger, e event) {
 	s := b.settings.Load()
-	b.guard(l, e.ctx, s, func() { s.log(e) })
-	b.guard(l, e.ctx, s, func() { s.hook(e) })
+	b.guard(e.ctx, l, s, func() { s.log(e) })
+	b.guard(e.ctx, l, s, func() { s.hook(e) })
 }
 
 func (s *settings) log(e event) {
@@ -158,7 +158,7 @@ func (s *settings) hook(e event) {
 }
 
 // guard runs f, a user's code, and survives its panic.
-func (b *Breaker) guard(l *ledger, ctx context.Context, s *settings, f func()) {
+func (b *Breaker) guard(ctx context.Context, l *ledger, s *settings, f func()) {
 	defer func() {
 		p := recover()
 		if p == nil {

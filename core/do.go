@@ -31,26 +31,32 @@ func Do[T any](ctx context.Context, g Gate, fn func(context.Context) (T, error))
 		return zero, err
 	}
 	defer p.Settle(ctx, Failure) // wins only if fn or a classifier did not return
-	if p.timeout > 0 {
-		return timed(ctx, &p, fn)
+	if p.has(limited) {
+		return within(ctx, &p, fn)
 	}
 	v, err := fn(ctx)
 	p.Done(ctx, err)
 	return v, err
 }
 
-// timed is the rest of Do for a call with a CallTimeout. It is kept apart so
+// within is the rest of Do for a call with a CallTimeout. It is kept apart so
 // that calls without one do not pay for its defer.
-func timed[T any](ctx context.Context, p *Permit, fn func(context.Context) (T, error)) (T, error) {
+func within[T any](ctx context.Context, p *Permit, fn func(context.Context) (T, error)) (T, error) {
+	limit := p.timeout()
+	if limit == 0 { // an Update took it away meanwhile
+		v, err := fn(ctx)
+		p.Done(ctx, err)
+		return v, err
+	}
 	started := time.Now()
-	limited, cancel := context.WithTimeoutCause(ctx, p.timeout, errCallTimeout)
+	inner, cancel := context.WithTimeoutCause(ctx, limit, errCallTimeout)
 	defer cancel()
-	v, err := fn(limited)
+	v, err := fn(inner)
 	// The cause tells our deadline from one the caller had set earlier. The
 	// clock is asked as well: the context's timer may lag on a busy machine.
 	switch {
-	case context.Cause(limited) == errCallTimeout, //nolint:errorlint // our own value
-		ctx.Err() == nil && time.Since(started) >= p.timeout:
+	case context.Cause(inner) == errCallTimeout, //nolint:errorlint // our own value
+		ctx.Err() == nil && time.Since(started) >= limit:
 		p.overran(ctx, err)
 	default:
 		p.Done(ctx, err)
@@ -58,14 +64,14 @@ func timed[T any](ctx context.Context, p *Permit, fn func(context.Context) (T, e
 	return v, err
 }
 
-var errCallTimeout error = &callTimeout{}
+var errCallTimeout error = &callTimeoutError{}
 
-// callTimeout is the cause of a context that ended by CallTimeout.
-type callTimeout struct{}
+// callTimeoutError is the cause of a context that ended by CallTimeout.
+type callTimeoutError struct{}
 
-func (*callTimeout) Error() string        { return "core: the call outlived its CallTimeout" }
-func (*callTimeout) Timeout() bool        { return true }
-func (*callTimeout) Is(target error) bool { return target == context.DeadlineExceeded } //nolint:errorlint // identity is the point
+func (*callTimeoutError) Error() string        { return "core: the call outlived its CallTimeout" }
+func (*callTimeoutError) Timeout() bool        { return true }
+func (*callTimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // Wrap returns fn behind g: the same function, refused when g refuses. Whoever
 // calls Wrap keeps g, and so the breaker's state, at hand.
@@ -94,8 +100,8 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 		return err
 	}
 	defer p.Settle(ctx, Failure)
-	if p.timeout > 0 {
-		_, err = timed(ctx, &p, func(ctx context.Context) (time.Duration, error) { return 0, fn(ctx) })
+	if p.has(limited) {
+		_, err = within(ctx, &p, func(ctx context.Context) (time.Duration, error) { return 0, fn(ctx) })
 		return err
 	}
 	err = fn(ctx)

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // Gate admits a call or refuses it. A [*Breaker] is one; adapters take any.
@@ -32,29 +31,32 @@ var errNilGate = errors.New("core: nil Gate")
 type allOf []Gate
 
 func (gates allOf) Allow(ctx context.Context) (Permit, error) {
-	parts := make([]Permit, len(gates))
-	taken, admitted := 0, false
+	all := &foreign{parts: make([]Permit, len(gates))}
+	taken := 0
 	defer func() { // also when a gate panics
-		if !admitted {
-			for i := range parts[:taken] {
-				parts[i].Settle(ctx, Ignored)
+		if taken < len(gates) {
+			for i := range all.parts[:taken] {
+				all.parts[i].Settle(ctx, Ignored)
 			}
 		}
 	}()
-	var timeout time.Duration
 	for i, g := range gates {
 		if g == nil {
 			return Permit{}, errNilGate
 		}
+		p := &all.parts[i]
 		var err error
-		if parts[i], err = g.Allow(ctx); err != nil {
+		if *p, err = g.Allow(ctx); err != nil {
 			return Permit{}, err
 		}
 		taken++
-		if d := parts[i].timeout; d > 0 && (timeout == 0 || d < timeout) {
-			timeout = d
+		if d := p.timeout(); d > 0 && (all.timeout == 0 || d < all.timeout) {
+			all.timeout = d
 		}
 	}
-	admitted = true
-	return Permit{parts: parts, timeout: timeout}, nil
+	var note flags
+	if all.timeout > 0 {
+		note = limited
+	}
+	return Permit{other: all, notes: notes{bits: note}}, nil
 }

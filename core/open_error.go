@@ -29,7 +29,7 @@ func (e *OpenError) Error() string {
 	s.WriteString(`circuit breaker "`)
 	s.WriteString(e.Name)
 	s.WriteString(`" refused the call: `)
-	switch e.Cause {
+	switch e.Cause { //nolint:exhaustive // the others are reasons for being open
 	case HeldOpen:
 		s.WriteString("forced open by hand; only Release lets calls through again")
 		return s.String()
@@ -45,4 +45,4 @@ func (e *OpenError) Error() string {
 }
 
 // Is reports whether target is [ErrOpen].
-func (e *OpenError) Is(target error) bool { return target == ErrOpen } //nolint:errorlint // identity is the point
+func (e *OpenError) Is(target error) bool { return target == ErrOpen }

@@ -7,6 +7,7 @@ import "strconv"
 // classifier that forgets a case must not hide a sick dependency.
 type Outcome uint8
 
+// The outcomes of a call.
 const (
 	Success Outcome = iota + 1 // the dependency did its work
 	Failure                    // the dependency did not

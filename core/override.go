@@ -7,6 +7,7 @@ import "strconv"
 // hands the decision back to it. The zero Override is [NoOverride].
 type Override uint8
 
+// The overrides.
 const (
 	NoOverride Override = iota // the state machine decides
 	ForcedOpen                 // every call is refused until Release

@@ -2,14 +2,13 @@ package core
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 )
 
 // Permit is the right to make one call. It must be settled, once, with what
-// became of the call; the first settlement wins and later ones do nothing,
-// also from another goroutine. The idiom that covers every way out of a
-// function, panic and [runtime.Goexit] included, is
+// became of the call; the first settlement wins and later ones do nothing. The
+// idiom that covers every way out of a function, panic and [runtime.Goexit]
+// included, is
 //
 //	p, err := gate.Allow(ctx)
 //	if err != nil {
@@ -19,22 +18,54 @@ import (
 //	err = call(ctx)
 //	p.Done(ctx, err)
 //
+// A Permit may be settled by another goroutine than the one that asked for it,
+// but not by two at once: where several may come first, a sync.Once or an
+// atomic.Bool of theirs decides. That keeps a permit free of what most calls
+// need not pay for.
+//
 // A Permit is a value and costs no allocation; do not copy it after it was
 // returned, a copy does not know that the original was settled (go vet tells).
 // The zero Permit may be settled and does nothing.
 type Permit struct {
-	_ noCopy
-
-	phase   *phase        // of the breaker that issued it; nil: another gate's, or inert
-	start   time.Duration // when it was issued, if timed
-	timeout time.Duration // the CallTimeout that Do applies
-	parts   []Permit      // of a gate made by All
-	relay   func(context.Context, Outcome)
-	probe   uint32 // the probe's number in its phase, from 1; 0 is no probe
-	shard   uint8
-	timed   bool
-	settled atomic.Bool
+	// Four words and no more: that is what the compiler keeps in registers, and
+	// half of what a permit costs. At most one of phase and other is set.
+	phase *phase // of the breaker that issued it
+	other *foreign
+	start time.Duration // when it was issued, if timed
+	notes notes
 }
+
+// foreign is a permit of a gate that is not a breaker: one made by [NewPermit]
+// or, with parts, by [All].
+type foreign struct {
+	relay   func(context.Context, Outcome)
+	parts   []Permit
+	timeout time.Duration // the shortest CallTimeout of the parts, or 0
+}
+
+// notes are small facts of a permit in one word: its shard in the low byte,
+// the flags above, and in the high half a probe's number in its phase, from 1.
+type notes struct {
+	_    noCopy
+	bits flags
+}
+
+type flags uint64
+
+const (
+	shardMask  flags = 1<<8 - 1
+	timed      flags = 1 << 8  // start is set
+	quick      flags = 1 << 9  // issued on the short path; a success may settle on it too
+	limited    flags = 1 << 10 // there is a CallTimeout
+	trivial    flags = 1 << 11 // no error is a success, without asking a Classify
+	settled    flags = 1 << 12
+	probeShift       = 32
+)
+
+func (p *Permit) has(f flags) bool { return p.notes.bits&f != 0 }
+func (p *Permit) shard() uint8     { return uint8(p.notes.bits & shardMask) }
+func (p *Permit) probe() uint32    { return uint32(p.notes.bits >> probeShift) }
+func (p *Permit) count() *counters { return p.phase.stats.Load().shard(p.shard()) }
 
 // noCopy makes go vet report copies.
 type noCopy struct{}
@@ -45,7 +76,10 @@ func (*noCopy) Unlock() {}
 // NewPermit returns a permit of a gate that is not a breaker: settle is called
 // with the outcome, at most once. A nil settle makes a permit that does nothing.
 func NewPermit(settle func(ctx context.Context, o Outcome)) Permit {
-	return Permit{relay: settle}
+	if settle == nil {
+		return Permit{}
+	}
+	return Permit{other: &foreign{relay: settle}}
 }
 
 // verdict is what a settlement says about a call.
@@ -58,8 +92,19 @@ type verdict struct {
 
 // Settle reports the outcome. Anything but [Success] and [Ignored] is a [Failure].
 func (p *Permit) Settle(ctx context.Context, o Outcome) {
-	if p.settled.Swap(true) {
+	if p.has(settled) {
 		return
+	}
+	p.notes.bits |= settled
+	if o == Success && p.has(quick) {
+		// Only a count window is ever healthy, see invariant 4 of tally.
+		if !p.has(timed) && p.phase.tally.read().healthy() {
+			p.count().successes.Add(1)
+			return
+		}
+		if p.succeed() {
+			return
+		}
 	}
 	p.deliver(ctx, verdict{outcome: o.known()})
 }
@@ -68,64 +113,76 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 // breaker's Classify; a permit of another gate uses [DefaultClassify]. An err
 // made by [RetryAfter] sets how long the breaker stays open, if this opens it.
 func (p *Permit) Done(ctx context.Context, err error) {
-	if p.settled.Load() {
-		return // without asking Classify, which may be costly or have effects
+	if err == nil && p.has(trivial) {
+		p.Settle(ctx, Success)
+		return
 	}
+	if p.has(settled) {
+		return
+	}
+	v := verdict{err: err}
 	if p.phase != nil {
-		v := p.phase.breaker.classify(ctx, err)
-		if p.settled.Swap(true) {
-			return
-		}
-		p.deliver(ctx, v)
-		return
+		v = p.phase.breaker.classify(ctx, err) // may panic: then it is not settled yet
 	}
-	if p.settled.Swap(true) {
-		return
-	}
-	p.deliver(ctx, verdict{err: err})
+	p.notes.bits |= settled
+	p.deliver(ctx, v)
 }
 
 // RetryAfter settles the call as a [Failure] that says when to come back, as
 // Done with a [RetryAfter] error does, for an answer that is no error.
 func (p *Permit) RetryAfter(ctx context.Context, d time.Duration) {
-	if p.settled.Swap(true) {
-		return
-	}
-	p.deliver(ctx, verdict{outcome: Failure, after: d})
+	p.settle(ctx, verdict{outcome: Failure, after: max(d, 0)})
 }
 
 // overran settles a call that outlived its CallTimeout.
 func (p *Permit) overran(ctx context.Context, err error) {
-	if p.settled.Swap(true) {
-		return
+	p.settle(ctx, verdict{outcome: Failure, err: err, after: max(askedFor(err), 0), timedOut: true})
+}
+
+func (p *Permit) settle(ctx context.Context, v verdict) {
+	if !p.has(settled) {
+		p.notes.bits |= settled
+		p.deliver(ctx, v)
 	}
-	p.deliver(ctx, verdict{outcome: Failure, err: err, after: askedFor(err), timedOut: true})
 }
 
 func (p *Permit) deliver(ctx context.Context, v verdict) {
 	switch {
 	case p.phase != nil:
 		p.phase.breaker.settle(ctx, p, v)
-	case p.parts != nil:
-		for i := range p.parts {
-			p.parts[i].pass(ctx, v)
-		}
-	case p.relay != nil:
-		if v.outcome == 0 {
-			v.outcome = DefaultClassify(ctx, v.err)
-		}
-		p.relay(ctx, v.outcome)
+	case p.other != nil:
+		p.other.settle(ctx, v)
 	}
 }
 
-// pass hands a composite permit's verdict to one of its parts, which classifies
-// for itself.
-func (p *Permit) pass(ctx context.Context, v verdict) {
-	if v.outcome == 0 {
-		p.Done(ctx, v.err)
-		return
+// timeout is the CallTimeout that Do applies, or 0.
+func (p *Permit) timeout() time.Duration {
+	switch {
+	case p.phase != nil:
+		return p.phase.breaker.settings.Load().CallTimeout
+	case p.other != nil:
+		return p.other.timeout
 	}
-	if !p.settled.Swap(true) {
-		p.deliver(ctx, v)
+	return 0
+}
+
+// settle hands the verdict to the relay or to every part, each of which
+// classifies for itself; one that panics takes no other's settlement with it.
+func (f *foreign) settle(ctx context.Context, v verdict) {
+	if f.relay != nil {
+		if v.outcome == 0 {
+			v.outcome = DefaultClassify(ctx, v.err)
+		}
+		f.relay(ctx, v.outcome)
+	}
+	for i := range f.parts {
+		p := &f.parts[i]
+		defer func() {
+			if v.outcome == 0 {
+				p.Done(ctx, v.err)
+			} else {
+				p.settle(ctx, v)
+			}
+		}()
 	}
 }

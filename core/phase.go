@@ -20,6 +20,7 @@ import (
 //   - reported, an atomic flag.
 type phase struct {
 	breaker *Breaker
+	stats   atomic.Pointer[stats] // the breaker's, once it has some: one step nearer for a permit
 	state   State
 	cause   Cause // of the transition that began it
 	// reported is set by the first refusal that is logged.

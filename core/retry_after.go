@@ -15,20 +15,20 @@ func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &retryAfter{err, d}
+	return &retryAfterError{err, d}
 }
 
-type retryAfter struct {
+type retryAfterError struct {
 	error
 
 	after time.Duration
 }
 
-func (r *retryAfter) Unwrap() error { return r.error }
+func (r *retryAfterError) Unwrap() error { return r.error }
 
 // askedFor returns the time that err asks for; zero if it does not.
 func askedFor(err error) time.Duration {
-	if r, ok := errors.AsType[*retryAfter](err); ok {
+	if r, ok := errors.AsType[*retryAfterError](err); ok {
 		return r.after
 	}
 	return 0

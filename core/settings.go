@@ -11,9 +11,11 @@ type settings struct {
 	Config
 
 	override Override
-	// plain: nothing but the state machine stands between Allow and its
-	// permit, so the short path will do.
-	plain bool
+	// quick: a healthy call needs none of what only the long paths do.
+	quick bool
+	// silent: nobody is told of a refusal.
+	silent bool
+	notes  flags // of every permit
 	// timed: the duration of a call is wanted.
 	timed  bool
 	forced *OpenError // what ForcedOpen refuses with
@@ -22,7 +24,17 @@ type settings struct {
 func newSettings(cfg Config, override Override) *settings {
 	s := &settings{Config: cfg.withDefaults(), override: override}
 	s.timed = s.Durations || s.SlowAfter > 0
-	s.plain = override == NoOverride && !s.timed && s.History == 0 && s.Hooks.Settled == nil
+	s.quick = override == NoOverride && s.History == 0 && s.Hooks.Settled == nil
+	s.silent = s.Hooks.Refused == nil && s.Logger == nil
+	for flag, set := range map[flags]bool{
+		timed:   s.timed,
+		limited: s.CallTimeout > 0,
+		trivial: s.Classify == nil,
+	} {
+		if set {
+			s.notes |= flag
+		}
+	}
 	return s
 }
 
@@ -51,7 +63,11 @@ func (b *Breaker) classify(ctx context.Context, err error) verdict {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	v := verdict{outcome: b.settings.Load().Classify(ctx, err).known(), err: err}
+	classify := b.settings.Load().Classify
+	if classify == nil {
+		classify = DefaultClassify
+	}
+	v := verdict{outcome: classify(ctx, err).known(), err: err}
 	if v.outcome == Failure && err != nil {
 		v.after = max(askedFor(err), 0)
 		v.timedOut = errors.Is(err, context.DeadlineExceeded)

@@ -5,28 +5,48 @@ import (
 	"time"
 )
 
-// settle counts what became of the call of p, a permit of this breaker.
-func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
-	s, ph, st := b.settings.Load(), p.phase, b.stats.Load()
-	if v.outcome == Success && s.plain && ph.state == Closed && ph.buckets == nil && ph.tally.read().healthy() {
-		st.shard(p.shard).successes.Add(1)
-		return
+// succeed settles a success of a quick permit on the short path: a healthy
+// closed phase, nothing slow. It reports false, having done nothing, if it
+// takes more than that.
+func (p *Permit) succeed() bool {
+	ph := p.phase
+	w := ph.tally.read()
+	if ph.buckets == nil && !w.healthy() || w.has(sealed|streakMask) {
+		return false
 	}
-	b.settleCounting(ctx, s, st, p, v)
+	if ph.buckets != nil || p.has(timed) {
+		b := ph.breaker
+		now := b.now()
+		if p.has(timed) {
+			length := now - p.start
+			if b.settings.Load().isSlow(length) {
+				return false
+			}
+			if h := b.stats.Load().lengths.Load(); h != nil {
+				h.add(now, p.shard(), length)
+			}
+		}
+		if ph.buckets != nil {
+			ph.buckets.add(now, p.shard(), 0)
+		}
+	}
+	p.count().successes.Add(1)
+	return true
 }
 
-// settleCounting is settle for a call that changes more than one counter.
-func (b *Breaker) settleCounting(ctx context.Context, s *settings, st *stats, p *Permit, v verdict) {
+// settle counts what became of the call of p, a permit of this breaker.
+func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
+	s, st := b.settings.Load(), b.stats.Load()
 	if v.outcome == 0 { // a part of a composite permit
 		v = b.classify(ctx, v.err)
 	}
-	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
+	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.probe() > 0, TimedOut: v.timedOut && v.outcome == Failure}
 
 	var now time.Duration
-	if p.timed || p.phase.buckets != nil || s.History > 0 {
+	if p.has(timed) || p.phase.buckets != nil || s.History > 0 {
 		now = b.now()
 	}
-	if p.timed {
+	if p.has(timed) {
 		told.Duration = now - p.start
 		told.Slow = v.outcome != Ignored && s.isSlow(told.Duration)
 	}
@@ -41,7 +61,7 @@ func (b *Breaker) settleCounting(ctx context.Context, s *settings, st *stats, p 
 	lost := false
 	switch p.phase.state {
 	case HalfOpen:
-		if p.probe > 0 {
+		if p.probe() > 0 {
 			told.Late, lost = b.settleProbe(ctx, p, v, m)
 		}
 	case Closed:
@@ -69,10 +89,10 @@ func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duratio
 			h.length.Add(uint64(max(told.Duration, 0)))
 		}
 	}
-	if h := st.lengths.Load(); h != nil && p.timed && told.Outcome != Ignored {
-		h.add(now, p.shard, told.Duration)
+	if h := st.lengths.Load(); h != nil && p.has(timed) && told.Outcome != Ignored {
+		h.add(now, p.shard(), told.Duration)
 	}
-	c := st.shard(p.shard)
+	c := p.count()
 	if told.Late {
 		c.late.Add(1)
 	}
@@ -127,7 +147,7 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 			counts = next.counts(ph.calls)
 		} else {
 			if !credited {
-				ph.buckets.add(now, p.shard, m)
+				ph.buckets.add(now, p.shard(), m)
 				credited = true
 			}
 			if m == 0 && !w.has(streakMask) {
@@ -186,10 +206,10 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 	s, now := b.settings.Load(), b.now()
 	b.advanceLocked(ctx, s, now)
 	if b.phase.Load() != ph {
-		return true, p.probe <= ph.half.lostThrough
+		return true, p.probe() <= ph.half.lostThrough
 	}
 	h := ph.half
-	h.give(p.probe, s)
+	h.give(p.probe(), s)
 	if m.slow() {
 		h.slow++
 	}

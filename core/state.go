@@ -5,6 +5,7 @@ import "strconv"
 // State is where a [Breaker] stands. The zero State is [Closed].
 type State uint8
 
+// The states of a breaker.
 const (
 	Closed   State = iota // calls are admitted and counted
 	Open                  // calls are refused until the break is over

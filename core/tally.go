@@ -61,6 +61,7 @@ func (w word) slow() int                 { return int(w >> slowShift & countMask
 func (w word) pos() int                  { return int(w >> posShift) }
 func (w word) has(bits word) bool        { return w&bits != 0 }
 func (w word) healthy() bool             { return w&(sealed|full|streakMask|failMask|slowMask) == full }
+
 func (w word) withStreak(m mark) word {
 	if !m.failed() {
 		return w &^ streakMask
