@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -67,13 +68,21 @@ func validName(name string) error {
 	return nil
 }
 
+// later is the time d after at, or the end of time.
+func later(at, d time.Duration) time.Duration {
+	if sum := at + d; sum >= at {
+		return sum
+	}
+	return math.MaxInt64
+}
+
 // Name returns the name given to [New].
 func (b *Breaker) Name() string { return b.name }
 
 // now reads the breaker's clock, monotonic unless Config.Now says otherwise.
 func (b *Breaker) now() time.Duration {
 	if b.clock != nil {
-		return b.clock().Sub(b.epoch)
+		return max(b.clock().Sub(b.epoch), 0)
 	}
 	return time.Since(b.epoch)
 }
@@ -112,7 +121,7 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 	switch s.override {
 	case Disabled:
-		return Permit{}, nil
+		return foreignPermit(&foreign{timeout: s.CallTimeout}), nil
 	case ForcedOpen:
 		return Permit{}, b.refuse(ctx, s, b.phase.Load(), s.forced)
 	case NoOverride, Shadow:

@@ -9,9 +9,10 @@ import (
 // buckets is a time window: ten slots of a tenth each, reused in turn. What a
 // call adds is credited to the slot of the time it ends.
 //
-// Each counter is one word: a tag, which is the low 24 bits of the tenth's
-// number, over a count of 40 bits. A counter of another tenth is out of date
-// and counts as zero until somebody restarts it; tags repeat after 2^24 tenths.
+// Each counter is one word: a tag, which is the low 30 bits of the tenth's
+// number, over a count of 34 bits. A counter of an earlier tenth is out of date
+// and counts as zero until somebody restarts it. Tags repeat after 2^30 tenths,
+// 34 years of a window of 10 s.
 // Calls, which every call adds to, are spread over shards; failures and slow
 // calls are rarer and are not.
 //
@@ -26,8 +27,9 @@ type buckets struct {
 
 const (
 	tenths    = 10
-	tagShift  = 40
-	tagMask   = 1<<24 - 1
+	tagShift  = 34
+	tagMask   = 1<<30 - 1
+	ahead     = 1 << 16 // tenths: further ahead than that is out of date by a lap of the tags
 	countBits = 1<<tagShift - 1
 )
 
@@ -65,7 +67,7 @@ func bump(counter *atomic.Uint64, tenth, n uint64) {
 		have := counter.Load()
 		perturb()
 		next := have + n
-		if age := int64((tenth-have>>tagShift)<<tagShift) >> tagShift; age > 0 || have == 0 {
+		if old := age(have, tenth); old > 0 || old < -ahead || have == 0 {
 			next = tenth&tagMask<<tagShift | n
 		}
 		if counter.CompareAndSwap(have, next) {
@@ -88,12 +90,18 @@ func (b *buckets) counts(now time.Duration) Counts {
 	return c
 }
 
+// age is how many tenths before the given one a counter was restarted; negative
+// if it was restarted by somebody with a later clock reading.
+func age(counter, tenth uint64) int64 {
+	const unused = 64 - 30
+	return int64((tenth-counter>>tagShift)<<unused) >> unused
+}
+
 func sum(counters *[tenths]atomic.Uint64, newest uint64) int {
 	var total uint64
 	for i := range counters {
 		have := counters[i].Load()
-		// A tenth ahead of newest was begun by somebody with a later clock reading.
-		if age := int64((newest-have>>tagShift)<<tagShift) >> tagShift; age < tenths {
+		if old := age(have, newest); old < tenths && old >= -ahead {
 			total += have & countBits
 		}
 	}

@@ -201,6 +201,10 @@ func (c Config) withDefaults() Config {
 	c.RampUp = max(c.RampUp, 0)
 	c.CallTimeout = max(c.CallTimeout, 0)
 	c.History = max(c.History, 0)
+	if c.Health != nil {
+		own := *c.Health
+		c.Health = &own
+	}
 	return c
 }
 

@@ -6,7 +6,8 @@ import "context"
 // it. [NoOverride] is [Breaker.Release]. An Override that is not one of the
 // constants is refused with a [*ConfigError].
 //
-// [ForcedOpen] refuses every call. [Disabled] admits every call and counts none.
+// [ForcedOpen] refuses every call. [Disabled] admits every call and counts none;
+// a CallTimeout still holds.
 // [Shadow] admits every call and lets the state machine run on what they
 // return: Hooks.Refused and Totals.Spared tell what it would have refused.
 func (b *Breaker) Force(o Override) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 )
 
 // ledger keeps a breaker's events: those to be delivered, and its last
@@ -16,6 +17,9 @@ import (
 // finds it queued behind itself. Lock order: Breaker.mu before ledger.mu; a
 // hook runs with neither.
 type ledger struct {
+	// waiting is true while the queue may hold something, so that those who
+	// have nothing to deliver take no lock.
+	waiting    atomic.Bool
 	mu         sync.Mutex
 	queue      []event
 	delivering bool
@@ -62,6 +66,7 @@ func (l *ledger) queueEvent(e event) {
 		return
 	}
 	l.queue = append(l.queue, e)
+	l.waiting.Store(true)
 }
 
 // transitions returns the last transitions, oldest first.
@@ -86,7 +91,7 @@ func (b *Breaker) book() *ledger {
 // It must be called with no lock held.
 func (b *Breaker) deliver() {
 	l := b.ledger.Load()
-	if l == nil {
+	if l == nil || !l.waiting.Load() {
 		return
 	}
 	l.mu.Lock()
@@ -116,6 +121,7 @@ func (b *Breaker) deliver() {
 		l.mu.Lock()
 	}
 	l.queue = nil // a flood must not keep its memory
+	l.waiting.Store(false)
 	l.delivering = false
 	finished = true
 	l.mu.Unlock()

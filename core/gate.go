@@ -54,9 +54,5 @@ func (gates allOf) Allow(ctx context.Context) (Permit, error) {
 			all.timeout = d
 		}
 	}
-	var note flags
-	if all.timeout > 0 {
-		note = limited
-	}
-	return Permit{other: all, notes: notes{bits: note}}, nil
+	return foreignPermit(all), nil
 }

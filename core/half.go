@@ -53,7 +53,7 @@ func (h *half) mark(s *settings) {
 		h.fullUntil.Store(0)
 		return
 	}
-	h.fullUntil.Store(int64(h.probes[0].issued + s.ProbeTimeout))
+	h.fullUntil.Store(int64(later(h.probes[0].issued, s.ProbeTimeout)))
 }
 
 // lostAt returns when the oldest probe is lost, if one is out.
@@ -61,12 +61,12 @@ func (h *half) lostAt(s *settings) (time.Duration, bool) {
 	if len(h.probes) == 0 {
 		return 0, false
 	}
-	return h.probes[0].issued + s.ProbeTimeout, true
+	return later(h.probes[0].issued, s.ProbeTimeout), true
 }
 
 // lose marks the probes that are lost at a time and returns how many.
 func (h *half) lose(at time.Duration, s *settings) (n int) {
-	for n < len(h.probes) && h.probes[n].issued+s.ProbeTimeout <= at {
+	for n < len(h.probes) && later(h.probes[n].issued, s.ProbeTimeout) <= at {
 		h.lostThrough = h.probes[n].number
 		n++
 	}

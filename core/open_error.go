@@ -14,7 +14,7 @@ var ErrOpen = errors.New("core: refused by a circuit breaker")
 // a state, not for each call, so refusing allocates nothing; do not change it.
 type OpenError struct {
 	Name  string // the breaker
-	State State  // [Closed] while ramping up or forced open by hand
+	State State  // where the breaker stood; [Closed] while it ramps up
 	Cause Cause  // why the breaker is in that state, or why it refused
 	// RetryAt is when to try again: when the break is over, when the ramp has
 	// ended, or, while probes are out, when they are decided at the latest. A

@@ -11,7 +11,7 @@ type Override uint8
 const (
 	NoOverride Override = iota // the state machine decides
 	ForcedOpen                 // every call is refused until Release
-	Disabled                   // every call is admitted and none is counted
+	Disabled                   // every call is admitted and none is counted; CallTimeout still holds
 	Shadow                     // every call is admitted and counted; what would have been refused is reported
 )
 

@@ -82,6 +82,13 @@ func NewPermit(settle func(ctx context.Context, o Outcome)) Permit {
 	return Permit{other: &foreign{relay: settle}}
 }
 
+func foreignPermit(f *foreign) Permit {
+	if f.timeout > 0 {
+		return Permit{other: f, notes: notes{bits: limited}}
+	}
+	return Permit{other: f}
+}
+
 // verdict is what a settlement says about a call.
 type verdict struct {
 	outcome  Outcome // 0: to be classified from err

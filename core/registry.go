@@ -34,6 +34,8 @@ type Registry struct {
 	Idle time.Duration
 
 	init   sync.Once
+	limit  int // Max and Idle with their defaults
+	idle   time.Duration
 	seed   maphash.Seed
 	shelf  [registryShards]shelf
 	epoch  time.Time
@@ -62,11 +64,10 @@ func (r *Registry) setup() {
 		r.epoch = time.Now()
 		config := r.Config
 		r.config.Store(&config)
+		r.limit, r.idle = min(r.Max, maxRegistryMax), or(r.Idle, defaultIdle)
 		if r.Max <= 0 {
-			r.Max = defaultRegistryMax
+			r.limit = defaultRegistryMax
 		}
-		r.Max = min(r.Max, maxRegistryMax)
-		r.Idle = or(r.Idle, defaultIdle)
 	})
 }
 
@@ -82,20 +83,10 @@ func (r *Registry) shelfOf(name string) *shelf {
 func (r *Registry) Get(name string) (*Breaker, error) {
 	r.setup()
 	s := r.shelfOf(name)
-	for {
-		e := s.find(name)
-		if e == nil {
-			return r.add(name, s)
-		}
-		if e.used.Load() {
-			return e.breaker, nil
-		}
-		e.used.Store(true)
-		perturb()
-		if s.find(name) == e {
-			return e.breaker, nil
-		}
+	if e := s.find(name); e != nil && e.use() {
+		return e.breaker, nil
 	}
+	return r.add(name, s)
 }
 
 // add makes the breaker of a name that has none. User code runs without mu.
@@ -130,16 +121,16 @@ func (r *Registry) keep(b *Breaker, s *shelf, config *func(string) Config) (e *e
 		return nil, false
 	}
 	if e = s.find(b.name); e != nil {
-		e.used.Store(true)
+		e.use()
 		return e, true
 	}
 	now := time.Since(r.epoch)
 	r.sweep(now)
-	if int(r.size.Load()) >= r.Max {
+	if int(r.size.Load()) >= r.limit {
 		return nil, true
 	}
 	e = &entry{breaker: b, seen: now}
-	e.used.Store(true)
+	e.use()
 	s.with(b.name, e)
 	r.size.Add(1)
 	return e, true
@@ -173,7 +164,7 @@ func (r *Registry) shared() (*Breaker, error) {
 
 // sweep forgets idle breakers, at most ten times in Idle. It needs mu.
 func (r *Registry) sweep(now time.Duration) {
-	if r.Idle < 0 || now-r.swept < r.Idle/10 {
+	if r.idle < 0 || now-r.swept < r.idle/10 {
 		return
 	}
 	r.swept = now
@@ -184,19 +175,19 @@ func (r *Registry) sweep(now time.Duration) {
 			continue
 		}
 		for name, e := range *m {
-			if e.used.Swap(false) {
+			if e.life.CompareAndSwap(entryUsed, entryUnused) {
 				e.seen = now
 				continue
 			}
-			if now-e.seen < r.Idle || !e.breaker.idle() {
+			if now-e.seen < r.idle || !e.breaker.idle() || !e.life.CompareAndSwap(entryUnused, entryGone) {
+				continue
+			}
+			perturb()
+			if !e.breaker.idle() { // somebody who kept it has just called
+				e.life.Store(entryUsed)
 				continue
 			}
 			s.with(name, nil)
-			perturb()
-			if e.used.Load() || !e.breaker.idle() {
-				s.with(name, e)
-				continue
-			}
 			r.size.Add(-1)
 		}
 	}

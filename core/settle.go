@@ -5,32 +5,28 @@ import (
 	"time"
 )
 
-// succeed settles a success of a quick permit on the short path: a healthy
-// closed phase, nothing slow. It reports false, having done nothing, if it
-// takes more than that.
+// succeed settles a success of a quick permit, of a closed phase therefore, and
+// tells nobody. It reports false, having done nothing, if the call was slow.
 func (p *Permit) succeed() bool {
-	ph := p.phase
-	w := ph.tally.read()
-	if ph.buckets == nil && !w.healthy() || w.has(sealed|streakMask) {
-		return false
-	}
-	if ph.buckets != nil || p.has(timed) {
-		b := ph.breaker
-		now := b.now()
-		if p.has(timed) {
-			length := now - p.start
-			if b.settings.Load().isSlow(length) {
-				return false
-			}
-			if h := b.stats.Load().lengths.Load(); h != nil {
-				h.add(now, p.shard(), length)
-			}
+	b, st := p.phase.breaker, p.phase.stats.Load()
+	var now time.Duration
+	if p.has(timed) {
+		now = b.now()
+		length := now - p.start
+		if b.settings.Load().isSlow(length) {
+			return false
 		}
-		if ph.buckets != nil {
-			ph.buckets.add(now, p.shard(), 0)
+		if h := st.lengths.Load(); h != nil {
+			h.add(now, p.shard(), length)
 		}
+	} else if p.phase.buckets != nil {
+		now = b.now()
 	}
-	p.count().successes.Add(1)
+	c := st.shard(p.shard())
+	if b.settleClosed(nil, nil, p, now, 0, 0) { //nolint:staticcheck // a success opens nothing: no context, no settings
+		c.late.Add(1)
+	}
+	c.successes.Add(1)
 	return true
 }
 
@@ -47,7 +43,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 		now = b.now()
 	}
 	if p.has(timed) {
-		told.Duration = now - p.start
+		told.Duration = max(now-p.start, 0)
 		told.Slow = v.outcome != Ignored && s.isSlow(told.Duration)
 	}
 

@@ -13,14 +13,35 @@ type shelf struct {
 	entries atomic.Pointer[map[string]*entry]
 }
 
-// entry is a name's breaker. A sweep clears used; a lookup sets it and then
-// looks whether the entry is still there. A removal takes the entry out and
-// then looks at used. So a breaker that somebody was given just now is either
-// seen as used and put back, or was not given.
+// entry is a name's breaker. A lookup marks it used, a sweep marks it unused,
+// and only an unused one can go; whoever finds it gone waits for Registry.mu.
+// So a breaker is never given out once it is forgotten.
 type entry struct {
 	breaker *Breaker
-	used    atomic.Bool
+	life    atomic.Uint32
 	seen    time.Duration // when a sweep last found it used; guarded by Registry.mu
+}
+
+const (
+	entryUnused = iota
+	entryUsed
+	entryGone
+)
+
+// use marks the entry used; it reports false if it is gone.
+func (e *entry) use() bool {
+	for {
+		switch e.life.Load() {
+		case entryUsed:
+			return true
+		case entryGone:
+			return false
+		}
+		perturb()
+		if e.life.CompareAndSwap(entryUnused, entryUsed) {
+			return true
+		}
+	}
 }
 
 func (s *shelf) find(name string) *entry {

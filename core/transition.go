@@ -59,7 +59,7 @@ func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration,
 	old := b.phase.Load()
 	ph := b.newPhase(Open, cause, at)
 	ph.opens = old.opens + 1
-	ph.until = at + s.breakFor(int(ph.opens), old.draw, after)
+	ph.until = later(at, s.breakFor(int(ph.opens), old.draw, after))
 	ph.err = &OpenError{Name: b.name, State: Open, Cause: cause, RetryAt: b.epoch.Add(ph.until)}
 	b.publish(ctx, ph, counts)
 }
@@ -69,7 +69,7 @@ func (b *Breaker) halfOpenLocked(ctx context.Context, s *settings, at time.Durat
 	ph := b.newPhase(HalfOpen, BreakOver, at)
 	ph.opens = b.phase.Load().opens
 	ph.half = new(half)
-	ph.err = &OpenError{Name: b.name, State: HalfOpen, Cause: ProbesOut, RetryAt: b.epoch.Add(at + s.ProbeTimeout)}
+	ph.err = &OpenError{Name: b.name, State: HalfOpen, Cause: ProbesOut, RetryAt: b.epoch.Add(later(at, s.ProbeTimeout))}
 	b.publish(ctx, ph, Counts{})
 }
 
@@ -77,7 +77,7 @@ func (b *Breaker) halfOpenLocked(ctx context.Context, s *settings, at time.Durat
 func (b *Breaker) closeLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts) {
 	ph := b.newClosed(s, at, cause)
 	if s.RampUp > 0 && cause == ProbesPassed {
-		ph.until = at + s.RampUp
+		ph.until = later(at, s.RampUp)
 		ph.err = &OpenError{Name: b.name, State: Closed, Cause: RampingUp, RetryAt: b.epoch.Add(ph.until)}
 		ph.ramp.Store(new(ramp))
 	}
