@@ -21,7 +21,6 @@ type Breaker struct {
 	name     string
 	settings atomic.Pointer[settings]
 	phase    atomic.Pointer[phase] // see phase for what holds
-	stats    atomic.Pointer[stats] // nil until the first call
 	ledger   atomic.Pointer[ledger]
 	epoch    time.Time // the zero of the breaker's clock
 	clock    func() time.Time
@@ -121,6 +120,9 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 	switch s.override {
 	case Disabled:
+		if s.CallTimeout == 0 {
+			return Permit{}, nil
+		}
 		return foreignPermit(&foreign{timeout: s.CallTimeout}), nil
 	case ForcedOpen:
 		return Permit{}, b.refuse(ctx, s, b.phase.Load(), s.forced)
@@ -234,27 +236,31 @@ func background(ctx context.Context) context.Context {
 	return ctx
 }
 
+// stats returns what the breaker counts, or nil before its first call.
+func (b *Breaker) stats() *stats { return b.phase.Load().stats.Load() }
+
 // counted returns the stats, made at the first call.
 func (b *Breaker) counted(s *settings) *stats {
-	if st := b.stats.Load(); st != nil {
+	if st := b.stats(); st != nil {
 		return st
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if st := b.stats.Load(); st != nil {
+	if st := b.stats(); st != nil {
 		return st
 	}
 	st := &stats{shards: make([]counters, shards())}
 	b.equip(st, s)
 	b.phase.Load().stats.Store(st)
-	b.stats.Store(st)
 	return st
 }
 
 // newPhase returns an unpublished phase.
 func (b *Breaker) newPhase(state State, cause Cause, since time.Duration) *phase {
-	ph := &phase{breaker: b, state: state, cause: cause, since: since, draw: rand.Float64()}
-	ph.stats.Store(b.stats.Load())
+	ph := &phase{breaker: b, state: state, cause: cause, since: since, draw: rand.Float32()}
+	if old := b.phase.Load(); old != nil {
+		ph.stats.Store(old.stats.Load())
+	}
 	return ph
 }
 
@@ -263,6 +269,6 @@ func (b *Breaker) newClosed(s *settings, since time.Duration, cause Cause) *phas
 	if s.Window.For > 0 {
 		ph.buckets = newBuckets(s.Window.For, s.SlowAfter > 0)
 	}
-	ph.calls = s.Window.Calls
+	ph.calls = int32(s.Window.Calls)
 	return ph
 }

@@ -61,7 +61,7 @@ func (b *Breaker) endLocked(ph *phase) Counts {
 // countsOf reads the window of a closed phase whose word is w.
 func (b *Breaker) countsOf(ph *phase, w word) Counts {
 	if ph.buckets == nil {
-		return w.counts(ph.calls)
+		return w.counts(int(ph.calls))
 	}
 	c := ph.buckets.counts(b.now())
 	c.InRow = w.streak()
@@ -93,7 +93,7 @@ func (b *Breaker) Update(cfg Config) error {
 		b.reshapeLocked(s, ph)
 	}
 	b.settings.Store(s)
-	if st := b.stats.Load(); st != nil {
+	if st := b.stats(); st != nil {
 		b.equip(st, s)
 	}
 	b.mu.Unlock()
@@ -123,17 +123,17 @@ func (b *Breaker) reshapeLocked(s *settings, ph *phase) {
 // replay credits to an unpublished phase the marks of a sealed count window,
 // oldest first, and leaves its streak alone.
 func (p *phase) replay(old *phase, last word) {
-	n := old.calls
+	n := int(old.calls)
 	words := old.ring.of(n)
 	held := last.counts(n).Calls
 	streak := p.tally.read() & streakMask
-	for i := max(held-p.calls, 0); i < held; i++ {
+	for i := max(held-int(p.calls), 0); i < held; i++ {
 		slot := (last.pos() - held + i) % n
 		m := markAt(words[slot/marksPerWord].Load(), slot)
 		if i == held-1 {
 			m = last.pending()
 		}
-		next, _ := p.credit(p.tally.read(), m, p.calls)
+		next, _ := p.credit(p.tally.read(), m)
 		p.tally.Store(uint64(next))
 	}
 	p.tally.Store(uint64(p.tally.read()&^streakMask | streak))

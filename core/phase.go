@@ -20,20 +20,20 @@ import (
 //   - reported, an atomic flag.
 type phase struct {
 	breaker *Breaker
-	stats   atomic.Pointer[stats] // the breaker's, once it has some: one step nearer for a permit
+	stats   atomic.Pointer[stats] // the breaker's, handed from phase to phase; nil until the first call
 	state   State
 	cause   Cause // of the transition that began it
 	// reported is set by the first refusal that is logged.
 	reported atomic.Bool
 	opens    int32         // openings without a close between
+	calls    int32         // closed, count window: how many calls it holds
+	draw     float32       // in [0, 1), spreads the break that follows this phase
 	since    time.Duration // on the breaker's clock, as all times here
 	until    time.Duration // open: the break is over; closed: the ramp is
 	err      *OpenError    // what it refuses with; nil for a closed phase without a ramp
-	draw     float64       // in [0, 1), spreads the break that follows this phase
 
-	tally   tally // closed
-	calls   int   // closed, count window: how many calls it holds
-	ring    ring
+	tally   tally    // closed
+	ring    ring     // closed, count window
 	buckets *buckets // closed, time window
 	half    *half
 	ramp    atomic.Pointer[ramp] // closed, until the ramp has ended

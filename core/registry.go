@@ -199,7 +199,7 @@ func (b *Breaker) idle() bool {
 	if b.settings.Load().override != NoOverride || b.State() != Closed {
 		return false
 	}
-	st := b.stats.Load()
+	st := b.stats()
 	return st == nil || st.totals().InFlight == 0
 }
 

@@ -21,7 +21,7 @@ func (r *Registry) Stats() RegistryStats {
 		case HalfOpen:
 			out.HalfOpen++
 		}
-		if st := b.stats.Load(); st != nil {
+		if st := b.stats(); st != nil {
 			out.Totals.add(st.totals())
 		}
 	}

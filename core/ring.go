@@ -37,9 +37,10 @@ func withMark(word uint64, slot int, m mark) uint64 {
 	return word&^(3<<shift) | uint64(m)<<shift
 }
 
-// credit adds m to a count window of n calls, in the word w that was read. It
-// returns the word to swap in, or false when w is stale and must be read anew.
-func (p *phase) credit(w word, m mark, n int) (word, bool) {
+// credit adds m to the count window, in the word w that was read. It returns
+// the word to swap in, or false when w is stale and must be read anew.
+func (p *phase) credit(w word, m mark) (word, bool) {
+	n := int(p.calls)
 	words := p.ring.of(n)
 	pos := w.pos()
 	if pos > 0 {

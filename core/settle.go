@@ -32,7 +32,7 @@ func (p *Permit) succeed() bool {
 
 // settle counts what became of the call of p, a permit of this breaker.
 func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
-	s, st := b.settings.Load(), b.stats.Load()
+	s, st := b.settings.Load(), p.phase.stats.Load()
 	if v.outcome == 0 { // a part of a composite permit
 		v = b.classify(ctx, v.err)
 	}
@@ -137,10 +137,10 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 				return false
 			}
 			var fresh bool
-			if next, fresh = ph.credit(w, m, ph.calls); !fresh {
+			if next, fresh = ph.credit(w, m); !fresh {
 				continue
 			}
-			counts = next.counts(ph.calls)
+			counts = next.counts(int(ph.calls))
 		} else {
 			if !credited {
 				ph.buckets.add(now, p.shard(), m)

@@ -43,7 +43,7 @@ func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
 	v := view{ph.state, ph.cause, ph.since, ph.until, int(ph.opens)}
 	if v.state == HalfOpen {
 		if at, out := ph.half.lostAt(s); out && now >= at {
-			v = view{Open, ProbeLost, at, later(at, s.breakFor(v.opens+1, ph.draw, 0)), v.opens + 1}
+			v = view{Open, ProbeLost, at, later(at, s.breakFor(v.opens+1, float64(ph.draw), 0)), v.opens + 1}
 		}
 	}
 	if v.state == Open && now >= v.until {
@@ -88,7 +88,7 @@ func (b *Breaker) Snapshot() Snapshot {
 	}
 	b.mu.Unlock()
 
-	if st := b.stats.Load(); st != nil {
+	if st := b.stats(); st != nil {
 		snap.Totals = st.totals()
 		if h := st.history.Load(); h != nil {
 			snap.History = h.read(st, b.epoch, now)

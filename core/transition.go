@@ -44,7 +44,7 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 			if !out || now < at {
 				return
 			}
-			b.stats.Load().lost.Add(uint64(ph.half.lose(at, s)))
+			b.stats().lost.Add(uint64(ph.half.lose(at, s)))
 			ph.half.failed++
 			b.openLocked(ctx, s, at, ProbeLost, ph.half.counts(), 0)
 			continue
@@ -59,7 +59,7 @@ func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration,
 	old := b.phase.Load()
 	ph := b.newPhase(Open, cause, at)
 	ph.opens = old.opens + 1
-	ph.until = later(at, s.breakFor(int(ph.opens), old.draw, after))
+	ph.until = later(at, s.breakFor(int(ph.opens), float64(old.draw), after))
 	ph.err = &OpenError{Name: b.name, State: Open, Cause: cause, RetryAt: b.epoch.Add(ph.until)}
 	b.publish(ctx, ph, counts)
 }
