@@ -13,7 +13,7 @@ type Interval struct {
 	Calls    uint64 // settled, without the ignored
 	Failures uint64
 	Refused  uint64
-	Mean     time.Duration // of Calls; 0 unless Durations
+	Mean     time.Duration // of Calls; 0 unless Durations or SlowAfter is set
 }
 
 // history remembers the totals at the ends of the last intervals. Nothing is

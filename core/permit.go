@@ -185,6 +185,7 @@ func (f *foreign) settle(ctx context.Context, v verdict) {
 	for i := range f.parts {
 		p := &f.parts[i]
 		defer func() {
+			defer p.Settle(ctx, Failure) // if its Classify panics
 			if v.outcome == 0 {
 				p.Done(ctx, v.err)
 			} else {

@@ -50,7 +50,7 @@ type ramp struct {
 
 const (
 	rampUnit  = 1 << 20
-	rampFloor = rampUnit / 10
+	rampFloor = rampUnit/10 + 1 // so that ten calls make one
 )
 
 // admits reports whether the next call goes through, at a time elapsed into a

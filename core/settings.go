@@ -55,9 +55,6 @@ func (s *settings) broken(c Counts) Cause {
 	return NoCause
 }
 
-// rated reports whether a rule looks at the window.
-func (s *settings) rated() bool { return s.FailureRateThreshold > 0 || s.SlowRateThreshold > 0 }
-
 // classify makes a verdict of what a call returned.
 func (b *Breaker) classify(ctx context.Context, err error) verdict {
 	if ctx == nil {

@@ -150,7 +150,7 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 				return false
 			}
 			next = w.withStreak(m)
-			if m != 0 && s.rated() {
+			if m != 0 { // forty loads and more, but only for a failed or slow call
 				counts = ph.buckets.counts(now)
 			}
 			counts.InRow = next.streak()
