@@ -212,10 +212,10 @@ func (b *Breaker) spare(ctx context.Context, s *settings, ph *phase) bool {
 
 func (b *Breaker) refuse(ctx context.Context, s *settings, ph *phase, err *OpenError) error {
 	st := b.counted(s)
-	st.shard(shardIndex()).refused.Add(1)
 	if h := st.history.Load(); h != nil {
-		h.roll(st, b.now())
+		h.roll(st, b.now()) // before it is counted, which is in the interval that begins
 	}
+	st.shard(shardIndex()).refused.Add(1)
 	b.tellRefused(ctx, s, ph, err)
 	return err
 }

@@ -117,7 +117,7 @@ func (b *Breaker) reshapeLocked(s *settings, ph *phase) {
 	case ph.buckets != nil && heir.buckets != nil:
 		heir.buckets.adopt(ph.buckets, b.now())
 	}
-	b.publish(context.Background(), heir, Counts{})
+	b.publish(context.Background(), heir, Counts{}, nil)
 }
 
 // replay credits to an unpublished phase the marks of a sealed count window,

@@ -26,7 +26,8 @@ type ledger struct {
 	dropped    uint64
 	panics     uint64
 
-	seq    uint64
+	told   uint64       // settlements
+	seq    uint64       // transitions
 	recent []Transition // the last maxRecent, oldest first from recent[seq%maxRecent] once full
 }
 
@@ -56,6 +57,10 @@ func (l *ledger) queueEvent(e event) {
 		} else {
 			l.recent[(l.seq-1)%maxRecent] = *t
 		}
+	}
+	if s := e.settled; s != nil {
+		l.told++
+		s.Seq = l.told
 	}
 	limit := maxQueued
 	if e.transition != nil {
@@ -130,8 +135,8 @@ func (b *Breaker) deliver() {
 // tell runs the log line and the hook of one event; neither can hurt the other.
 func (b *Breaker) tell(l *ledger, e event) {
 	s := b.settings.Load()
+	defer b.guard(e.ctx, l, s, func() { s.hook(e) }) // deferred: the handler may call Goexit
 	b.guard(e.ctx, l, s, func() { s.log(e) })
-	b.guard(e.ctx, l, s, func() { s.hook(e) })
 }
 
 func (s *settings) log(e event) {

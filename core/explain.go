@@ -58,17 +58,9 @@ func (s *Snapshot) explainClosed(cfg *settings) string {
 }
 
 func (s *Snapshot) explainOpen(cfg *settings) string {
-	out := fmt.Sprintf("open: %s", s.Cause)
-	if n := len(s.Transitions); n > 0 && s.Transitions[n-1].To == Open {
-		c := s.Transitions[n-1].Counts
-		switch s.Cause { //nolint:exhaustive // the others need no numbers
-		case FailuresInRow:
-			out += fmt.Sprintf(" (%d)", c.InRow)
-		case FailureRate:
-			out += fmt.Sprintf(" (%s, %d of %d calls)", percent(c.FailureRate()), c.Failures, c.Calls)
-		case SlowRate:
-			out += fmt.Sprintf(" (%s over %v, %d of %d calls)", percent(c.SlowRate()), cfg.SlowAfter, c.Slow, c.Calls)
-		}
+	out := "open: " + s.Cause.String()
+	if n := len(s.Transitions); n > 0 && s.Transitions[n-1].Cause == s.Cause {
+		out = "open: " + s.Transitions[n-1].Reason()
 	}
 	if s.Opens > 1 {
 		out += fmt.Sprintf("; opened %d times without closing", s.Opens)

@@ -41,10 +41,15 @@ func (h *half) issue(now time.Duration, s *settings) uint32 {
 	return h.issued
 }
 
-// give takes back the place of a probe.
-func (h *half) give(number uint32, s *settings) {
-	h.probes = slices.DeleteFunc(h.probes, func(p probe) bool { return p.number == number })
+// give takes back the place of a probe; it reports false if that is not out.
+func (h *half) give(number uint32, s *settings) bool {
+	i := slices.IndexFunc(h.probes, func(p probe) bool { return p.number == number })
+	if i < 0 {
+		return false
+	}
+	h.probes = slices.Delete(h.probes, i, i+1)
 	h.mark(s)
+	return true
 }
 
 // mark sets fullUntil after a change of the probes or of the limits.

@@ -23,32 +23,37 @@ type Interval struct {
 // either.
 type history struct {
 	width   time.Duration
+	begun   int64        // number of its first interval
+	base    noted        // before that
 	current atomic.Int64 // number of the interval that runs
 	mu      sync.Mutex
-	ends    [intervals + 1]noted // by number modulo its length
+	ends    [intervals + 1]noted // by number modulo its length; of begun and later ones
 	length  atomic.Uint64        // ns, of all timed calls
 }
 
 const intervals = 60
 
-// noted are the totals at the end of an interval.
+// noted are totals at the end of an interval.
 type noted struct {
-	number                           int64
 	calls, failures, refused, length uint64
 }
 
 // newHistory starts at now; what s holds by then is before its time.
 func newHistory(s *stats, span, now time.Duration) *history {
 	h := &history{width: span / intervals}
-	at := int64(now / h.width)
-	h.current.Store(at)
-	if at > 0 {
-		h.note(s, at-1)
-	}
+	h.begun = int64(now / h.width)
+	h.current.Store(h.begun)
+	h.base = h.note(s)
 	return h
 }
 
-// roll notes the totals if now is in a new interval.
+func (h *history) note(s *stats) noted {
+	t := s.totals()
+	return noted{t.Successes + t.Failures, t.Failures, t.Refused, h.length.Load()}
+}
+
+// roll notes the totals if now is in a new interval. It must come before what
+// happens now is counted.
 func (h *history) roll(s *stats, now time.Duration) {
 	if int64(now/h.width) <= h.current.Load() {
 		return
@@ -63,16 +68,14 @@ func (h *history) rollLocked(s *stats, now time.Duration) {
 	if at <= ended {
 		return
 	}
+	end := h.note(s)
 	for i := max(ended, at-int64(len(h.ends))); i < at; i++ { // nothing happened after ended
-		h.note(s, i)
+		*h.end(i) = end
 	}
 	h.current.Store(at)
 }
 
-func (h *history) note(s *stats, at int64) {
-	t := s.totals()
-	h.ends[at%int64(len(h.ends))] = noted{at, t.Successes + t.Failures, t.Failures, t.Refused, h.length.Load()}
-}
+func (h *history) end(number int64) *noted { return &h.ends[number%int64(len(h.ends))] }
 
 // read returns the intervals up to the one that runs now, oldest first,
 // without those before the history was begun.
@@ -81,26 +84,25 @@ func (h *history) read(s *stats, epoch time.Time, now time.Duration) []Interval 
 	defer h.mu.Unlock()
 	h.rollLocked(s, now)
 	running := h.current.Load()
-	h.note(s, running) // overwritten when it ends
+	*h.end(running) = h.note(s) // for now; written again when it ends
 
+	first := max(h.begun, running-intervals+1)
+	before := h.base
+	if first > h.begun {
+		before = *h.end(first - 1)
+	}
 	out := make([]Interval, 0, intervals)
-	var before noted
-	for at := max(running-intervals, 0); at <= running; at++ {
-		end := h.ends[at%int64(len(h.ends))]
-		known := end.number == at // false before the history was begun
-		if known && at > running-intervals {
-			row := Interval{
-				Start: epoch.Add(time.Duration(at) * h.width), Length: h.width,
-				Calls: end.calls - before.calls, Failures: end.failures - before.failures, Refused: end.refused - before.refused,
-			}
-			if row.Calls > 0 {
-				row.Mean = time.Duration((end.length - before.length) / row.Calls)
-			}
-			out = append(out, row)
+	for at := first; at <= running; at++ {
+		end := *h.end(at)
+		row := Interval{
+			Start: epoch.Add(time.Duration(at) * h.width), Length: h.width,
+			Calls: end.calls - before.calls, Failures: end.failures - before.failures, Refused: end.refused - before.refused,
 		}
-		if known {
-			before = end
+		if row.Calls > 0 {
+			row.Mean = time.Duration((end.length - before.length) / row.Calls)
 		}
+		out = append(out, row)
+		before = end
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -30,7 +31,7 @@ type Hooks struct {
 // Transition is one change of a breaker's state.
 type Transition struct {
 	Name    string    // the breaker
-	Seq     uint64    // numbers the transitions of a breaker, from 1, without a gap
+	Seq     uint64    // numbers the transitions of a breaker, from 1; a gap was dropped
 	From    State     //
 	To      State     //
 	Cause   Cause     //
@@ -38,6 +39,20 @@ type Transition struct {
 	RetryAt time.Time // when the break will be over; zero unless To is Open
 	Opens   int       // openings without a close between, this one included
 	Counts  Counts    // what the phase that ended had counted
+	Err     error     // what the call that opened the breaker returned, if it was told
+}
+
+// Reason says in words, with the numbers, why: "failure rate (50 %, 10 of 20 calls)".
+func (t Transition) Reason() string {
+	switch t.Cause { //nolint:exhaustive // the others need no numbers
+	case FailuresInRow:
+		return fmt.Sprintf("%v (%d)", t.Cause, t.Counts.InRow)
+	case FailureRate:
+		return fmt.Sprintf("%v (%s, %d of %d calls)", t.Cause, percent(t.Counts.FailureRate()), t.Counts.Failures, t.Counts.Calls)
+	case SlowRate:
+		return fmt.Sprintf("%v (%s, %d of %d calls)", t.Cause, percent(t.Counts.SlowRate()), t.Counts.Slow, t.Counts.Calls)
+	}
+	return t.Cause.String()
 }
 
 // LogValue makes a Transition one group of a log line.
@@ -47,6 +62,9 @@ func (t Transition) LogValue() slog.Value {
 		slog.String("from", t.From.String()), slog.String("to", t.To.String()), slog.String("cause", t.Cause.String()),
 		slog.Int("calls", t.Counts.Calls), slog.Int("failures", t.Counts.Failures), slog.Int("slow", t.Counts.Slow),
 		slog.Int("in_a_row", t.Counts.InRow),
+	}
+	if t.Err != nil {
+		attrs = append(attrs, slog.String("err", t.Err.Error()))
 	}
 	if t.To == Open {
 		attrs = append(attrs, slog.Time("retry_at", t.RetryAt), slog.Int("opens", t.Opens))
@@ -79,6 +97,7 @@ func share(part, whole int) float64 {
 // Settlement is one settled call.
 type Settlement struct {
 	Name     string        // the breaker
+	Seq      uint64        // numbers the settlements of a breaker, from 1; a gap was dropped
 	Outcome  Outcome       //
 	Err      error         // what the call returned, if the settler told
 	Duration time.Duration // 0 unless Durations or SlowAfter is set

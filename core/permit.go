@@ -103,7 +103,7 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 		return
 	}
 	p.notes.bits |= settled
-	if o == Success && p.has(quick) {
+	if o == Success && p.has(quick) && p.phase.breaker.settings.Load().quick {
 		// Only a count window is ever healthy, see invariant 4 of tally.
 		if !p.has(timed) && p.phase.tally.read().healthy() {
 			p.count().successes.Add(1)

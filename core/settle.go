@@ -23,7 +23,7 @@ func (p *Permit) succeed() bool {
 		now = b.now()
 	}
 	c := st.shard(p.shard())
-	if b.settleClosed(nil, nil, p, now, 0, 0) { //nolint:staticcheck // a success opens nothing: no context, no settings
+	if b.settleClosed(nil, nil, p, now, 0, nil) { //nolint:staticcheck // a success opens nothing: no context, settings or verdict
 		c.late.Add(1)
 	}
 	c.successes.Add(1)
@@ -62,7 +62,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 		}
 	case Closed:
 		if v.outcome != Ignored {
-			told.Late = b.settleClosed(ctx, s, p, now, m, v.after)
+			told.Late = b.settleClosed(ctx, s, p, now, m, &v)
 		} else {
 			told.Late = b.ended(p.phase)
 		}
@@ -114,7 +114,7 @@ func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duratio
 // settleClosed credits a call to the window and the streak of the closed phase
 // that admitted it, and opens the breaker if that breaks a rule. It reports
 // whether the phase had ended.
-func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, after time.Duration) (late bool) {
+func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, v *verdict) (late bool) {
 	ph := p.phase
 	credited := false
 	for {
@@ -169,7 +169,7 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 			}
 			continue
 		}
-		if b.open(ctx, ph, w, next, cause, counts, after) {
+		if b.open(ctx, ph, w, next, cause, counts, v) {
 			return false
 		}
 	}
@@ -205,7 +205,9 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 		return true, p.probe() <= ph.half.lostThrough
 	}
 	h := ph.half
-	h.give(p.probe(), s)
+	if !h.give(p.probe(), s) {
+		return true, true // a copy of the permit was settled before
+	}
 	if m.slow() {
 		h.slow++
 	}
@@ -213,10 +215,10 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 	case v.outcome == Ignored:
 	case m.failed():
 		h.failed++
-		b.openLocked(ctx, s, now, ProbeFailed, h.counts(), v.after)
+		b.openLocked(ctx, s, now, ProbeFailed, h.counts(), &v)
 	case m.slow() && s.SlowRateThreshold > 0:
 		h.passed++
-		b.openLocked(ctx, s, now, ProbeSlow, h.counts(), 0)
+		b.openLocked(ctx, s, now, ProbeSlow, h.counts(), &v)
 	default:
 		if h.passed++; h.passed >= s.SuccessThreshold {
 			b.closeLocked(ctx, s, now, ProbesPassed, h.counts())

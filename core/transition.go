@@ -7,14 +7,14 @@ import (
 
 // open ends the closed phase ph by sealing the word next, which breaks a rule.
 // It reports false if w is no longer the word.
-func (b *Breaker) open(ctx context.Context, ph *phase, w, next word, cause Cause, counts Counts, after time.Duration) bool {
+func (b *Breaker) open(ctx context.Context, ph *phase, w, next word, cause Cause, counts Counts, v *verdict) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !ph.tally.swap(w, next|sealed) {
 		return false
 	}
 	perturb()
-	b.openLocked(ctx, b.settings.Load(), b.now(), cause, counts, after)
+	b.openLocked(ctx, b.settings.Load(), b.now(), cause, counts, v)
 	return true
 }
 
@@ -44,9 +44,13 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 			if !out || now < at {
 				return
 			}
-			b.stats().lost.Add(uint64(ph.half.lose(at, s)))
+			st := b.stats()
+			if h := st.history.Load(); h != nil {
+				h.roll(st, at)
+			}
+			st.lost.Add(uint64(ph.half.lose(at, s)))
 			ph.half.failed++
-			b.openLocked(ctx, s, at, ProbeLost, ph.half.counts(), 0)
+			b.openLocked(ctx, s, at, ProbeLost, ph.half.counts(), &verdict{})
 			continue
 		case Closed:
 		}
@@ -54,14 +58,15 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 	}
 }
 
-// openLocked publishes an open phase that begins at a time.
-func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts, after time.Duration) {
+// openLocked publishes an open phase that begins at a time; v is what was said
+// of the call that caused it.
+func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts, v *verdict) {
 	old := b.phase.Load()
 	ph := b.newPhase(Open, cause, at)
 	ph.opens = old.opens + 1
-	ph.until = later(at, s.breakFor(int(ph.opens), float64(old.draw), after))
+	ph.until = later(at, s.breakFor(int(ph.opens), float64(old.draw), v.after))
 	ph.err = &OpenError{Name: b.name, State: Open, Cause: cause, RetryAt: b.epoch.Add(ph.until)}
-	b.publish(ctx, ph, counts)
+	b.publish(ctx, ph, counts, v.err)
 }
 
 // halfOpenLocked publishes a half-open phase that begins at a time.
@@ -70,7 +75,7 @@ func (b *Breaker) halfOpenLocked(ctx context.Context, s *settings, at time.Durat
 	ph.opens = b.phase.Load().opens
 	ph.half = new(half)
 	ph.err = &OpenError{Name: b.name, State: HalfOpen, Cause: ProbesOut, RetryAt: b.epoch.Add(later(at, s.ProbeTimeout))}
-	b.publish(ctx, ph, Counts{})
+	b.publish(ctx, ph, Counts{}, nil)
 }
 
 // closeLocked publishes a closed phase that begins at a time.
@@ -81,13 +86,13 @@ func (b *Breaker) closeLocked(ctx context.Context, s *settings, at time.Duration
 		ph.err = &OpenError{Name: b.name, State: Closed, Cause: RampingUp, RetryAt: b.epoch.Add(ph.until)}
 		ph.ramp.Store(new(ramp))
 	}
-	b.publish(ctx, ph, counts)
+	b.publish(ctx, ph, counts, nil)
 }
 
 // publish replaces the phase and queues the event; the caller delivers it once
 // it has given the lock back. A phase that replaces one of the same state is
 // not a transition.
-func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts) {
+func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts, err error) {
 	old := b.phase.Load()
 	b.phase.Store(ph)
 	if old.state == ph.state {
@@ -95,7 +100,7 @@ func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts) {
 	}
 	t := &Transition{
 		Name: b.name, From: old.state, To: ph.state, Cause: ph.cause,
-		At: b.epoch.Add(ph.since), Opens: int(ph.opens), Counts: counts,
+		At: b.epoch.Add(ph.since), Opens: int(ph.opens), Counts: counts, Err: err,
 	}
 	if ph.state == Open {
 		t.RetryAt = ph.err.RetryAt

@@ -34,12 +34,15 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-func main() {
+func main() { os.Exit(start()) }
+
+// start is main with an exit status, so that what it defers runs.
+func start() int {
 	speed := flag.Float64("speed", 1, "how many times as fast as usual, 1 to 10")
 	flag.Parse()
 	if !(*speed >= 1 && *speed <= 10) || flag.NArg() > 0 { // written so that NaN is refused too
 		fmt.Fprintln(os.Stderr, "quickstart takes no arguments but -speed, a number from 1 to 10")
-		os.Exit(2)
+		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -49,11 +52,12 @@ func main() {
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "quickstart: stopped before the end, so there is no summary")
-		os.Exit(130) // what a shell expects of a program stopped by Ctrl-C
+		return 130 // what a shell expects of a program stopped by Ctrl-C
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 // terminal reports whether f is one that can move its cursor.
