@@ -149,10 +149,14 @@ func (c Config) Validate() error {
 		if calls == 0 {
 			calls = defaultWindowCalls
 		}
-		check(c.MinimumCalls <= calls, "MinimumCalls", c.MinimumCalls, fmt.Sprintf("at most Window.Calls (%d), or no rate would ever count", calls))
+		if c.MinimumCalls > calls {
+			check(false, "MinimumCalls", c.MinimumCalls, fmt.Sprintf("at most Window.Calls (%d), or no rate would ever count", calls))
+		}
 	}
 	check(c.Timeout >= 0, "Timeout", c.Timeout, "positive; 0 for 60s")
-	check(c.MaxTimeout == 0 || c.MaxTimeout >= c.timeout(), "MaxTimeout", c.MaxTimeout, fmt.Sprintf("at least Timeout (%v); 0 for 10m", c.timeout()))
+	if c.MaxTimeout != 0 && c.MaxTimeout < c.timeout() {
+		check(false, "MaxTimeout", c.MaxTimeout, fmt.Sprintf("at least Timeout (%v); 0 for 10m", c.timeout()))
+	}
 	check(c.TimeoutFactor <= 0 || c.TimeoutFactor >= 1 && c.TimeoutFactor <= maxTimeoutFactor, "TimeoutFactor", c.TimeoutFactor, "1 to 100; 0 or negative for no growth")
 	check(c.Jitter < 1, "Jitter", c.Jitter, "in (0, 1); 0 or negative for none")
 	check(c.HalfOpenMaxCalls >= 0 && c.HalfOpenMaxCalls <= maxProbes, "HalfOpenMaxCalls", c.HalfOpenMaxCalls, "1 to 10000; 0 for 3")

@@ -30,12 +30,16 @@ func Do[T any](ctx context.Context, g Gate, fn func(context.Context) (T, error))
 	if err != nil {
 		return zero, err
 	}
-	defer p.Settle(ctx, Failure) // wins only if fn or a classifier did not return
+	defer p.abandon(ctx) // wins only if fn or a classifier did not return
 	if p.has(limited) {
 		return within(ctx, &p, fn)
 	}
 	v, err := fn(ctx)
-	p.Done(ctx, err)
+	if err == nil && p.has(trivial) {
+		p.Settle(ctx, Success)
+	} else {
+		p.Done(ctx, err)
+	}
 	return v, err
 }
 
@@ -99,7 +103,7 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 	if err != nil {
 		return err
 	}
-	defer p.Settle(ctx, Failure)
+	defer p.abandon(ctx)
 	if p.has(limited) {
 		_, err = within(ctx, &p, func(ctx context.Context) (time.Duration, error) { return 0, fn(ctx) })
 		return err

@@ -116,6 +116,13 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 	p.deliver(ctx, verdict{outcome: o.known()})
 }
 
+// abandon settles a call that did not return as a failure.
+func (p *Permit) abandon(ctx context.Context) {
+	if !p.has(settled) {
+		p.Settle(ctx, Failure)
+	}
+}
+
 // Done classifies err, with ctx the caller's, and settles. It uses the
 // breaker's Classify; a permit of another gate uses [DefaultClassify]. An err
 // made by [RetryAfter] sets how long the breaker stays open, if this opens it.

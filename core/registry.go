@@ -20,8 +20,9 @@ import (
 // the cap, names that have no breaker share one, named [OverflowName], until
 // room is made. Room is made by forgetting breakers that nobody has asked for
 // in Idle, and only those that are closed, without an override and without a
-// permit out: what is forgotten has nothing to remember. That happens now and
-// then when a name is new.
+// permit out: what is forgotten has nothing to remember. That happens when a
+// name is new, at most ten times in Idle; a lookup reads no clock, so a breaker's
+// idle time begins when that first finds that nobody has asked for it since.
 type Registry struct {
 	// Config returns the Config for a name; nil means the zero Config for all.
 	// It must not call the Registry.

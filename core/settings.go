@@ -26,16 +26,15 @@ func newSettings(cfg Config, override Override) *settings {
 	s.timed = s.Durations || s.SlowAfter > 0
 	s.quick = override == NoOverride && s.History == 0 && s.Hooks.Settled == nil
 	s.silent = s.Hooks.Refused == nil && s.Logger == nil
-	for flag, set := range map[flags]bool{
-		timed:   s.timed,
-		limited: s.CallTimeout > 0,
-		trivial: s.Classify == nil,
-	} {
-		if set {
-			s.notes |= flag
-		}
-	}
+	s.notes = flag(timed, s.timed) | flag(limited, s.CallTimeout > 0) | flag(trivial, s.Classify == nil)
 	return s
+}
+
+func flag(f flags, set bool) flags {
+	if set {
+		return f
+	}
+	return 0
 }
 
 // broken returns the rule by which counts open a closed breaker, or NoCause.

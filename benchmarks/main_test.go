@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestQuick runs the whole command with tiny samples: every benchmark checks
+// itself, and every target must find what it compares.
+func TestQuick(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "RESULTS.md")
+	var out, progress strings.Builder
+	if err := run([]string{"-quick", "-out", file}, &out, &progress); err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(written) != out.String() {
+		t.Error("the file differs from what was printed")
+	}
+	text := out.String()
+	for _, want := range []string{"## Targets", "go -C benchmarks run . -quick -out RESULTS.md", gobreakerExecute} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+	for _, not := range []string{errNotMeasured.Error(), "NaN", "Inf", filepath.Dir(file)} {
+		if strings.Contains(text, not) {
+			t.Errorf("the report says %q", not)
+		}
+	}
+}
+
+func TestTargetsAreJudgedByTheMedian(t *testing.T) {
+	a, b := key{"s", "a"}, key{"s", "b"}
+	m := measurements{
+		a: {{ns: 10}, {ns: 40}, {ns: 10}},
+		b: {{ns: 20}, {ns: 20}, {ns: 40}},
+	}
+	tests := []struct {
+		name   string
+		target target
+		median float64
+		met    bool
+	}{
+		{"ratio met", ratio("", "", a, b, 0.5), 0.5, true},
+		{"ratio not met", ratio("", "", a, b, 0.4), 0.5, false},
+		{"difference", difference("", "", a, b, -10), -10, true},
+		{"time", atMost("", b, 19), 20, false},
+		{"allocations", noAllocs("", a, b), 0, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, met, err := tt.target.met(m, nil)
+			if err != nil || got.median != tt.median || met != tt.met {
+				t.Errorf("met() = %v, %v, %v; want median %v, %v", got, met, err, tt.median, tt.met)
+			}
+		})
+	}
+	if _, _, err := ratio("", "", a, key{"s", "c"}, 1).met(m, nil); err == nil {
+		t.Error("a target without a benchmark must be an error")
+	}
+}
+
+func TestSpread(t *testing.T) {
+	if got, want := spreadOf([]float64{4, 1, 3, 2}), (spread{1.75, 2.5, 3.25}); got != want {
+		t.Errorf("spreadOf = %v, want %v", got, want)
+	}
+	if got, want := spreadOf([]float64{7}), (spread{7, 7, 7}); got != want {
+		t.Errorf("spreadOf one = %v, want %v", got, want)
+	}
+}
+
+// TestBenchesAreNamedOnce keeps two rows from sharing a name and so their samples.
+func TestBenchesAreNamedOnce(t *testing.T) {
+	seen := make(map[key]bool)
+	for _, b := range allBenches() {
+		if seen[b.key()] {
+			t.Errorf("%v is there twice", b.key())
+		}
+		seen[b.key()] = true
+	}
+}
