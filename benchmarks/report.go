@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -120,7 +121,7 @@ func heapTable(w *strings.Builder, heaps map[string]weight) {
 	rule(w, "lrrr")
 	for _, s := range subjects() {
 		h := heaps[s.name]
-		row(w, s.name, fmt.Sprintf("%.0f", h.fresh), fmt.Sprintf("%.0f", h.used), fmt.Sprint(h.instances))
+		row(w, s.name, fmt.Sprintf("%.0f", h.fresh), fmt.Sprintf("%.0f", h.used), strconv.Itoa(h.instances))
 	}
 }
 

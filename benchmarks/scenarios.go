@@ -67,15 +67,13 @@ func scenarios() []scenario {
 		{create, "create", func(b *testing.B, s *subject) error {
 			watched(b, 1, func() {
 				for b.Loop() {
-					sink = s.create(0)
+					runtime.KeepAlive(s.create(0))
 				}
 			})
 			return nil
 		}, func(s *subject) bool { return s.noCreate }},
 	}
 }
-
-var sink any
 
 // allBenches are the benchmarks in the order of a pass: those that are compared
 // are close to each other.

@@ -120,10 +120,7 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 	switch s.override {
 	case Disabled:
-		if s.CallTimeout == 0 {
-			return Permit{}, nil
-		}
-		return foreignPermit(&foreign{timeout: s.CallTimeout}), nil
+		return uncounted(s), nil
 	case ForcedOpen:
 		return Permit{}, b.refuse(ctx, s, b.phase.Load(), s.forced)
 	case NoOverride, Shadow:
@@ -170,6 +167,14 @@ func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 			return Permit{}, b.refuse(ctx, s, ph, ph.err)
 		}
 	}
+}
+
+// uncounted is a permit that does nothing but carry the CallTimeout.
+func uncounted(s *settings) Permit {
+	if s.CallTimeout == 0 {
+		return Permit{}
+	}
+	return foreignPermit(&foreign{timeout: s.CallTimeout})
 }
 
 // probe issues the number of a probe in the half-open phase ph, or 0.

@@ -186,7 +186,7 @@ func (r *report) table(s *summary) {
 	r.line("fleet with the breaker, and %d by the one without.", s.without.sickSent())
 	r.line("")
 	row := func(what, with, without string) { r.line("%-52s %12s %12s", what, with, without) }
-	count := func(n int) string { return strconv.Itoa(n) }
+	count := strconv.Itoa
 	p99 := func(t totals) string { d, _ := percentile(t.sickTook, 0.99); return short(d) }
 	a, b := &s.with, &s.without
 

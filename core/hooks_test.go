@@ -1,0 +1,299 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Checklist 70: a hook that panics, ends its goroutine, calls back or takes its
+// time loses no event and stops nobody.
+func TestChecklist70_HooksThatMisbehave(t *testing.T) {
+	for name, misbehave := range map[string]func(b *core.Breaker){
+		"panic":      func(*core.Breaker) { panic("hook") },
+		"panic nil":  func(*core.Breaker) { panic(nil) }, //nolint:govet // on purpose
+		"Goexit":     func(*core.Breaker) { runtime.Goexit() },
+		"calls back": func(b *core.Breaker) { _, _, _, _ = b.State(), b.Snapshot(), b.Health(), b.Explain() },
+	} {
+		for _, which := range []string{"Transition", "Refused", "Settled"} {
+			bubble(t, which+" "+name, func(t *testing.T) {
+				var told diary
+				var b *core.Breaker
+				hooks := told.hooks()
+				transition, refused, settled := hooks.Transition, hooks.Refused, hooks.Settled
+				bad := func(of string) {
+					if of == which {
+						misbehave(b)
+					}
+				}
+				hooks.Transition = func(ctx context.Context, tr core.Transition) { transition(ctx, tr); bad("Transition") }
+				hooks.Refused = func(ctx context.Context, err *core.OpenError) { refused(ctx, err); bad("Refused") }
+				hooks.Settled = func(ctx context.Context, s core.Settlement) { settled(ctx, s); bad("Settled") }
+				b = newBreaker(t, core.Config{FailureThreshold: 1, SuccessThreshold: 1, Timeout: time.Second, Hooks: hooks})
+				each := func(f func()) { // on its own goroutine, which a hook may end
+					var wg sync.WaitGroup
+					wg.Go(f)
+					wg.Wait()
+				}
+				each(func() { _ = b.Do(bg, func(context.Context) error { return errSick }) })
+				wantState(t, b, core.Open)
+				each(func() { _, _ = b.Allow(bg) })
+				time.Sleep(time.Second)
+				each(func() { _ = b.Do(bg, func(context.Context) error { return nil }) })
+				each(func() { _ = b.Do(bg, func(context.Context) error { return nil }) }) // Goexit in the probe's Allow lost its permit
+				if which == "Transition" && name == "Goexit" {
+					time.Sleep(time.Minute)
+					for range 3 {
+						each(func() { _ = b.Do(bg, func(context.Context) error { return nil }) })
+					}
+				}
+				if len(told.settled) < 2 || len(told.refused) < 1 || len(told.transitions) < 3 || told.transitions[0].Seq != 1 || told.transitions[len(told.transitions)-1].Seq != uint64(len(told.transitions)) {
+					t.Errorf("told %d settlements, %d refusals, %v; want all of them", len(told.settled), len(told.refused), told.transitions)
+				}
+				wantPath(t, told.transitions[:2], "closed open half-open")
+				snap := b.Snapshot()
+				panics := snap.HookPanics > 0
+				if want := name == "panic" || name == "panic nil"; panics != want {
+					t.Errorf("%d hook panics counted, want some: %t", snap.HookPanics, want)
+				}
+				if snap.EventsDropped != 0 {
+					t.Errorf("%d events dropped, want none", snap.EventsDropped)
+				}
+			})
+		}
+	}
+	bubble(t, "slow", func(t *testing.T) {
+		var told diary
+		hooks := told.hooks()
+		hooks.Settled = func(context.Context, core.Settlement) { time.Sleep(time.Hour) }
+		b := newBreaker(t, core.Config{FailureThreshold: 3, Hooks: hooks})
+		var wg sync.WaitGroup
+		wg.Go(func() { fail(t, b, 1) })
+		synctest.Wait()
+		before := time.Now()
+		fail(t, b, 2)
+		refusal(t, b)
+		if waited := time.Since(before); waited != 0 {
+			t.Errorf("others waited %v for a slow hook, want not at all", waited)
+		}
+		wg.Wait()
+		wantPath(t, told.transitions, "closed open")
+	})
+}
+
+// A hook may use the breaker; what that causes is told after it returned.
+func TestHooksReenter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b *core.Breaker
+		var lines []string
+		depth := 0
+		b = newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Second, Hooks: core.Hooks{
+			Transition: func(_ context.Context, tr core.Transition) {
+				depth++
+				lines = append(lines, fmt.Sprintf("%d %v", depth, tr.To))
+				if tr.To == core.Open && tr.Seq == 1 {
+					b.Reset()
+					if p, err := b.Allow(bg); err == nil {
+						p.Settle(bg, core.Failure)
+					}
+				}
+				depth--
+			},
+		}})
+		fail(t, b, 1)
+		if got, want := fmt.Sprint(lines), "[1 open 1 closed 1 open]"; got != want {
+			t.Errorf("told %v, want %v", got, want)
+		}
+	})
+}
+
+// Checklist 72: a transition carries the counts that caused it and the context
+// of the call.
+func TestChecklist72_TransitionFacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type key struct{}
+		var told diary
+		var ctxs []any
+		hooks := told.hooks()
+		keep := hooks.Transition
+		hooks.Transition = func(ctx context.Context, tr core.Transition) {
+			ctxs = append(ctxs, ctx.Value(key{}))
+			keep(ctx, tr)
+		}
+		b, err := core.New("db", core.Config{FailureThreshold: 3, SuccessThreshold: 1, Timeout: time.Minute, SlowAfter: time.Second, Hooks: hooks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		play(t, b, "SSFF")
+		p := take(t, b)
+		time.Sleep(2 * time.Second)
+		p.Settle(context.WithValue(bg, key{}, "opens"), core.Failure)
+		time.Sleep(2 * time.Minute)
+		late, err := b.Allow(context.WithValue(bg, key{}, "meets"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		late.Settle(context.WithValue(bg, key{}, "closes"), core.Success)
+
+		at := func(s time.Duration) time.Time { return begin.Add(s * time.Second) }
+		want := []core.Transition{
+			{Name: "db", Seq: 1, From: core.Closed, To: core.Open, Cause: core.FailuresInRow, At: at(2), RetryAt: at(62), Opens: 1, Counts: core.Counts{Calls: 5, Failures: 3, Slow: 1, InRow: 3}},
+			{Name: "db", Seq: 2, From: core.Open, To: core.HalfOpen, Cause: core.BreakOver, At: at(62), Opens: 1},
+			{Name: "db", Seq: 3, From: core.HalfOpen, To: core.Closed, Cause: core.ProbesPassed, At: at(123), Counts: core.Counts{Calls: 1, InRow: 1}},
+		}
+		if len(told.transitions) != len(want) {
+			t.Fatalf("told %+v, want %d transitions", told.transitions, len(want))
+		}
+		for i, got := range told.transitions {
+			if !got.At.Equal(want[i].At) || !got.RetryAt.Equal(want[i].RetryAt) {
+				t.Errorf("transition %d at %v, RetryAt %v; want %v, %v", i+1, got.At, got.RetryAt, want[i].At, want[i].RetryAt)
+			}
+			got.At, got.RetryAt = want[i].At, want[i].RetryAt
+			if got != want[i] {
+				t.Errorf("transition %d\n %+v, want\n %+v", i+1, got, want[i])
+			}
+		}
+		if got := fmt.Sprint(ctxs); got != "[opens meets closes]" {
+			t.Errorf("contexts of %v, want those of the calls that opened, met and closed", got)
+		}
+	})
+}
+
+// A transition to open carries what the call that caused it returned, if it was
+// told, and says its reason with the numbers.
+func TestHooksTransitionErrAndReason(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		cfg    core.Config
+		story  func(t *testing.T, b *core.Breaker)
+		err    error
+		reason string
+	}{
+		{"Done", core.Config{FailureThreshold: 1}, func(t *testing.T, b *core.Breaker) { take(t, b).Done(bg, errSick) }, errSick, "failures in a row (1)"},
+		{"Do", core.Config{FailureThreshold: 1}, func(_ *testing.T, b *core.Breaker) {
+			_ = b.Do(bg, func(context.Context) error { return errSick })
+		}, errSick, "failures in a row (1)"},
+		{"Settle", core.Config{FailureThreshold: 2}, func(t *testing.T, b *core.Breaker) { fail(t, b, 2) }, nil, "failures in a row (2)"},
+		{"a rate", core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 4}, func(t *testing.T, b *core.Breaker) {
+			play(t, b, "SSF")
+			take(t, b).Done(bg, errSick)
+		}, errSick, "failure rate (50 %, 2 of 4 calls)"},
+		{"slow calls", core.Config{SlowRateThreshold: 0.5, SlowAfter: time.Second, MinimumCalls: 2}, func(t *testing.T, b *core.Breaker) {
+			succeed(t, b, 1)
+			lasting(t, b, 2*time.Second, core.Success)
+		}, nil, "slow-call rate (50 %, 1 of 2 calls)"},
+		{"a probe", core.Config{FailureThreshold: 1, Timeout: time.Second}, func(t *testing.T, b *core.Breaker) {
+			fail(t, b, 1)
+			time.Sleep(time.Second)
+			take(t, b).Done(bg, errSick)
+		}, errSick, "a probe failed"},
+		{"a lost probe", core.Config{FailureThreshold: 1, Timeout: time.Second}, func(t *testing.T, b *core.Breaker) {
+			fail(t, b, 1)
+			time.Sleep(time.Second)
+			take(t, b)
+			time.Sleep(30 * time.Second)
+			refusal(t, b)
+		}, nil, "a probe was lost"},
+	} {
+		bubble(t, row.name, func(t *testing.T) {
+			b := newBreaker(t, row.cfg)
+			row.story(t, b)
+			transitions := b.Snapshot().Transitions
+			last := transitions[len(transitions)-1]
+			if last.To != core.Open || !errors.Is(last.Err, row.err) || (last.Err == nil) != (row.err == nil) || last.Reason() != row.reason {
+				t.Errorf("to %v, error %v, reason %q; want open, %v, %q", last.To, last.Err, last.Reason(), row.err, row.reason)
+			}
+		})
+	}
+}
+
+func TestHooksSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told diary
+		b := newBreaker(t, core.Config{FailureThreshold: 2, SuccessThreshold: 1, HalfOpenMaxCalls: 2, Timeout: time.Second, SlowAfter: time.Second, CallTimeout: 5 * time.Second, Hooks: told.hooks()})
+		early := take(t, b)
+		_ = b.Do(bg, func(context.Context) error { time.Sleep(2 * time.Second); return nil })
+		_ = b.Do(bg, func(ctx context.Context) error { <-ctx.Done(); return nil })
+		_ = b.Do(bg, func(context.Context) error { return errSick })
+		early.Settle(bg, core.Success)
+		time.Sleep(time.Second)
+		take(t, b).Settle(bg, core.Ignored)
+		take(t, b).Done(bg, nil)
+		want := []core.Settlement{
+			{Name: "test", Outcome: core.Success, Duration: 2 * time.Second, Slow: true},
+			{Name: "test", Outcome: core.Failure, Duration: 5 * time.Second, Slow: true, TimedOut: true},
+			{Name: "test", Outcome: core.Failure, Err: errSick},
+			{Name: "test", Outcome: core.Success, Duration: 7 * time.Second, Slow: true, Late: true},
+			{Name: "test", Outcome: core.Ignored, Probe: true},
+			{Name: "test", Outcome: core.Success, Probe: true},
+		}
+		if len(told.settled) != len(want) {
+			t.Fatalf("told %+v, want %d settlements", told.settled, len(want))
+		}
+		for i, got := range told.settled {
+			want[i].Seq = uint64(i + 1)
+			if got != want[i] {
+				t.Errorf("settlement %d\n %+v, want\n %+v", i+1, got, want[i])
+			}
+		}
+	})
+}
+
+func TestHooksRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told diary
+		b := newBreaker(t, core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, Timeout: time.Second, Hooks: told.hooks()})
+		fail(t, b, 1)
+		refused := []*core.OpenError{refusal(t, b), refusal(t, b)}
+		time.Sleep(time.Second)
+		take(t, b)
+		refused = append(refused, refusal(t, b))
+		force(t, b, core.ForcedOpen)
+		refused = append(refused, refusal(t, b))
+		if len(told.refused) != 4 {
+			t.Fatalf("told of %d refusals, want 4", len(told.refused))
+		}
+		for i, got := range told.refused {
+			if got != refused[i] {
+				t.Errorf("refusal %d told as %v, want the caller's own error, %v", i+1, got, refused[i])
+			}
+		}
+	})
+}
+
+// Hooks queue behind a slow one up to a limit; what does not fit is counted.
+func TestHooksFloodIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settled := 0
+		first := true
+		b := newBreaker(t, core.Config{FailureThreshold: -1, Hooks: core.Hooks{Settled: func(context.Context, core.Settlement) {
+			settled++
+			if first {
+				first = false
+				time.Sleep(time.Hour)
+			}
+		}}})
+		var wg sync.WaitGroup
+		wg.Go(func() { succeed(t, b, 1) })
+		synctest.Wait()
+		succeed(t, b, 5000)
+		wg.Wait()
+		dropped := b.Snapshot().EventsDropped
+		if dropped != 5000-1024 || settled != 1+1024 {
+			t.Errorf("%d told, %d dropped; want 1025 and 3976", settled, dropped)
+		}
+		succeed(t, b, 10)
+		if settled != 1035 {
+			t.Errorf("%d told after the flood, want ten more", settled)
+		}
+	})
+}

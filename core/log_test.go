@@ -1,0 +1,174 @@
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// logbook is a slog.Handler that keeps each line as "LEVEL message key=value …".
+type logbook struct {
+	mu     sync.Mutex
+	lines  []string
+	before func(msg string) // runs before a line is kept
+}
+
+func (l *logbook) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logbook) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *logbook) WithGroup(string) slog.Handler            { return l }
+
+func (l *logbook) Handle(_ context.Context, r slog.Record) error {
+	if l.before != nil {
+		l.before(r.Message)
+	}
+	var line strings.Builder
+	fmt.Fprintf(&line, "%v %s", r.Level, r.Message)
+	var add func(a slog.Attr)
+	add = func(a slog.Attr) {
+		v := a.Value.Resolve()
+		if v.Kind() != slog.KindGroup {
+			fmt.Fprintf(&line, " %s=%v", a.Key, v)
+			return
+		}
+		for _, part := range v.Group() {
+			add(part)
+		}
+	}
+	r.Attrs(func(a slog.Attr) bool { add(a); return true })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line.String())
+	return nil
+}
+
+func (l *logbook) count(part string) int {
+	n := 0
+	for _, line := range l.lines {
+		if strings.Contains(line, part) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestLoggerTransitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		b := newBreaker(t, core.Config{FailureThreshold: 2, SuccessThreshold: 1, Timeout: time.Second, Logger: slog.New(log)})
+		play(t, b, "SFF")
+		time.Sleep(time.Second)
+		succeed(t, b, 1)
+		want := []string{
+			"WARN circuit breaker is open breaker=test seq=1 from=closed to=open cause=failures in a row calls=3 failures=2 slow=0 in_a_row=2 retry_at=" + fmt.Sprint(time.Now().Round(0)) + " opens=1",
+			"INFO circuit breaker is half-open breaker=test seq=2 from=open to=half-open cause=the break is over calls=0 failures=0 slow=0 in_a_row=0",
+			"INFO circuit breaker is closed breaker=test seq=3 from=half-open to=closed cause=the probes passed calls=1 failures=0 slow=0 in_a_row=1",
+		}
+		if len(log.lines) != len(want) {
+			t.Fatalf("logged %q, want %d lines", log.lines, len(want))
+		}
+		for i, got := range log.lines {
+			if got != want[i] {
+				t.Errorf("line %d\n %s, want\n %s", i+1, got, want[i])
+			}
+		}
+	})
+}
+
+// Refusing is normal: it is logged at most once for each stay in a state.
+func TestLoggerRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		b := newBreaker(t, core.Config{FailureThreshold: 1, SuccessThreshold: 1, HalfOpenMaxCalls: 1, Timeout: time.Second, RampUp: time.Hour, Logger: slog.New(log)})
+		const line = "circuit breaker refuses calls"
+		want := func(n int, what string) {
+			t.Helper()
+			for range 100 {
+				if p, err := b.Allow(bg); err == nil {
+					p.Settle(bg, core.Ignored)
+				}
+			}
+			if got := log.count(line); got != n {
+				t.Fatalf("%s: %d lines about refusals, want %d: %q", what, got, n, log.lines)
+			}
+		}
+		want(0, "closed")
+		fail(t, b, 1)
+		want(1, "open")
+		if got := log.count("WARN " + line + " breaker=test state=open cause=failures in a row retry_at=2000-"); got != 1 {
+			t.Errorf("logged %q, want the refusal with its cause", log.lines)
+		}
+		time.Sleep(time.Second)
+		probe := take(t, b)
+		want(2, "half-open")
+		probe.Settle(bg, core.Failure)
+		want(3, "open again")
+		time.Sleep(time.Second)
+		take(t, b).Settle(bg, core.Success)
+		want(4, "ramping up")
+		force(t, b, core.ForcedOpen)
+		want(4, "forced open in the same phase")
+	})
+}
+
+func TestLoggerRefusalOnceUnderACrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		b := opened(t, core.Config{Logger: slog.New(log)})
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 100 {
+					_, _ = b.Allow(bg)
+				}
+			})
+		}
+		wg.Wait()
+		if got := log.count("refuses"); got != 1 {
+			t.Errorf("%d lines about 800 refusals, want 1", got)
+		}
+	})
+}
+
+// A handler that misbehaves hurts neither the call, nor the hooks.
+func TestLoggerMisbehaves(t *testing.T) {
+	for name, misbehave := range map[string]func(){"panic": func() { panic("handler") }, "Goexit": runtime.Goexit} {
+		bubble(t, name, func(t *testing.T) {
+			var told diary
+			log := &logbook{before: func(string) { misbehave() }}
+			b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Second, Logger: slog.New(log), Hooks: told.hooks()})
+			var wg sync.WaitGroup
+			wg.Go(func() { fail(t, b, 1) })
+			wg.Wait()
+			wg.Go(func() { _, _ = b.Allow(bg) })
+			wg.Wait()
+			wantPath(t, told.transitions, "closed open")
+			if len(told.refused) != 1 || len(told.settled) != 1 {
+				t.Errorf("told of %d refusals and %d settlements, want one of each", len(told.refused), len(told.settled))
+			}
+			if got := b.Snapshot().HookPanics; (got > 0) != (name == "panic") {
+				t.Errorf("%d panics counted", got)
+			}
+		})
+	}
+}
+
+func TestLoggerTellsOfAHooksPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		b := newBreaker(t, core.Config{FailureThreshold: 1, Logger: slog.New(log), Hooks: core.Hooks{
+			Transition: func(context.Context, core.Transition) { panic("my hook") },
+		}})
+		fail(t, b, 1)
+		if got := log.count("ERROR circuit breaker hook panicked breaker=test panic=my hook"); got != 1 {
+			t.Errorf("logged %q, want one line about the panic", log.lines)
+		}
+	})
+}

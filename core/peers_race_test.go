@@ -1,0 +1,308 @@
+package core_test
+
+import (
+	"context"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// The bugs of research/peers.md §5 that take more than one goroutine, and those
+// of reconfiguration. Inside a bubble no time passes while anybody runs, so a
+// call that is admitted while the breaker is open was admitted by a race.
+
+// cep21/circuit: a config set while calls run is read without the lock: a race.
+func TestPeerC3_UpdateWhileCallsRun(t *testing.T) {
+	b := newBreaker(t, core.Config{FailureThreshold: -1})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 2000 {
+				_ = b.Do(bg, func(context.Context) error { return nil })
+				b.Explain()
+			}
+		})
+	}
+	wg.Go(func() {
+		for i := range 500 {
+			cfg := core.Config{FailureThreshold: -1, Window: core.Window{Calls: 1 + i%100}, Classify: func(context.Context, error) core.Outcome { return core.Success }}
+			if i%3 == 0 {
+				cfg.Window = core.Window{For: time.Second * time.Duration(1+i%7)}
+				cfg.Durations, cfg.History = true, time.Minute
+			}
+			if err := b.Update(cfg); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	wantTotals(t, b, core.Totals{Calls: 8000, Successes: 8000})
+}
+
+// resilience4j: a refusal just after the break's end is told twice: 350 became 410.
+func TestPeerR6_ARefusalIsToldOnce(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		var told atomic.Int64
+		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1, Hooks: core.Hooks{Refused: func(context.Context, *core.OpenError) { told.Add(1) }}})
+		var refused atomic.Int64
+		for range 50 { // each time at the very end of a break
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					p, err := b.Allow(bg)
+					if err != nil {
+						refused.Add(1)
+						return
+					}
+					p.Settle(bg, core.Failure)
+				})
+			}
+			wg.Wait()
+			time.Sleep(time.Second)
+		}
+		if told.Load() != refused.Load() || uint64(refused.Load()) != b.Snapshot().Totals.Refused {
+			t.Errorf("%d refused, %d told, %d counted", refused.Load(), told.Load(), b.Snapshot().Totals.Refused)
+		}
+	})
+}
+
+// resilience4j: side effects inside a retried update run more than once.
+func TestPeerR8_ATransitionHappensOnce(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		for range 200 {
+			var told diary
+			b := newBreaker(t, core.Config{FailureThreshold: 1, Hooks: core.Hooks{Transition: told.hooks().Transition}})
+			var out []*core.Permit
+			for range 8 {
+				out = append(out, take(t, b))
+			}
+			var wg sync.WaitGroup
+			for _, p := range out {
+				wg.Go(func() { p.Settle(bg, core.Failure) })
+			}
+			wg.Wait()
+			wantPath(t, told.transitions, "closed open")
+			if got := b.Snapshot(); got.Opens != 1 || got.Totals.Late != 7 {
+				t.Fatalf("%d openings, %d late; want 1 and the 7 that did not open it", got.Opens, got.Totals.Late)
+			}
+		}
+	})
+}
+
+// Polly: user code is waited for under the lock, and holds up everybody.
+func TestPeerP4_SlowUserCodeHoldsUpNobody(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		slowly := func() { time.Sleep(time.Hour) }
+		b := newBreaker(t, core.Config{
+			FailureThreshold: 3,
+			Classify:         func(ctx context.Context, err error) core.Outcome { slowly(); return core.DefaultClassify(ctx, err) },
+			Hooks:            core.Hooks{Transition: func(context.Context, core.Transition) { slowly() }},
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = b.Do(bg, func(context.Context) error { return nil }) })
+		wg.Go(func() { fail(t, b, 3) })
+		synctest.Wait() // one is in Classify, one in the hook
+		began := time.Now()
+		refusal(t, b)
+		_, _, _ = b.State(), b.Snapshot(), b.Explain()
+		if err := b.Force(core.ForcedOpen); err != nil {
+			t.Error(err)
+		}
+		b.Reset()
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("waited %v for somebody else's callback", waited)
+		}
+		wg.Wait()
+	})
+}
+
+// sentinel: open is visible before its retry time: a racing call goes half-open.
+func TestPeerS1_NoProbeAtTheInstantOfOpening(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		for range 300 {
+			b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Second})
+			var wg sync.WaitGroup
+			for g := range 4 {
+				wg.Go(func() {
+					if g == 0 {
+						if p, err := b.Allow(bg); err == nil {
+							p.Settle(bg, core.Failure)
+						}
+						return
+					}
+					for range 50 {
+						if p, err := b.Allow(bg); err == nil {
+							p.Settle(bg, core.Ignored)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			wantPath(t, b.Snapshot().Transitions, "closed open")
+		}
+	})
+}
+
+// sentinel: with a number of probes set, half-open admits everybody: 500 of 500.
+func TestPeerS2_HalfOpenIsLimited(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 5, SuccessThreshold: 5})
+		var admitted atomic.Int64
+		var wg sync.WaitGroup
+		for range 500 {
+			wg.Go(func() {
+				if p, err := b.Allow(bg); err == nil {
+					admitted.Add(1)
+					time.Sleep(time.Second)
+					p.Settle(bg, core.Success)
+				}
+			})
+		}
+		wg.Wait()
+		if got := admitted.Load(); got != 5 {
+			t.Errorf("%d of 500 admitted, want 5", got)
+		}
+		wantState(t, b, core.Closed)
+	})
+}
+
+// sentinel: no half-open timeout: entries that never exit wedge it.
+func TestPeerS3_AllProbesForgotten(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 3, SuccessThreshold: 1})
+		for range 3 {
+			take(t, b)
+		}
+		refusal(t, b)
+		wantRecovery(t, b)
+		if got := b.Snapshot().Totals; got.Lost == 0 {
+			t.Errorf("totals %+v, want lost probes", got)
+		}
+	})
+}
+
+// sentinel: a rule reported as invalid and ignored is active all the same.
+func TestPeerS6_AnInvalidConfigIsNotActive(t *testing.T) {
+	r := core.Registry{Config: always(core.Config{FailureThreshold: 3})}
+	b := get(t, &r, "db")
+	bad := core.Config{FailureThreshold: 1, FailureRateThreshold: math.NaN()}
+	if err := b.Update(bad); err == nil {
+		t.Error("Breaker.Update took NaN")
+	}
+	if err := r.Update(always(bad)); err == nil {
+		t.Error("Registry.Update took NaN")
+	}
+	fail(t, b, 2)
+	wantState(t, b, core.Closed)
+	fail(t, get(t, &r, "new"), 2)
+	wantState(t, get(t, &r, "new"), core.Closed)
+}
+
+// sentinel: a reload closes an open breaker, and the next success opens it again.
+func TestPeerS7_UpdateKeepsItOpen(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		cfg := core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 4, SuccessThreshold: 1, Timeout: time.Minute}
+		b := newBreaker(t, cfg)
+		fail(t, b, 4)
+		cfg.FailureRateThreshold = 0.6
+		update(t, b, cfg)
+		wantState(t, b, core.Open)
+		refusal(t, b)
+		time.Sleep(time.Minute)
+		succeed(t, b, 10)
+		wantState(t, b, core.Closed)
+	})
+}
+
+// sentinel: the counts are cleared after the close is visible, so a call that
+// ends meanwhile opens again by the old counts.
+func TestPeerS8_TheWindowStartsEmpty(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		for range 200 {
+			b := newBreaker(t, core.Config{FailureThreshold: 3, SuccessThreshold: 1, Timeout: time.Second})
+			var early []*core.Permit
+			for range 6 {
+				early = append(early, take(t, b))
+			}
+			fail(t, b, 3)
+			time.Sleep(time.Second)
+			probe := take(t, b)
+			var wg sync.WaitGroup
+			wg.Go(func() { probe.Settle(bg, core.Success) })
+			for _, p := range early {
+				wg.Go(func() { p.Settle(bg, core.Failure) })
+			}
+			wg.Wait()
+			wantState(t, b, core.Closed)
+			wantWindow(t, b, core.Counts{})
+		}
+	})
+}
+
+// go-zero: each refusal formats a report, and costs more than a call.
+func TestPeerZ1_ARefusalCostsNothing(t *testing.T) {
+	b := opened(t, core.Config{})
+	first := refusal(t, b)
+	if got := testing.AllocsPerRun(100, func() {
+		if _, err := b.Allow(bg); err != error(first) {
+			t.Error("another refusal is another error")
+		}
+	}); got != 0 {
+		t.Errorf("%v allocations for a refusal, want none", got)
+	}
+	if !strings.Contains(first.Error(), "refused") {
+		t.Errorf("text %q", first.Error())
+	}
+}
+
+// go-zero: the forced pass is loaded, then set: several callers pass together.
+func TestPeerZ3_OneProbeAtATime(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 10_000})
+		var out, most atomic.Int64
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 200 {
+					p, err := b.Allow(bg)
+					if err != nil {
+						time.Sleep(time.Millisecond)
+						continue
+					}
+					if n := out.Add(1); n > most.Load() {
+						most.Store(n)
+					}
+					time.Sleep(time.Millisecond)
+					out.Add(-1)
+					p.Settle(bg, core.Success)
+				}
+			})
+		}
+		wg.Wait()
+		if got := most.Load(); got != 1 {
+			t.Errorf("%d probes out at once, want 1", got)
+		}
+	})
+}
+
+// aegis: a refusal is counted only if the caller reports it, and nothing probes.
+func TestPeerA1_RefusalsCountAndProbesCome(t *testing.T) {
+	peer(t, func(t *testing.T) {
+		b := opened(t, core.Config{Timeout: time.Second, SuccessThreshold: 1})
+		for range 100 {
+			refusal(t, b)
+		}
+		if got := b.Snapshot().Totals.Refused; got != 100 {
+			t.Errorf("%d refusals counted, want 100", got)
+		}
+		time.Sleep(time.Second)
+		take(t, b).Settle(bg, core.Success)
+		wantState(t, b, core.Closed)
+	})
+}
