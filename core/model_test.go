@@ -1,0 +1,532 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+	"pgregory.net/rapid"
+)
+
+// model is a breaker with a count window as DESIGN.md §2.1 describes it, one
+// operation at a time, as if a timer had fired at each deadline. It is a plain
+// comparable value: linear_test.go explores many of them. Times are durations on
+// the breaker's clock. Its functions are kept to 60 lines, so that they can be
+// checked by eye against the page.
+type model struct {
+	state                             core.State
+	cause                             core.Cause
+	since, until                      time.Duration // until: the break is over
+	opens, streak, passed, slow, lost int
+	marks                             string // closed: the window, oldest first
+	probes                            string // half-open: the permits that are out, oldest first
+	issued                            [maxPermits]time.Duration
+	permits                           [maxPermits]standing
+}
+
+type standing uint8 // of a permit
+
+const (
+	notOut    standing = iota
+	inPhase            // the phase that issued it lasts
+	phaseOver          // that phase has ended
+	probeLost          // likewise, and the permit was a probe and counted as lost
+)
+
+// A mark is what a call leaves in a window; "" is an ignored call.
+const okMark, failedMark, slowMark, bothMarks = "\x00", "\x01", "\x02", "\x03"
+
+func (m *model) enter(s core.State, cause core.Cause, at time.Duration) {
+	opens := [...]int{core.Closed: 0, core.Open: m.opens + 1, core.HalfOpen: m.opens}[s]
+	*m = model{state: s, cause: cause, since: at, opens: opens, permits: m.permits, lost: m.lost}
+	for i, p := range m.permits {
+		m.permits[i] = [...]standing{notOut: notOut, inPhase: phaseOver, phaseOver: phaseOver, probeLost: probeLost}[p]
+	}
+}
+
+func (m *model) open(c *core.Config, cause core.Cause, at, after time.Duration) {
+	m.enter(core.Open, cause, at)
+	length := float64(c.Timeout) * math.Pow(c.TimeoutFactor, float64(m.opens-1))
+	m.until = at + time.Duration(min(max(length, float64(after)), float64(c.MaxTimeout)))
+}
+
+func (m *model) roll(c *core.Config, now time.Duration) {
+	if at := m.issued[(m.probes + "\x00")[0]] + c.ProbeTimeout; m.probes != "" && now >= at {
+		for _, id := range m.probes {
+			if m.issued[id]+c.ProbeTimeout <= at {
+				m.permits[id], m.lost = probeLost, m.lost+1
+			}
+		}
+		m.open(c, core.ProbeLost, at, 0)
+	}
+	if m.state == core.Open && now >= m.until {
+		m.enter(core.HalfOpen, core.BreakOver, m.until)
+	}
+}
+
+func (m *model) allow(c *core.Config, now time.Duration, id int) (refused core.Cause) {
+	m.roll(c, now)
+	if m.state == core.Open {
+		return m.cause
+	}
+	if m.state == core.HalfOpen {
+		if len(m.probes) >= c.HalfOpenMaxCalls {
+			return core.ProbesOut
+		}
+		m.probes, m.issued[id] = m.probes+string(rune(id)), now
+	}
+	m.permits[id] = inPhase
+	return core.NoCause
+}
+
+func (m *model) settle(c *core.Config, now time.Duration, id int, mark string, after time.Duration) (was standing) {
+	m.roll(c, now)
+	was, m.permits[id] = m.permits[id], notOut
+	if was != inPhase {
+		return was
+	}
+	if m.state == core.HalfOpen {
+		m.probes, m.issued[id] = strings.Replace(m.probes, string(rune(id)), "", 1), 0
+		m.passed, m.slow = m.passed+len(mark)-markBit(mark, failedMark), m.slow+markBit(mark, slowMark)
+	} else if mark != "" {
+		m.streak = (m.streak + 1) * markBit(mark, failedMark)
+		m.marks = lastMarks(c.Window.Calls, m.marks+mark)
+	}
+	if cause := m.broken(c, mark); mark > okMark && cause != core.NoCause {
+		m.open(c, cause, now, after)
+	} else if m.state == core.HalfOpen && mark != "" && m.passed >= c.SuccessThreshold {
+		m.enter(core.Closed, core.ProbesPassed, now)
+	}
+	return was
+}
+
+// end of the model's functions; what follows only reads it.
+
+const maxPermits = 40
+
+func markBit(mark, of string) int {
+	if mark != "" && mark[0]&of[0] != 0 {
+		return 1
+	}
+	return 0
+}
+
+func lastMarks(n int, marks string) string { return marks[max(len(marks)-n, 0):] }
+
+// broken returns the first rule that is broken by a call with that mark.
+func (m *model) broken(c *core.Config, mark string) core.Cause {
+	w := m.window()
+	reached := func(rate float64, part int) bool {
+		return rate > 0 && w.Calls >= c.MinimumCalls && float64(part) > rate*float64(w.Calls)-1e-6
+	}
+	switch {
+	case m.state == core.HalfOpen && markBit(mark, failedMark) == 1:
+		return core.ProbeFailed
+	case m.state == core.HalfOpen && markBit(mark, slowMark) == 1 && c.SlowRateThreshold > 0:
+		return core.ProbeSlow
+	case m.state == core.HalfOpen:
+		return core.NoCause
+	case c.FailureThreshold > 0 && m.streak >= c.FailureThreshold:
+		return core.FailuresInRow
+	case reached(c.FailureRateThreshold, w.Failures):
+		return core.FailureRate
+	case reached(c.SlowRateThreshold, w.Slow):
+		return core.SlowRate
+	}
+	return core.NoCause
+}
+
+func (m *model) window() core.Counts {
+	if m.state == core.HalfOpen {
+		return core.Counts{Calls: m.passed, Slow: m.slow, InRow: m.passed}
+	}
+	n := func(mark string) int { return strings.Count(m.marks, mark) + strings.Count(m.marks, bothMarks) }
+	return core.Counts{Calls: len(m.marks), Failures: n(failedMark), Slow: n(slowMark), InRow: m.streak}
+}
+
+// reset is Breaker.Reset.
+func (m *model) reset(c *core.Config, now time.Duration) {
+	m.roll(c, now)
+	m.enter(core.Closed, core.ManualReset, now)
+}
+
+// update is Breaker.Update from one config to another.
+func (m *model) update(c, to *core.Config, now time.Duration) {
+	m.roll(c, now)
+	m.marks = lastMarks(to.Window.Calls, m.marks)
+}
+
+// count adds a settlement to the totals. A probe that was lost has been counted.
+func countSettled(t *core.Totals, was standing, mark string) {
+	t.Slow += uint64(markBit(mark, slowMark))
+	if was != inPhase {
+		t.Late++
+	}
+	switch {
+	case was == probeLost:
+	case mark == "":
+		t.Ignored++
+	case markBit(mark, failedMark) == 1:
+		t.Failures++
+	default:
+		t.Successes++
+	}
+}
+
+// sums completes totals with what the model tells of lost probes.
+func (m *model) sums(t core.Totals) core.Totals {
+	t.Lost = uint64(m.lost)
+	t.Failures += t.Lost
+	t.InFlight = int64(t.Calls - t.Successes - t.Failures - t.Ignored)
+	return t
+}
+
+// view is what Snapshot shows of a model that was rolled to its time.
+type modelView struct {
+	State        core.State
+	Cause        core.Cause
+	Since, Until time.Duration
+	Opens        int
+	Window       core.Counts
+	ProbesOut    int
+}
+
+func (m *model) view() modelView {
+	return modelView{m.state, m.cause, m.since, m.until, m.opens, m.window(), len(m.probes)}
+}
+
+func viewOf(s *core.Snapshot, epoch time.Time) modelView {
+	v := modelView{s.State, s.Cause, s.Since.Sub(epoch), 0, s.Opens, s.Window, s.ProbesOut}
+	if !s.RetryAt.IsZero() {
+		v.Until = s.RetryAt.Sub(epoch)
+	}
+	return v
+}
+
+// draws gives numbers in [0, n): drawn by rapid, decoded from a fuzz input or
+// from a random source.
+type drawFunc func(n int) int
+
+func pickFrom[T any](draw drawFunc, from ...T) T { return from[draw(len(from))] }
+
+// smallConfig draws a Config whose corners are a few calls away. Every field
+// that the model looks at is set, none is left to a default.
+func smallConfig(draw drawFunc) core.Config {
+	c := core.Config{
+		FailureThreshold:     pickFrom(draw, -1, 1, 2, 3, 4),
+		FailureRateThreshold: pickFrom(draw, 0, 0.25, 1.0/3, 0.5, 0.75, 1),
+		Window:               core.Window{Calls: 1 + draw(6)},
+		Timeout:              pickFrom(draw, time.Second, 2*time.Second, 3*time.Second),
+		TimeoutFactor:        pickFrom(draw, 1.0, 2, 3),
+		HalfOpenMaxCalls:     1 + draw(3),
+		SuccessThreshold:     1 + draw(3),
+		ProbeTimeout:         pickFrom(draw, time.Second, 2*time.Second, 3*time.Second),
+		SlowAfter:            pickFrom(draw, 0, time.Second, 2*time.Second),
+	}
+	c.MinimumCalls = 1 + draw(min(c.Window.Calls, 4))
+	c.MaxTimeout = c.Timeout * pickFrom[time.Duration](draw, 1, 2, 5)
+	if c.SlowAfter > 0 {
+		c.SlowRateThreshold = pickFrom(draw, 0, 0.25, 0.5, 1)
+	}
+	return c
+}
+
+// runner runs a script on a breaker and on the model and compares all that can
+// be seen after each operation.
+type modelRunner struct {
+	t     interface{ Fatalf(string, ...any) }
+	cfg   core.Config
+	b     *core.Breaker
+	m     model
+	sums  core.Totals
+	epoch time.Time
+
+	permits [maxPermits]*core.Permit
+	started [maxPermits]time.Duration
+	timed   [maxPermits]bool
+	held    []int
+	free    []int // the last one is next; a permit settled keeps its place until then
+
+	hooked      bool
+	refusals    int
+	settled     []core.Settlement
+	transitions []core.Transition
+	script      []string
+}
+
+func newRunner(t interface{ Fatalf(string, ...any) }, draw drawFunc) *modelRunner {
+	r := &modelRunner{t: t, cfg: smallConfig(draw), epoch: time.Now()}
+	// Without a Settled hook and a duration the breaker takes its short paths.
+	if r.hooked = draw(2) == 1; r.hooked {
+		r.cfg.Hooks = core.Hooks{
+			Transition: func(_ context.Context, t core.Transition) { r.transitions = append(r.transitions, t) },
+			Refused:    func(context.Context, *core.OpenError) { r.refusals++ },
+			Settled:    func(_ context.Context, s core.Settlement) { r.settled = append(r.settled, s) },
+		}
+	}
+	b, err := core.New("model", r.cfg)
+	if err != nil {
+		t.Fatalf("config %+v: %v", r.cfg, err)
+	}
+	r.b = b
+	for i := range maxPermits {
+		r.free = append(r.free, maxPermits-1-i)
+	}
+	return r
+}
+
+func (r *modelRunner) now() time.Duration { return time.Since(r.epoch) }
+
+func (r *modelRunner) fatalf(format string, args ...any) {
+	r.t.Fatalf("%s\nconfig: %+v\nscript:\n  %s", fmt.Sprintf(format, args...), configLine(r.cfg), strings.Join(r.script, "\n  "))
+}
+
+func configLine(c core.Config) string {
+	return fmt.Sprintf("streak %d rate %.2f slow %.2f after %v min %d window %v timeout %v×%v≤%v probes %d pass %d probe timeout %v hooks %t",
+		c.FailureThreshold, c.FailureRateThreshold, c.SlowRateThreshold, c.SlowAfter, c.MinimumCalls, c.Window.Calls,
+		c.Timeout, c.TimeoutFactor, c.MaxTimeout, c.HalfOpenMaxCalls, c.SuccessThreshold, c.ProbeTimeout, c.Hooks.Settled != nil)
+}
+
+// step runs one operation, compares, and names it for the report.
+func (r *modelRunner) step(draw drawFunc) {
+	r.script = append(r.script, "")
+	line := &r.script[len(r.script)-1]
+	ctx := context.Background()
+	switch op := draw(16); {
+	case op < 6:
+		*line = r.allow(ctx)
+	case op < 11:
+		if len(r.held) == 0 {
+			*line = r.allow(ctx)
+			break
+		}
+		*line = r.settle(ctx, draw(len(r.held)), draw)
+	case op < 14:
+		d := pickFrom(draw, 500*time.Millisecond, time.Second, time.Nanosecond, time.Second-time.Nanosecond, 2*time.Second, 3*time.Second, 20*time.Second)
+		*line = "sleep " + d.String()
+		time.Sleep(d)
+	case op == 14:
+		switch draw(4) {
+		case 0:
+			*line = "reset"
+			r.b.Reset()
+			r.m.reset(&r.cfg, r.now())
+		case 1:
+			*line = "allow, context done"
+			done, cancel := context.WithCancel(ctx)
+			cancel()
+			if _, err := r.b.Allow(done); !errors.Is(err, context.Canceled) {
+				r.fatalf("Allow with a context that is done: %v", err)
+			}
+		case 2:
+			if len(r.free) == 0 {
+				break
+			}
+			if i := r.free[len(r.free)-1]; r.permits[i] != nil { // settled before
+				*line = fmt.Sprintf("settle %d again", i)
+				r.permits[i].Settle(ctx, core.Failure)
+				r.permits[i].Done(ctx, errors.New("again"))
+			}
+		case 3:
+			*line = "reads"
+			_, _, _ = r.b.Health(), r.b.Explain(), r.b.State()
+		}
+	default:
+		to := smallConfig(draw)
+		to.Hooks = r.cfg.Hooks
+		if draw(2) == 0 { // the window alone
+			window := to.Window
+			to = r.cfg
+			to.Window, to.MinimumCalls = window, min(to.MinimumCalls, window.Calls)
+		}
+		*line = "update to " + configLine(to)
+		if err := r.b.Update(to); err != nil {
+			r.fatalf("update: %v", err)
+		}
+		r.m.update(&r.cfg, &to, r.now())
+		r.cfg = to
+	}
+	r.compare()
+}
+
+func (r *modelRunner) allow(ctx context.Context) string {
+	if len(r.free) == 0 {
+		return "allow: the script holds enough"
+	}
+	id := r.free[len(r.free)-1]
+	p, err := r.b.Allow(ctx)
+	want := r.m.allow(&r.cfg, r.now(), id)
+	if err != nil {
+		r.sums.Refused++
+		refusal, ok := errors.AsType[*core.OpenError](err)
+		if !ok || !errors.Is(err, core.ErrOpen) {
+			r.fatalf("refused by %T %v", err, err)
+		}
+		if refusal.Cause != want || refusal.State != r.m.state {
+			r.fatalf("refused: %v, %v; want %v, %v", refusal.State, refusal.Cause, r.m.state, want)
+		}
+		if got := refusal.RetryAt.Sub(r.epoch); r.m.state == core.Open && got != r.m.until {
+			r.fatalf("RetryAt %v, want %v", got, r.m.until)
+		}
+		return fmt.Sprintf("allow: refused, %v", want)
+	}
+	if want != core.NoCause {
+		r.fatalf("admitted, want a refusal: %v", want)
+	}
+	r.free = r.free[:len(r.free)-1]
+	r.held = append(r.held, id)
+	r.permits[id] = &p
+	r.sums.Calls++
+	r.started[id] = r.now()
+	r.timed[id] = r.cfg.SlowAfter > 0
+	return fmt.Sprintf("allow: permit %d", id)
+}
+
+func (r *modelRunner) settle(ctx context.Context, k int, draw drawFunc) string {
+	id := r.held[k]
+	r.held = append(r.held[:k:k], r.held[k+1:]...)
+	r.free = append(r.free, id)
+
+	took := r.now() - r.started[id]
+	isSlow := r.timed[id] && r.cfg.SlowAfter > 0 && took > r.cfg.SlowAfter
+	outcome := pickFrom(draw, core.Success, core.Failure, core.Failure, core.Ignored)
+	mark := markOf(outcome, isSlow)
+	var after time.Duration
+	wasProbe := strings.Contains(r.m.probes, string(rune(id)))
+	p := r.permits[id]
+	how := draw(3)
+	switch {
+	case how == 0 && outcome == core.Failure:
+		after = pickFrom(draw, -time.Second, 1500*time.Millisecond, 4*time.Second, time.Hour)
+		p.RetryAfter(ctx, after)
+	case how == 1 && outcome == core.Failure:
+		after = pickFrom(draw, -time.Second, 1500*time.Millisecond, 4*time.Second, time.Hour)
+		p.Done(ctx, fmt.Errorf("wrapped: %w", core.RetryAfter(errors.New("sick"), after)))
+	case how == 1 && outcome == core.Success:
+		p.Done(ctx, nil)
+	case how == 1:
+		cancelled, cancel := context.WithCancel(ctx)
+		cancel()
+		p.Done(cancelled, errors.New("any text"))
+	default:
+		p.Settle(ctx, outcome)
+	}
+	was := r.m.settle(&r.cfg, r.now(), id, mark, after)
+	countSettled(&r.sums, was, mark)
+	isLate := was != inPhase
+	if r.hooked {
+		if len(r.settled) != 1 {
+			r.fatalf("Settled was told %d times", len(r.settled))
+		}
+		s := r.settled[0]
+		if s.Late != isLate || s.Slow != (isSlow && mark != "") || s.Outcome != outcome || r.timed[id] && s.Duration != took {
+			r.fatalf("settled %+v; want late %t, slow %t, %v, took %v", s, isLate, isSlow, outcome, took)
+		}
+		if wasProbe && !s.Probe {
+			r.fatalf("settled %+v; want a probe", s)
+		}
+	}
+	r.settled = nil
+	return fmt.Sprintf("settle %d: %v, mark %q, after %v: late %t", id, outcome, mark, after, isLate)
+}
+
+func (r *modelRunner) compare() {
+	state, snap := r.b.State(), r.b.Snapshot()
+	m := r.m // a look must not roll the model: only a call makes a transition
+	m.roll(&r.cfg, r.now())
+	if want := m.view(); viewOf(&snap, r.epoch) != want || state != want.State {
+		r.fatalf("State %v, Snapshot\n %+v; want\n %+v", state, viewOf(&snap, r.epoch), want)
+	}
+	// A probe that only time has lost is counted when somebody comes by.
+	want := m.sums(r.sums)
+	ahead := min(want.Lost, want.Lost-snap.Totals.Lost)
+	want.Lost, want.Failures, want.InFlight = want.Lost-ahead, want.Failures-ahead, want.InFlight+int64(ahead)
+	if snap.Totals != want {
+		r.fatalf("Totals\n %+v; want\n %+v", snap.Totals, want)
+	}
+	if got := len(r.settled); got != 0 {
+		r.fatalf("Settled was told of %d settlements that nobody made", got)
+	}
+	if r.hooked && uint64(r.refusals) != snap.Totals.Refused {
+		r.fatalf("Refused was told %d times of %d", r.refusals, snap.Totals.Refused)
+	}
+	r.chain(&snap)
+}
+
+// chain checks the events against each other.
+func (r *modelRunner) chain(snap *core.Snapshot) {
+	all := snap.Transitions
+	if r.hooked {
+		all = r.transitions
+		if n := len(snap.Transitions); n > 0 && all[len(all)-1] != snap.Transitions[n-1] {
+			r.fatalf("last transition: told %+v, kept %+v", all[len(all)-1], snap.Transitions[n-1])
+		}
+	}
+	for i := 1; i < len(all); i++ {
+		if all[i].From != all[i-1].To || all[i].Seq != all[i-1].Seq+1 || all[i].At.Before(all[i-1].At) {
+			r.fatalf("transition %+v after %+v", all[i], all[i-1])
+		}
+	}
+	if len(all) > 0 {
+		last := all[len(all)-1]
+		if last.At.Equal(snap.Since) && last.To == snap.State && (last.Opens != snap.Opens || last.Cause != snap.Cause && snap.Cause != core.ManualReset) {
+			r.fatalf("last transition %+v; snapshot %+v", last, snap)
+		}
+	}
+}
+
+// TestModel compares random scripts; rapid shrinks what fails.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		rapid.SyncTest(rt, func(rt *rapid.T) {
+			r := newRunner(rt, rapidDraws(rt))
+			rt.Repeat(map[string]func(*rapid.T){
+				"": func(*rapid.T) {},
+				"step": func(rt *rapid.T) {
+					r.t = rt
+					r.step(rapidDraws(rt))
+				},
+			})
+		})
+	})
+}
+
+func rapidDraws(rt *rapid.T) drawFunc {
+	return func(n int) int {
+		if n <= 1 {
+			return 0
+		}
+		return rapid.IntRange(0, n-1).Draw(rt, "n")
+	}
+}
+
+// TestModelRandom compares many more scripts than rapid has time for, from a
+// fixed seed; what it finds is put into TestModel's hands by hand.
+func TestModelRandom(t *testing.T) {
+	scripts := 20_000
+	if testing.Short() {
+		scripts = 3000
+	}
+	for seed := range scripts {
+		draw := seeded(uint64(seed))
+		synctest.Test(t, func(t *testing.T) {
+			r := newRunner(t, draw)
+			for range 60 {
+				r.step(draw)
+			}
+		})
+	}
+}
+
+// seeded draws from a random source, the same for the same seed.
+func seeded(seed uint64) drawFunc {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	return func(n int) int { return rng.IntN(max(n, 1)) }
+}
