@@ -203,7 +203,7 @@ func (b *Breaker) permit(s *settings, ph *phase, start time.Duration, probe uint
 	if s.timed && start == 0 {
 		start = b.now()
 	}
-	return Permit{phase: ph, start: start, notes: notes{bits: flags(i) | flags(probe)<<probeShift | s.notes}}
+	return Permit{phase: ph, start: start, notes: notes{bits: flags(i) | s.notes, probe: probe}}
 }
 
 // spare counts and reports a call that is admitted only because of [Shadow]; it

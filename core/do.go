@@ -35,8 +35,8 @@ func Do[T any](ctx context.Context, g Gate, fn func(context.Context) (T, error))
 		return within(ctx, &p, fn)
 	}
 	v, err := fn(ctx)
-	if err == nil && p.has(trivial) {
-		p.Settle(ctx, Success)
+	if err == nil && p.trivial() {
+		p.Settle(ctx, Success) // what Done would do, a call nearer
 	} else {
 		p.Done(ctx, err)
 	}

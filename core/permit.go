@@ -20,8 +20,8 @@ import (
 //
 // A Permit may be settled by another goroutine than the one that asked for it,
 // but not by two at once: where several may come first, a sync.Once or an
-// atomic.Bool of theirs decides. That keeps a permit free of what most calls
-// need not pay for.
+// atomic.Bool of theirs decides. A guard in the permit would cost every call
+// more than the rest of its settlement.
 //
 // A Permit is a value and costs no allocation; do not copy it after it was
 // returned, a copy does not know that the original was settled (go vet tells).
@@ -43,29 +43,33 @@ type foreign struct {
 	timeout time.Duration // the shortest CallTimeout of the parts, or 0
 }
 
-// notes are small facts of a permit in one word: its shard in the low byte,
-// the flags above, and in the high half a probe's number in its phase, from 1.
+// notes are small facts of a permit in one word.
 type notes struct {
-	_    noCopy
-	bits flags
+	_     noCopy
+	bits  flags  // the shard in the low byte, flags above
+	probe uint32 // number in its phase, from 1; 0 is no probe
 }
 
-type flags uint64
+type flags uint32
 
 const (
-	shardMask  flags = 1<<8 - 1
-	timed      flags = 1 << 8  // start is set
-	quick      flags = 1 << 9  // issued on the short path; a success may settle on it too
-	limited    flags = 1 << 10 // there is a CallTimeout
-	trivial    flags = 1 << 11 // no error is a success, without asking a Classify
-	settled    flags = 1 << 12
-	probeShift       = 32
+	shardMask flags = 1<<8 - 1
+	timed     flags = 1 << 8  // start is set
+	quick     flags = 1 << 9  // issued on the short path; a success may settle on it too
+	limited   flags = 1 << 10 // there is a CallTimeout
+	settled   flags = 1 << 11
 )
 
 func (p *Permit) has(f flags) bool { return p.notes.bits&f != 0 }
 func (p *Permit) shard() uint8     { return uint8(p.notes.bits & shardMask) }
-func (p *Permit) probe() uint32    { return uint32(p.notes.bits >> probeShift) }
 func (p *Permit) count() *counters { return p.phase.stats.Load().shard(p.shard()) }
+
+// claim reports whether the caller is the first to settle.
+func (p *Permit) claim() bool {
+	first := !p.has(settled)
+	p.notes.bits |= settled
+	return first
+}
 
 // noCopy makes go vet report copies.
 type noCopy struct{}
@@ -99,10 +103,9 @@ type verdict struct {
 
 // Settle reports the outcome. Anything but [Success] and [Ignored] is a [Failure].
 func (p *Permit) Settle(ctx context.Context, o Outcome) {
-	if p.has(settled) {
+	if !p.claim() {
 		return
 	}
-	p.notes.bits |= settled
 	if o == Success && p.has(quick) && p.phase.breaker.settings.Load().quick {
 		// Only a count window is ever healthy, see invariant 4 of tally.
 		if !p.has(timed) && p.phase.tally.read().healthy() {
@@ -116,7 +119,8 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 	p.deliver(ctx, verdict{outcome: o.known()})
 }
 
-// abandon settles a call that did not return as a failure.
+// abandon is the Settle as a failure that Do defers; it is all but always too
+// late, and small so that this costs little.
 func (p *Permit) abandon(ctx context.Context) {
 	if !p.has(settled) {
 		p.Settle(ctx, Failure)
@@ -127,19 +131,23 @@ func (p *Permit) abandon(ctx context.Context) {
 // breaker's Classify; a permit of another gate uses [DefaultClassify]. An err
 // made by [RetryAfter] sets how long the breaker stays open, if this opens it.
 func (p *Permit) Done(ctx context.Context, err error) {
-	if err == nil && p.has(trivial) {
+	if err == nil && p.trivial() {
 		p.Settle(ctx, Success)
 		return
 	}
 	if p.has(settled) {
-		return
+		return // without asking Classify
 	}
 	v := verdict{err: err}
 	if p.phase != nil {
-		v = p.phase.breaker.classify(ctx, err) // may panic: then it is not settled yet
+		v = p.phase.breaker.classify(ctx, err) // may panic: then the permit is not settled yet
 	}
-	p.notes.bits |= settled
-	p.deliver(ctx, v)
+	p.settle(ctx, v)
+}
+
+// trivial reports whether no error is a success, without asking a Classify.
+func (p *Permit) trivial() bool {
+	return p.phase != nil && p.phase.breaker.settings.Load().Classify == nil
 }
 
 // RetryAfter settles the call as a [Failure] that says when to come back, as
@@ -154,8 +162,7 @@ func (p *Permit) overran(ctx context.Context, err error) {
 }
 
 func (p *Permit) settle(ctx context.Context, v verdict) {
-	if !p.has(settled) {
-		p.notes.bits |= settled
+	if p.claim() {
 		p.deliver(ctx, v)
 	}
 }

@@ -201,7 +201,7 @@ func (b *Breaker) idle() bool {
 		return false
 	}
 	st := b.stats()
-	return st == nil || st.totals().InFlight == 0
+	return st == nil || st.totals().InFlight <= 0
 }
 
 // All ranges over the breakers and their names in no particular order, the

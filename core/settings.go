@@ -26,7 +26,7 @@ func newSettings(cfg Config, override Override) *settings {
 	s.timed = s.Durations || s.SlowAfter > 0
 	s.quick = override == NoOverride && s.History == 0 && s.Hooks.Settled == nil
 	s.silent = s.Hooks.Refused == nil && s.Logger == nil
-	s.notes = flag(timed, s.timed) | flag(limited, s.CallTimeout > 0) | flag(trivial, s.Classify == nil)
+	s.notes = flag(timed, s.timed) | flag(limited, s.CallTimeout > 0)
 	return s
 }
 

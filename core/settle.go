@@ -36,7 +36,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	if v.outcome == 0 { // a part of a composite permit
 		v = b.classify(ctx, v.err)
 	}
-	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.probe() > 0, TimedOut: v.timedOut && v.outcome == Failure}
+	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.notes.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
 
 	var now time.Duration
 	if p.has(timed) || p.phase.buckets != nil || s.History > 0 {
@@ -57,7 +57,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	lost := false
 	switch p.phase.state {
 	case HalfOpen:
-		if p.probe() > 0 {
+		if p.notes.probe > 0 {
 			told.Late, lost = b.settleProbe(ctx, p, v, m)
 		}
 	case Closed:
@@ -202,10 +202,10 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 	s, now := b.settings.Load(), b.now()
 	b.advanceLocked(ctx, s, now)
 	if b.phase.Load() != ph {
-		return true, p.probe() <= ph.half.lostThrough
+		return true, p.notes.probe <= ph.half.lostThrough
 	}
 	h := ph.half
-	if !h.give(p.probe(), s) {
+	if !h.give(p.notes.probe, s) {
 		return true, true // a copy of the permit was settled before
 	}
 	if m.slow() {
