@@ -70,11 +70,12 @@ func (b *Breaker) countsOf(ph *phase, w word) Counts {
 
 // Update replaces the Config, but for Now. The new limits hold from the next
 // call or settlement on; nothing is evaluated at once, a break that runs keeps
-// its end, and a settlement that overlaps Update may still go by the old limits. State, totals, openings in a row, override and the permits
-// that are out are kept. So is the window: if its size changes, the last calls
-// (or tenths of the time) that fit are taken over; if its kind changes, it
-// starts empty and only the streak is kept. History starts anew if its length
-// changes. The error is [Config.Validate]'s, and nothing has changed then.
+// its end, and a settlement that overlaps Update may still go by the old limits.
+// State, totals, openings in a row, override and the permits that are out are
+// kept. So is the window: if its size changes, the last calls (or tenths of the
+// time) that fit are taken over; if its kind changes, it starts empty and only
+// the streak is kept. History starts anew if its length changes. The error is
+// [Config.Validate]'s, and nothing has changed then.
 func (b *Breaker) Update(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
