@@ -26,7 +26,7 @@ func goList(t *testing.T, args ...string) []string {
 	cmd.Dir = ".."
 	out, err := cmd.Output()
 	if err != nil {
-		if exit, ok := err.(*exec.ExitError); ok { //nolint:errorlint // straight from Output
+		if exit, ok := err.(*exec.ExitError); ok {
 			t.Fatalf("go list %v: %v\n%s", args, err, exit.Stderr)
 		}
 		t.Fatalf("go list %v: %v", args, err)
@@ -197,7 +197,7 @@ func TestClockIsSet(t *testing.T) {
 			var s sight
 			if p, err := b.Allow(context.Background()); err == nil {
 				held = append(held, &p)
-			} else if refusal, ok := err.(*core.OpenError); ok { //nolint:errorlint // as Allow returns it
+			} else if refusal, ok := err.(*core.OpenError); ok {
 				s.refused, s.refusedBy = refusal.RetryAt.Sub(epoch), refusal.Cause
 			}
 			at += time.Duration(rng.IntN(1500)) * time.Millisecond

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -98,7 +99,7 @@ func (f *flapping) check(t *testing.T) {
 			t.Fatalf("transition %d: %v to %v, seq %d; want from %v, seq %d", i, tr.From, tr.To, tr.Seq, from, seq)
 		}
 		legal := map[core.State][]core.State{core.Closed: {core.Open}, core.Open: {core.HalfOpen, core.Closed}, core.HalfOpen: {core.Open, core.Closed}}
-		if !contains(legal[tr.From], tr.To) {
+		if !slices.Contains(legal[tr.From], tr.To) {
 			t.Fatalf("transition %d from %v to %v", i, tr.From, tr.To)
 		}
 		if i > 0 && tr.At.Before(f.got[i-1].At) {
@@ -106,11 +107,11 @@ func (f *flapping) check(t *testing.T) {
 		}
 	}
 	if n := len(snap.Transitions); n > 0 {
-		if last := f.got[len(f.got)-1]; last != snap.Transitions[n-1] {
+		last := f.got[len(f.got)-1]
+		if last != snap.Transitions[n-1] {
 			t.Fatalf("last told %+v, last made %+v", last, snap.Transitions[n-1])
 		}
-		last := f.got[len(f.got)-1]
-		if state := f.b.State(); state != last.To && !(last.To == core.Open && state == core.HalfOpen) {
+		if state := f.b.State(); state != last.To && (last.To != core.Open || state != core.HalfOpen) {
 			t.Fatalf("state %v, last told %+v", state, last)
 		}
 	}
@@ -120,15 +121,6 @@ func (f *flapping) check(t *testing.T) {
 	if f.b.Snapshot().HookPanics != f.panics {
 		t.Fatalf("%d panics counted, want %d", f.b.Snapshot().HookPanics, f.panics)
 	}
-}
-
-func contains(states []core.State, s core.State) bool {
-	for _, x := range states {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // TestHooksInOrder: eight goroutines make a breaker flap; whatever the hooks do,

@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -636,10 +637,7 @@ func TestRegistryKeeps(t *testing.T) {
 			get("asked for")
 			get("new " + string(rune('a'+i)))
 		}
-		seen := make(map[string]*core.Breaker)
-		for name, b := range r.All() {
-			seen[name] = b
-		}
+		seen := maps.Collect(r.All())
 		for name, b := range kept {
 			if seen[name] != b {
 				t.Errorf("%s: forgotten", name)
