@@ -15,8 +15,8 @@ import (
 // row, stays open for 60 s, then lets up to 3 probes out at once and closes
 // after 2 successes. In every field zero means the stated default; where a
 // field says so, a negative number switches the rule off. A Config is plain
-// data: it can be copied, compared field by field and filled from a file; the
-// func fields and the logger are not part of a file.
+// data: it can be copied, compared field by field and filled from JSON, with
+// durations in nanoseconds; the func fields and the logger are not part of that.
 type Config struct {
 	// FailureThreshold is how many failures in a row open the breaker.
 	// Zero means 5, negative means never; at most 1000.
@@ -76,7 +76,7 @@ type Config struct {
 	Durations bool `json:"durations,omitzero"`
 	// History is how far back [Snapshot.History] goes, in 60 intervals. Zero
 	// or negative means off; at least 1 min, at most 24 h. It costs a clock
-	// reading a call and 4 KiB.
+	// reading a call and 2 KiB.
 	History time.Duration `json:"history,omitzero"`
 	// Health sets the limits of [Breaker.Health]. Nil means the defaults of
 	// [HealthLimits].
@@ -92,7 +92,9 @@ type Config struct {
 	// refusals for each stay in a state. Nil means no logging.
 	Logger *slog.Logger `json:"-" yaml:"-"`
 	// Now is the clock. Nil means the time package's monotonic one. It is
-	// taken by [New]; [Breaker.Update] does not change it.
+	// taken by [New]; [Breaker.Update] does not change it. It is called by many
+	// goroutines, and with the breaker's lock held: it must not panic, nor call
+	// the breaker. CallTimeout does not go by it.
 	Now func() time.Time `json:"-" yaml:"-"`
 }
 
@@ -165,6 +167,7 @@ func (c Config) Validate() error {
 	check(c.History <= 0 || c.History >= minHistory && c.History <= maxHistory, "History", c.History, "1m to 24h; 0 or negative for off")
 	if c.Health != nil {
 		faults = append(faults, c.Health.faults()...)
+		check(c.History <= 0 || c.Health.Over <= c.History, "Health.Over", c.Health.Over, "at most History, which remembers no more")
 	}
 	return errors.Join(faults...)
 }

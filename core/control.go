@@ -2,8 +2,8 @@ package core
 
 import "context"
 
-// Force sets an operator's override; the state machine keeps its state below
-// it. [NoOverride] is [Breaker.Release]. An Override that is not one of the
+// Force sets an operator's override, which is logged; the state machine keeps
+// its state below it. [NoOverride] is [Breaker.Release]. An Override that is not one of the
 // constants is refused with a [*ConfigError].
 //
 // [ForcedOpen] refuses every call. [Disabled] admits every call and counts none;
@@ -15,15 +15,21 @@ func (b *Breaker) Force(o Override) error {
 		return &ConfigError{Field: "Override", Value: o, Allowed: "NoOverride, ForcedOpen, Disabled or Shadow"}
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.settings.Store(b.overridden(newSettings(b.settings.Load().Config, o)))
+	s := b.overridden(newSettings(b.settings.Load().Config, o))
+	b.settings.Store(s)
+	if s.Logger != nil {
+		b.book().queueEvent(event{ctx: context.Background(), override: &o, breaker: b.name})
+	}
+	b.mu.Unlock()
+	b.deliver()
 	return nil
 }
 
-// overridden completes settings that refuse by themselves.
+// overridden completes settings that refuse by themselves. It needs Breaker.mu.
 func (b *Breaker) overridden(s *settings) *settings {
 	if s.override == ForcedOpen {
-		s.forced = &OpenError{Name: b.name, State: b.phase.Load().state, Cause: HeldOpen}
+		now := b.viewLocked(b.phase.Load(), s, b.now())
+		s.forced = &OpenError{Name: b.name, State: now.state, Cause: HeldOpen}
 	}
 	return s
 }
@@ -80,7 +86,15 @@ func (b *Breaker) Update(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	b.update(cfg)
+	b.deliver()
+	return nil
+}
+
+// update is Update for a valid Config; what it caused is to be delivered.
+func (b *Breaker) update(cfg Config) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	old := b.settings.Load()
 	s := b.overridden(newSettings(cfg, old.override))
 	ph := b.phase.Load()
@@ -97,9 +111,9 @@ func (b *Breaker) Update(cfg Config) error {
 	if st := b.stats(); st != nil {
 		b.equip(st, s)
 	}
-	b.mu.Unlock()
-	b.deliver()
-	return nil
+	if s.RampUp == 0 {
+		b.phase.Load().ramp.Store(nil)
+	}
 }
 
 // reshapeLocked replaces a closed phase by one with the window of s. The stay

@@ -27,6 +27,7 @@ type ledger struct {
 	panics     uint64
 
 	told   uint64       // settlements
+	run    int          // events told since the queue was last empty
 	seq    uint64       // transitions
 	recent []Transition // the last maxRecent, oldest first from recent[seq%maxRecent] once full
 }
@@ -34,6 +35,7 @@ type ledger struct {
 const (
 	maxRecent = 64
 	maxQueued = 1024
+	maxRun    = 1024
 )
 
 // event is one thing to tell; exactly one of the pointers is set.
@@ -42,7 +44,9 @@ type event struct {
 	transition *Transition
 	refused    *OpenError
 	settled    *Settlement
-	logged     bool // refused: also goes to the log
+	override   *Override // only for the log
+	breaker    string    // of override
+	logged     bool      // refused: also goes to the log
 }
 
 // queueEvent queues e. Transitions are queued with Breaker.mu held.
@@ -62,9 +66,15 @@ func (l *ledger) queueEvent(e event) {
 		l.told++
 		s.Seq = l.told
 	}
+	// One caller runs the hooks of all while they come faster than they are
+	// run. It must get away: after so many, what calls have to tell is dropped
+	// until the queue is empty.
 	limit := maxQueued
+	if l.run >= maxRun {
+		limit = 0
+	}
 	if e.transition != nil {
-		limit += maxRecent // a flood of calls must not push them out
+		limit = maxQueued + maxRecent // a flood of calls must not push them out
 	}
 	if len(l.queue) >= limit {
 		l.dropped++
@@ -121,11 +131,12 @@ func (b *Breaker) deliver() {
 		e := l.queue[0]
 		l.queue[0] = event{}
 		l.queue = l.queue[1:]
+		l.run++
 		l.mu.Unlock()
 		b.tell(l, e)
 		l.mu.Lock()
 	}
-	l.queue = nil // a flood must not keep its memory
+	l.queue, l.run = nil, 0 // a flood must not keep its memory
 	l.waiting.Store(false)
 	l.delivering = false
 	finished = true
@@ -150,8 +161,14 @@ func (s *settings) log(e event) {
 			level = slog.LevelWarn
 		}
 		s.Logger.LogAttrs(e.ctx, level, "circuit breaker is "+e.transition.To.String(), slog.Any("transition", *e.transition))
+	case e.override != nil:
+		s.Logger.LogAttrs(e.ctx, slog.LevelWarn, "circuit breaker override", slog.String("breaker", e.breaker), slog.String("override", e.override.String()))
 	case e.refused != nil && e.logged:
-		s.Logger.LogAttrs(e.ctx, slog.LevelWarn, "circuit breaker refuses calls",
+		text := "circuit breaker refuses calls"
+		if e.refused.Shadow {
+			text = "circuit breaker would refuse calls, but is in shadow"
+		}
+		s.Logger.LogAttrs(e.ctx, slog.LevelWarn, text,
 			slog.String("breaker", e.refused.Name), slog.String("state", e.refused.State.String()),
 			slog.String("cause", e.refused.Cause.String()), slog.Time("retry_at", e.refused.RetryAt))
 	}

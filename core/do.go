@@ -14,7 +14,8 @@ var errNilFunc = errors.New("core: nil function")
 // The error that fn returns is classified with ctx, the caller's. A panic and
 // a [runtime.Goexit] of fn are failures and pass through. If the breaker has a
 // CallTimeout, fn's context has that deadline; a call that outlives it is a
-// failure and a timeout whatever fn returned, and is returned as it is. A nil
+// failure and a timeout whatever fn returned, and is returned as it is. Of a
+// gate made by [All] the shortest CallTimeout holds, for all its parts. A nil
 // ctx is [context.Background]; a nil g or fn is an error.
 func Do[T any](ctx context.Context, g Gate, fn func(context.Context) (T, error)) (T, error) {
 	var zero T
@@ -105,7 +106,7 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 	}
 	defer p.abandon(ctx)
 	if p.has(limited) {
-		_, err = within(ctx, &p, func(ctx context.Context) (time.Duration, error) { return 0, fn(ctx) })
+		_, err = within(ctx, &p, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
 		return err
 	}
 	err = fn(ctx)

@@ -23,8 +23,9 @@
 //     that ran into the caller's deadline failed; a panic and a
 //     [runtime.Goexit] failed;
 //   - hooks run in order, one at a time, with no lock held;
-//   - a closed breaker and a refusal take no lock and allocate nothing; no
-//     goroutine and no timer is ever started;
+//   - a closed breaker and a refusal take no lock and allocate nothing, unless a
+//     hook wants to know of each call; no goroutine is ever started, and no timer
+//     but that of a context with a CallTimeout;
 //   - time is monotonic: setting the machine's clock changes nothing.
 //
 // A [Registry] holds breakers by name, bounded whatever the names are. A

@@ -9,7 +9,7 @@ import (
 // Explain tells a person, in one paragraph, where the breaker stands, why, and
 // what would change it.
 func (b *Breaker) Explain() string {
-	s, snap := b.settings.Load(), b.Snapshot()
+	snap, s := b.snapshot()
 	var parts []string
 	switch s.override {
 	case ForcedOpen:
@@ -26,8 +26,12 @@ func (b *Breaker) Explain() string {
 	case Open:
 		parts = append(parts, snap.explainOpen(s))
 	case HalfOpen:
-		parts = append(parts, fmt.Sprintf("half-open: %s; %d of %d probes are out; %d of %d needed successes are in; a failure opens it again, and so does a probe not settled within %v",
-			snap.Cause, snap.ProbesOut, s.HalfOpenMaxCalls, snap.Window.InRow, s.SuccessThreshold, s.ProbeTimeout))
+		slow := ""
+		if s.SlowRateThreshold > 0 {
+			slow = fmt.Sprintf(", one slower than %v", s.SlowAfter)
+		}
+		parts = append(parts, fmt.Sprintf("half-open: %s; %d of %d probes are out; %d of %d needed successes are in; a failure opens it again%s, and so does a probe not settled within %v",
+			snap.Cause, snap.ProbesOut, s.HalfOpenMaxCalls, snap.Window.InRow, s.SuccessThreshold, slow, s.ProbeTimeout))
 	}
 	return strings.Join(parts, " ")
 }
@@ -51,8 +55,8 @@ func (s *Snapshot) explainClosed(cfg *settings) string {
 		return "no rule is on, it will never open"
 	}
 	out := strings.Join(rules, "; ")
-	if cfg.RampUp > 0 && s.Cause == ProbesPassed && s.At.Sub(s.Since) < cfg.RampUp {
-		out += fmt.Sprintf("; ramping up, every call is admitted in %v", (cfg.RampUp - s.At.Sub(s.Since)).Round(time.Millisecond))
+	if !s.RetryAt.IsZero() {
+		out += fmt.Sprintf("; ramping up, every call is admitted in %v", s.RetryAt.Sub(s.At).Round(time.Millisecond))
 	}
 	return out
 }

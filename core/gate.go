@@ -35,9 +35,7 @@ func (gates allOf) Allow(ctx context.Context) (Permit, error) {
 	taken := 0
 	defer func() { // also when a gate panics
 		if taken < len(gates) {
-			for i := range all.parts[:taken] {
-				all.parts[i].Settle(ctx, Ignored)
-			}
+			(&foreign{parts: all.parts[:taken]}).settle(ctx, verdict{outcome: Ignored})
 		}
 	}()
 	for i, g := range gates {

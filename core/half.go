@@ -8,17 +8,17 @@ import (
 
 // half is what a half-open phase counts. It is guarded by Breaker.mu: there are
 // a few probes to a break, so a lock costs nothing that anybody would notice.
-// The crowd that meets a half-open breaker is refused without it, by fullUntil.
+// The crowd that meets a half-open breaker is refused without it, by full.
 type half struct {
-	// fullUntil is the time until which every probe's place is surely taken,
-	// or zero when one is free: the earliest time at which a probe is lost.
-	fullUntil atomic.Int64
+	// full is set while every probe's place is taken.
+	full atomic.Pointer[occupied]
 
-	probes []probe // out, in the order they were issued
-	issued uint32
-	passed int // successful
-	failed int // 0 or 1: the first ends the phase
-	slow   int
+	breaker *Breaker
+	probes  []probe // out, in the order they were issued
+	issued  uint32
+	passed  int // successful
+	failed  int // 0 or 1: the first ends the phase
+	slow    int
 	// lostThrough is set when the phase ended by a lost probe: probes up to
 	// that number were lost and counted, and are not counted again if they
 	// settle after all.
@@ -52,13 +52,21 @@ func (h *half) give(number uint32, s *settings) bool {
 	return true
 }
 
-// mark sets fullUntil after a change of the probes or of the limits.
+// occupied is the time until which every place is surely taken, which is when the
+// oldest probe is lost, and what calls are refused with until then.
+type occupied struct {
+	until time.Duration
+	err   *OpenError
+}
+
+// mark sets full after a change of the probes or of the limits.
 func (h *half) mark(s *settings) {
 	if len(h.probes) < s.HalfOpenMaxCalls {
-		h.fullUntil.Store(0)
+		h.full.Store(nil)
 		return
 	}
-	h.fullUntil.Store(int64(later(h.probes[0].issued, s.ProbeTimeout)))
+	until := later(h.probes[0].issued, s.ProbeTimeout)
+	h.full.Store(&occupied{until, &OpenError{Name: h.breaker.name, State: HalfOpen, Cause: ProbesOut, RetryAt: h.breaker.epoch.Add(until)}})
 }
 
 // lostAt returns when the oldest probe is lost, if one is out.
@@ -69,12 +77,18 @@ func (h *half) lostAt(s *settings) (time.Duration, bool) {
 	return later(h.probes[0].issued, s.ProbeTimeout), true
 }
 
-// lose marks the probes that are lost at a time and returns how many.
-func (h *half) lose(at time.Duration, s *settings) (n int) {
+// lostBy returns how many probes are lost at a time.
+func (h *half) lostBy(at time.Duration, s *settings) (n int) {
 	for n < len(h.probes) && later(h.probes[n].issued, s.ProbeTimeout) <= at {
-		h.lostThrough = h.probes[n].number
 		n++
 	}
+	return n
+}
+
+// lose marks the probes that are lost at a time and returns how many.
+func (h *half) lose(at time.Duration, s *settings) int {
+	n := h.lostBy(at, s)
+	h.lostThrough = h.probes[n-1].number // at is when the first of them is lost
 	return n
 }
 

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,9 +14,11 @@ type HealthLimits struct {
 	SuccessRate float64 `json:"success_rate,omitzero"`
 	// ErrorRate is the share of failures over the last Over from which on the
 	// breaker is unhealthy. Zero means 0.2; at most 1. It is taken from the
-	// history if Config.History is set, else from the window.
+	// history if Config.History is set. Without it, it is that of the window
+	// or, of a breaker that is not closed, of what opened it.
 	ErrorRate float64 `json:"error_rate,omitzero"`
-	// Over is the time ErrorRate looks back. Zero means 5 min.
+	// Over is the time ErrorRate looks back. Zero means 5 min, or
+	// Config.History if that is less; it cannot be more than that.
 	Over time.Duration `json:"over,omitzero"`
 	// Mean is the mean duration from which on the breaker is unhealthy. Zero
 	// means 5 s. It is looked at if Config.Durations is set.
@@ -44,8 +47,10 @@ func (l *HealthLimits) faults() []error {
 
 // Health is a breaker's health by the limits of [HealthLimits]: healthy when at
 // least 80 % of its calls succeeded, less than 20 % failed in the last five
-// minutes, and they took less than 5 s on average, unless set otherwise. It is
-// about the dependency; whether calls are admitted is the State's business.
+// minutes, and they took less than 5 s on average, unless set otherwise. The
+// five minutes need Config.History of as much, the mean needs Config.Durations;
+// see [HealthLimits] for what is looked at without. It is about the dependency;
+// whether calls are admitted is the State's business.
 type Health struct {
 	Healthy     bool
 	SuccessRate float64       // over the breaker's life; 1 without calls
@@ -91,7 +96,15 @@ func (s *Snapshot) health(l HealthLimits) Health {
 // one, from the window.
 func (s *Snapshot) errorRate(over time.Duration) float64 {
 	if s.History == nil {
-		return s.Window.FailureRate()
+		if s.State == Closed {
+			return s.Window.FailureRate()
+		}
+		for _, t := range slices.Backward(s.Transitions) {
+			if t.To == Open {
+				return t.Counts.FailureRate()
+			}
+		}
+		return 0
 	}
 	var calls, failures uint64
 	from := s.At.Add(-over)

@@ -9,7 +9,8 @@ import (
 
 // Durations describe the calls that ended in the last minute or two, failures
 // included, ignored ones not. They are taken from a histogram and exact to 1/16
-// (6.25 %), the mean much better as a rule.
+// (6.25 %) from 8 µs on and to half a microsecond below, the mean much better as
+// a rule.
 type Durations struct {
 	Count                   uint64
 	Mean                    time.Duration
@@ -17,7 +18,7 @@ type Durations struct {
 }
 
 // histograms keeps durations of this minute and of the one before, in shards.
-// The buckets are log-linear: eight to each doubling, from 1 µs to 4.6 hours.
+// The buckets are log-linear: eight to each doubling, from 1 µs to 19 hours.
 //
 // A shard's halves take turns; half g&1 holds minute g. Whoever is first in a
 // minute empties the half it will fill, under mu. A call that read the minute
@@ -34,7 +35,7 @@ type lengths [2][lengthBuckets]atomic.Uint64
 const (
 	lengthUnit    = 10          // 2^10 ns, about a microsecond: what is shorter is in the first bucket
 	lengthBits    = 3           // eight buckets to a doubling
-	lengthBuckets = 34 * 8      // 2^44 ns
+	lengthBuckets = 34 * 8      // up to 2^46 ns
 	maxHistograms = 8           // 4 KiB a shard: more would cost more memory than contention
 	lengthSpan    = time.Minute // of a half
 )

@@ -14,9 +14,15 @@ import (
 // breaker, and what that causes is reported after it returned. A hook that
 // panics is recovered, counted ([Snapshot.HookPanics]) and logged; one that
 // calls [runtime.Goexit] ends the goroutine it runs on; neither loses a later
-// event. A slow hook delays the caller it runs on, not the others: their
-// events queue, at most 1024, and what does not fit is dropped and counted
-// ([Snapshot.EventsDropped]).
+// event.
+//
+// A caller that finds nobody running hooks runs them, its own and those that
+// others queue meanwhile, until the queue is empty. A slow hook therefore
+// delays one caller at a time. At most 1024 events wait, and after 1024 in a
+// row no more of calls are taken until the queue is empty, so that the caller
+// gets away; what is not taken is dropped and counted
+// ([Snapshot.EventsDropped]). A Refused or Settled hook costs each call an
+// allocation or two and a lock.
 type Hooks struct {
 	// Transition is told of each change of state. Its ctx is that of the call
 	// that caused or met it.

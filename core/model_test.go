@@ -123,8 +123,8 @@ func lastMarks(n int, marks string) string { return marks[max(len(marks)-n, 0):]
 // broken returns the first rule that is broken by a call with that mark.
 func (m *model) broken(c *core.Config, mark string) core.Cause {
 	w := m.window()
-	reached := func(rate float64, part int) bool {
-		return rate > 0 && w.Calls >= c.MinimumCalls && float64(part) > rate*float64(w.Calls)-1e-6
+	reached := func(of string, rate float64, part int) bool {
+		return markBit(mark, of) == 1 && rate > 0 && w.Calls >= c.MinimumCalls && float64(part) > rate*float64(w.Calls)-1e-6
 	}
 	switch {
 	case m.state == core.HalfOpen && markBit(mark, failedMark) == 1:
@@ -135,9 +135,9 @@ func (m *model) broken(c *core.Config, mark string) core.Cause {
 		return core.NoCause
 	case c.FailureThreshold > 0 && m.streak >= c.FailureThreshold:
 		return core.FailuresInRow
-	case reached(c.FailureRateThreshold, w.Failures):
+	case reached(failedMark, c.FailureRateThreshold, w.Failures):
 		return core.FailureRate
-	case reached(c.SlowRateThreshold, w.Slow):
+	case reached(slowMark, c.SlowRateThreshold, w.Slow):
 		return core.SlowRate
 	}
 	return core.NoCause

@@ -11,16 +11,20 @@ import (
 var ErrOpen = errors.New("core: refused by a circuit breaker")
 
 // OpenError is a refusal: the call was not made. One is built for each stay in
-// a state, not for each call, so refusing allocates nothing; do not change it.
+// a state, or whenever all probes are out, not for each call, so refusing
+// allocates nothing; do not change it.
 type OpenError struct {
 	Name  string // the breaker
 	State State  // where the breaker stood; [Closed] while it ramps up
 	Cause Cause  // why the breaker is in that state, or why it refused
 	// RetryAt is when to try again: when the break is over, when the ramp has
-	// ended, or, while probes are out, when they are decided at the latest. A
+	// ended, or, while probes are out, when the oldest is decided at the latest. A
 	// time that has passed means at once; the zero time means that only an
 	// operator ends it. It carries a monotonic reading: use time.Until.
 	RetryAt time.Time
+	// Shadow is set only in what Hooks.Refused is given while the breaker is in
+	// [Shadow]: the call was admitted all the same.
+	Shadow bool
 }
 
 // Error tells a person what happened and what to do.

@@ -14,7 +14,7 @@ import (
 //
 //   - tally, of a closed phase: see there;
 //   - the window's contents: see ring and buckets;
-//   - half, of a half-open phase: guarded by Breaker.mu, but for half.fullUntil;
+//   - half, of a half-open phase: guarded by Breaker.mu, but for half.full;
 //   - ramp, whose word changes by compare-and-swap and which goes when it has ended;
 //   - heir, guarded by Breaker.mu;
 //   - reported, an atomic flag.
@@ -30,7 +30,7 @@ type phase struct {
 	draw     float32       // in [0, 1), spreads the break that follows this phase
 	since    time.Duration // on the breaker's clock, as all times here
 	until    time.Duration // open: the break is over; closed: the ramp is
-	err      *OpenError    // what it refuses with; nil for a closed phase without a ramp
+	err      *OpenError    // what an open phase and a ramp refuse with
 
 	tally   tally    // closed
 	ring    ring     // closed, count window

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +21,13 @@ import (
 // the cap, names that have no breaker share one, named [OverflowName], until
 // room is made. Room is made by forgetting breakers that nobody has asked for
 // in Idle, and only those that are closed, without an override and without a
-// permit out: what is forgotten has nothing to remember. That happens when a
+// permit out: what is forgotten has nothing to remember. (A permit that is never
+// settled therefore keeps its breaker for ever.) That happens when a
 // name is new, at most ten times in Idle; a lookup reads no clock, so a breaker's
 // idle time begins when that first finds that nobody has asked for it since.
 type Registry struct {
 	// Config returns the Config for a name; nil means the zero Config for all.
-	// It must not call the Registry.
+	// It may be called for a name more than once.
 	Config func(name string) Config
 	// Max is how many breakers there are at most, besides the shared one. Zero
 	// or negative means 10,000; above 1,000,000 means 1,000,000.
@@ -34,17 +36,17 @@ type Registry struct {
 	// means an hour, negative never.
 	Idle time.Duration
 
-	init   sync.Once
-	limit  int // Max and Idle with their defaults
-	idle   time.Duration
-	seed   maphash.Seed
-	shelf  [registryShards]shelf
-	epoch  time.Time
-	config atomic.Pointer[func(string) Config] // replaces Config after Update
+	init    sync.Once
+	limit   int // Max and Idle with their defaults
+	idle    time.Duration
+	seed    maphash.Seed
+	shelves []shelf // a power of two, about one for 32 breakers at the cap
+	epoch   time.Time
+	config  atomic.Pointer[func(string) Config] // replaces Config after Update
 
 	mu       sync.Mutex // serialises everything that adds, removes or updates
 	size     atomic.Int64
-	swept    time.Duration
+	swept    atomic.Int64 // when a sweep was last made, ns since epoch
 	overflow atomic.Pointer[Breaker]
 }
 
@@ -53,7 +55,7 @@ type Registry struct {
 const OverflowName = "(overflow)"
 
 const (
-	registryShards     = 256
+	perShelf           = 32
 	defaultRegistryMax = 10_000
 	maxRegistryMax     = 1_000_000
 	defaultIdle        = time.Hour
@@ -69,11 +71,12 @@ func (r *Registry) setup() {
 		if r.Max <= 0 {
 			r.limit = defaultRegistryMax
 		}
+		r.shelves = make([]shelf, 1<<bits.Len(uint(r.limit/perShelf)))
 	})
 }
 
 func (r *Registry) shelfOf(name string) *shelf {
-	return &r.shelf[maphash.String(r.seed, name)%registryShards]
+	return &r.shelves[maphash.String(r.seed, name)&uint64(len(r.shelves)-1)]
 }
 
 // Get returns the breaker of a name, made now if it is new, or the shared one
@@ -92,7 +95,10 @@ func (r *Registry) Get(name string) (*Breaker, error) {
 
 // add makes the breaker of a name that has none. User code runs without mu.
 func (r *Registry) add(name string, s *shelf) (*Breaker, error) {
-	if name == OverflowName {
+	if err := validName(name); err != nil {
+		return nil, err
+	}
+	if name == OverflowName || r.full() {
 		return r.shared()
 	}
 	for {
@@ -110,6 +116,12 @@ func (r *Registry) add(name string, s *shelf) (*Breaker, error) {
 		}
 		return e.breaker, nil
 	}
+}
+
+// full reports whether there is no room and none can be made yet. It keeps a
+// flood of new names from costing more than a look.
+func (r *Registry) full() bool {
+	return int(r.size.Load()) >= r.limit && !r.sweepDue(time.Since(r.epoch))
 }
 
 // keep puts b on its shelf and returns its entry, that of somebody who was
@@ -163,34 +175,18 @@ func (r *Registry) shared() (*Breaker, error) {
 	}
 }
 
+func (r *Registry) sweepDue(now time.Duration) bool {
+	return r.idle >= 0 && now-time.Duration(r.swept.Load()) >= r.idle/10
+}
+
 // sweep forgets idle breakers, at most ten times in Idle. It needs mu.
 func (r *Registry) sweep(now time.Duration) {
-	if r.idle < 0 || now-r.swept < r.idle/10 {
+	if !r.sweepDue(now) {
 		return
 	}
-	r.swept = now
-	for i := range r.shelf {
-		s := &r.shelf[i]
-		m := s.entries.Load()
-		if m == nil {
-			continue
-		}
-		for name, e := range *m {
-			if e.life.CompareAndSwap(entryUsed, entryUnused) {
-				e.seen = now
-				continue
-			}
-			if now-e.seen < r.idle || !e.breaker.idle() || !e.life.CompareAndSwap(entryUnused, entryGone) {
-				continue
-			}
-			perturb()
-			if !e.breaker.idle() { // somebody who kept it has just called
-				e.life.Store(entryUsed)
-				continue
-			}
-			s.with(name, nil)
-			r.size.Add(-1)
-		}
+	r.swept.Store(int64(now))
+	for i := range r.shelves {
+		r.size.Add(-r.shelves[i].forget(func(e *entry) bool { return e.expire(now, r.idle) }))
 	}
 }
 
@@ -209,8 +205,8 @@ func (b *Breaker) idle() bool {
 // may be seen or not; none is seen twice. It does not count as asking for them.
 func (r *Registry) All() iter.Seq2[string, *Breaker] {
 	return func(yield func(string, *Breaker) bool) {
-		for i := range r.shelf {
-			m := r.shelf[i].entries.Load()
+		for i := range r.shelves {
+			m := r.shelves[i].entries.Load()
 			if m == nil {
 				continue
 			}
@@ -239,23 +235,43 @@ func (r *Registry) Update(config func(name string) Config) error {
 	if of == nil {
 		of = func(string) Config { return Config{} }
 	}
+	configs := make(map[*Breaker]Config)
+	for {
+		var faults []error
+		for name, b := range r.All() { // user code: not under the lock
+			if _, known := configs[b]; !known {
+				configs[b] = of(name)
+				if err := configs[b].Validate(); err != nil {
+					faults = append(faults, fmt.Errorf("breaker %q: %w", name, err))
+				}
+			}
+		}
+		if faults != nil {
+			return errors.Join(faults...)
+		}
+		if r.apply(&config, configs) {
+			break
+		}
+	}
+	for b := range configs {
+		b.deliver()
+	}
+	return nil
+}
+
+// apply makes config current and gives every breaker its own; it reports false,
+// having done nothing, if one was added that is not in configs.
+func (r *Registry) apply(config *func(string) Config, configs map[*Breaker]Config) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	configs := make(map[*Breaker]Config)
-	var faults []error
-	for name, b := range r.All() {
-		cfg := of(name)
-		if err := cfg.Validate(); err != nil {
-			faults = append(faults, fmt.Errorf("breaker %q: %w", name, err))
+	for _, b := range r.All() {
+		if _, known := configs[b]; !known {
+			return false
 		}
-		configs[b] = cfg
 	}
-	if faults != nil {
-		return errors.Join(faults...)
-	}
-	r.config.Store(&config)
+	r.config.Store(config)
 	for b, cfg := range configs {
-		faults = append(faults, b.Update(cfg)) // all nil: they were validated
+		b.update(cfg)
 	}
-	return errors.Join(faults...)
+	return true
 }

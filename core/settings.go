@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type settings struct {
 	// timed: the duration of a call is wanted.
 	timed  bool
 	forced *OpenError // what ForcedOpen refuses with
+	// reported is set by the first refusal of forced that is logged.
+	reported atomic.Bool
 }
 
 func newSettings(cfg Config, override Override) *settings {
@@ -37,18 +40,16 @@ func flag(f flags, set bool) flags {
 	return 0
 }
 
-// broken returns the rule by which counts open a closed breaker, or NoCause.
-func (s *settings) broken(c Counts) Cause {
-	if s.FailureThreshold > 0 && c.InRow >= s.FailureThreshold {
+// broken returns the rule by which counts open a closed breaker, or NoCause. The
+// last call left mark m: only a failure breaks a rule about failures, and only a
+// slow call the one about slow calls.
+func (s *settings) broken(c Counts, m mark) Cause {
+	switch enough := c.Calls >= s.MinimumCalls; {
+	case m.failed() && s.FailureThreshold > 0 && c.InRow >= s.FailureThreshold:
 		return FailuresInRow
-	}
-	if c.Calls < s.MinimumCalls {
-		return NoCause
-	}
-	if reached(s.FailureRateThreshold, uint64(c.Failures), uint64(c.Calls)) {
+	case m.failed() && enough && reached(s.FailureRateThreshold, uint64(c.Failures), uint64(c.Calls)):
 		return FailureRate
-	}
-	if reached(s.SlowRateThreshold, uint64(c.Slow), uint64(c.Calls)) {
+	case m.slow() && enough && reached(s.SlowRateThreshold, uint64(c.Slow), uint64(c.Calls)):
 		return SlowRate
 	}
 	return NoCause

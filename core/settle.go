@@ -33,9 +33,6 @@ func (p *Permit) succeed() bool {
 // settle counts what became of the call of p, a permit of this breaker.
 func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	s, st := b.settings.Load(), p.phase.stats.Load()
-	if v.outcome == 0 { // a part of a composite permit
-		v = b.classify(ctx, v.err)
-	}
 	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.notes.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
 
 	var now time.Duration
@@ -155,13 +152,9 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 			}
 			counts.InRow = next.streak()
 		}
-		// Only a failed or slow call opens.
 		cause := NoCause
 		if m != 0 {
-			if !m.failed() {
-				counts.InRow = 0
-			}
-			cause = s.broken(counts)
+			cause = s.broken(counts, m)
 		}
 		if cause == NoCause {
 			if ph.tally.swap(w, next) {

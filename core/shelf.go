@@ -7,8 +7,8 @@ import (
 )
 
 // shelf is one part of a registry's map. The map is immutable and replaced
-// whole, so a lookup takes no lock and writes nothing; with 256 of them a new
-// name copies little.
+// whole, so a lookup takes no lock and writes nothing; there are so many of them
+// that a new name copies little.
 type shelf struct {
 	entries atomic.Pointer[map[string]*entry]
 }
@@ -51,16 +51,48 @@ func (s *shelf) find(name string) *entry {
 	return nil
 }
 
-// with replaces the map by one with name set to e, or without it if e is nil.
+// with adds an entry. It needs Registry.mu, as forget does.
 func (s *shelf) with(name string, e *entry) {
-	next := make(map[string]*entry)
+	next := map[string]*entry{name: e}
 	if m := s.entries.Load(); m != nil {
 		maps.Copy(next, *m)
 	}
-	if e == nil {
-		delete(next, name)
-	} else {
-		next[name] = e
-	}
 	s.entries.Store(&next)
+}
+
+// forget takes out what has expired and returns how many that were.
+func (s *shelf) forget(expired func(*entry) bool) int64 {
+	m := s.entries.Load()
+	if m == nil {
+		return 0
+	}
+	next := make(map[string]*entry, len(*m))
+	for name, e := range *m {
+		if !expired(e) {
+			next[name] = e
+		}
+	}
+	gone := len(*m) - len(next)
+	if gone > 0 {
+		s.entries.Store(&next)
+	}
+	return int64(gone)
+}
+
+// expire reports whether the entry is gone from now on: nobody has asked for it
+// for so long, and its breaker has nothing to remember.
+func (e *entry) expire(now, idle time.Duration) bool {
+	if e.life.CompareAndSwap(entryUsed, entryUnused) {
+		e.seen = now
+		return false
+	}
+	if now-e.seen < idle || !e.breaker.idle() || !e.life.CompareAndSwap(entryUnused, entryGone) {
+		return false
+	}
+	perturb()
+	if !e.breaker.idle() { // somebody who kept it has just called
+		e.life.Store(entryUsed)
+		return false
+	}
+	return true
 }

@@ -3,7 +3,9 @@ package core
 import "time"
 
 // Snapshot is one reading of a [Breaker], rolled to At: a break that is over
-// by then reads half-open, calls that have left the window are not in it.
+// by then reads half-open, calls that have left the window are not in it. Only
+// Transitions lag: one that time alone has brought about is made, and told,
+// when somebody calls.
 type Snapshot struct {
 	Name     string
 	At       time.Time
@@ -11,8 +13,10 @@ type Snapshot struct {
 	Override Override
 	Cause    Cause     // of the last transition
 	Since    time.Time // when State began
-	RetryAt  time.Time // when the break is over; zero unless State is Open
-	Opens    int       // openings without a close between
+	// RetryAt is when the break is over or, of a closed breaker that ramps up,
+	// when every call is admitted; zero otherwise.
+	RetryAt time.Time
+	Opens   int // openings without a close between
 	// Window is, of a closed breaker, what the rules look at: calls, failures
 	// and slow calls in the window, and failures in a row. Of a half-open one
 	// it is the probes settled and the successes in a row.
@@ -35,19 +39,21 @@ type view struct {
 	cause        Cause
 	since, until time.Duration
 	opens        int
+	lost         int // probes that are lost by then and not yet counted
 }
 
 // viewLocked looks without changing anything: reading a breaker must not fire
 // its hooks. It mirrors advanceLocked.
 func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
-	v := view{ph.state, ph.cause, ph.since, ph.until, int(ph.opens)}
+	v := view{state: ph.state, cause: ph.cause, since: ph.since, until: ph.until, opens: int(ph.opens)}
 	if v.state == HalfOpen {
 		if at, out := ph.half.lostAt(s); out && now >= at {
-			v = view{Open, ProbeLost, at, later(at, s.breakFor(v.opens+1, float64(ph.draw), 0)), v.opens + 1}
+			until := later(at, s.breakFor(v.opens+1, float64(ph.draw), 0))
+			v = view{Open, ProbeLost, at, until, v.opens + 1, ph.half.lostBy(at, s)}
 		}
 	}
 	if v.state == Open && now >= v.until {
-		v = view{HalfOpen, BreakOver, v.until, 0, v.opens}
+		v.state, v.cause, v.since, v.until = HalfOpen, BreakOver, v.until, 0
 	}
 	return v
 }
@@ -68,9 +74,15 @@ func (b *Breaker) State() State {
 	return b.viewLocked(b.phase.Load(), b.settings.Load(), b.now()).state
 }
 
-// Snapshot reads the breaker. State, window and streaks belong together; the
-// totals are read right after, while calls go on.
+// Snapshot reads the breaker. State, window, streaks and transitions belong
+// together; the totals are read right after, while calls go on.
 func (b *Breaker) Snapshot() Snapshot {
+	snap, _ := b.snapshot()
+	return snap
+}
+
+// snapshot is Snapshot and the settings that held.
+func (b *Breaker) snapshot() (Snapshot, *settings) {
 	b.mu.Lock()
 	ph, s, now := b.phase.Load(), b.settings.Load(), b.now()
 	v := b.viewLocked(ph, s, now)
@@ -83,13 +95,22 @@ func (b *Breaker) Snapshot() Snapshot {
 		snap.RetryAt = b.epoch.Add(v.until)
 	case v.state == Closed:
 		snap.Window = b.countsOf(ph, ph.tally.read())
+		if ph.ramp.Load() != nil && now < ph.until {
+			snap.RetryAt = b.epoch.Add(ph.until)
+		}
 	case ph.state == HalfOpen && v.since == ph.since: // not one that only time has made
 		snap.Window, snap.ProbesOut = ph.half.counts(), len(ph.half.probes)
 	}
+	if l := b.ledger.Load(); l != nil {
+		l.mu.Lock()
+		snap.Transitions, snap.EventsDropped, snap.HookPanics = l.transitions(), l.dropped, l.panics
+		l.mu.Unlock()
+	}
 	b.mu.Unlock()
 
-	if st := b.stats(); st != nil {
+	if st := ph.stats.Load(); st != nil {
 		snap.Totals = st.totals()
+		snap.Totals.lose(v.lost)
 		if h := st.history.Load(); h != nil {
 			snap.History = h.read(st, b.epoch, now)
 		}
@@ -97,10 +118,5 @@ func (b *Breaker) Snapshot() Snapshot {
 			snap.Durations = h.read(now)
 		}
 	}
-	if l := b.ledger.Load(); l != nil {
-		l.mu.Lock()
-		snap.Transitions, snap.EventsDropped, snap.HookPanics = l.transitions(), l.dropped, l.panics
-		l.mu.Unlock()
-	}
-	return snap
+	return snap, s
 }

@@ -20,7 +20,14 @@ type Totals struct {
 	Late      uint64 // settled after their phase had ended; also in the counts above
 	Lost      uint64 // of Failures: probes not settled within ProbeTimeout
 	Spared    uint64 // of Calls: would have been refused but for Shadow
-	InFlight  int64  // permits that are out
+	InFlight  int64  // permits that are out; one that is forgotten stays, unless it was lost as a probe
+}
+
+// lose counts probes that are lost and that nobody has met yet.
+func (t *Totals) lose(n int) {
+	t.Lost += uint64(n)
+	t.Failures += uint64(n)
+	t.InFlight -= int64(n)
 }
 
 // counters is one shard of a breaker's totals: a cache line. The two counters

@@ -10,11 +10,12 @@ import (
 func (b *Breaker) open(ctx context.Context, ph *phase, w, next word, cause Cause, counts Counts, v *verdict) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := b.now() // first: a clock of the user's may panic, and must not leave a sealed phase
 	if !ph.tally.swap(w, next|sealed) {
 		return false
 	}
 	perturb()
-	b.openLocked(ctx, b.settings.Load(), b.now(), cause, counts, v)
+	b.openLocked(ctx, b.settings.Load(), now, cause, counts, v)
 	return true
 }
 
@@ -37,7 +38,7 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 			if now < ph.until {
 				return
 			}
-			b.halfOpenLocked(ctx, s, ph.until)
+			b.halfOpenLocked(ctx, ph.until)
 			continue
 		case HalfOpen:
 			at, out := ph.half.lostAt(s)
@@ -70,11 +71,10 @@ func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration,
 }
 
 // halfOpenLocked publishes a half-open phase that begins at a time.
-func (b *Breaker) halfOpenLocked(ctx context.Context, s *settings, at time.Duration) {
+func (b *Breaker) halfOpenLocked(ctx context.Context, at time.Duration) {
 	ph := b.newPhase(HalfOpen, BreakOver, at)
 	ph.opens = b.phase.Load().opens
-	ph.half = new(half)
-	ph.err = &OpenError{Name: b.name, State: HalfOpen, Cause: ProbesOut, RetryAt: b.epoch.Add(later(at, s.ProbeTimeout))}
+	ph.half = &half{breaker: b}
 	b.publish(ctx, ph, Counts{}, nil)
 }
 
