@@ -3,7 +3,6 @@ package core
 import (
 	"sync/atomic"
 	"time"
-	"unsafe"
 )
 
 // buckets is a time window: ten slots of a tenth each, reused in turn. What a
@@ -133,14 +132,4 @@ func (b *buckets) adopt(old *buckets, now time.Duration) {
 			move(&old.slow[tenth%tenths], &b.slow[began%tenths])
 		}
 	}
-}
-
-// shardIndex picks a shard by the address of the caller's stack. A shard must
-// follow the core, or its line travels between them; the goroutine that runs on
-// a core now and then is the next best thing that Go tells without a linkname,
-// and reading the address costs a nanosecond. Stacks are 2 KiB at least.
-func shardIndex() uint8 {
-	var here byte
-	const golden = 0x9E3779B97F4A7C15
-	return uint8(uint64(uintptr(unsafe.Pointer(&here))>>11) * golden >> 56) //nolint:gosec // the address is only hashed
 }

@@ -34,3 +34,20 @@ func DefaultClassify(ctx context.Context, err error) Outcome {
 	}
 	return Failure
 }
+
+// classify makes a verdict of what a call returned.
+func (b *Breaker) classify(ctx context.Context, err error) verdict {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	classify := b.settings.Load().Classify
+	if classify == nil {
+		classify = DefaultClassify
+	}
+	v := verdict{outcome: classify(ctx, err).known(), err: err}
+	if v.outcome == Failure && err != nil {
+		v.after = max(askedFor(err), 0)
+		v.timedOut = errors.Is(err, context.DeadlineExceeded)
+	}
+	return v
+}

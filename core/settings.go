@@ -1,8 +1,6 @@
 package core
 
 import (
-	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -53,23 +51,6 @@ func (s *settings) broken(c Counts, m mark) Cause {
 		return SlowRate
 	}
 	return NoCause
-}
-
-// classify makes a verdict of what a call returned.
-func (b *Breaker) classify(ctx context.Context, err error) verdict {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	classify := b.settings.Load().Classify
-	if classify == nil {
-		classify = DefaultClassify
-	}
-	v := verdict{outcome: classify(ctx, err).known(), err: err}
-	if v.outcome == Failure && err != nil {
-		v.after = max(askedFor(err), 0)
-		v.timedOut = errors.Is(err, context.DeadlineExceeded)
-	}
-	return v
 }
 
 // isSlow reports whether a call of that duration is slow.

@@ -1,109 +1,51 @@
 package core
 
 import (
-	"context"
+	"fmt"
+	"log/slog"
 	"time"
 )
 
-// open ends the closed phase ph by sealing the word next, which breaks a rule.
-// It reports false if w is no longer the word.
-func (b *Breaker) open(ctx context.Context, ph *phase, w, next word, cause Cause, counts Counts, v *verdict) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.now() // first: a clock of the user's may panic, and must not leave a sealed phase
-	if !ph.tally.swap(w, next|sealed) {
-		return false
-	}
-	perturb()
-	b.openLocked(ctx, b.settings.Load(), now, cause, counts, v)
-	return true
+// Transition is one change of a breaker's state.
+type Transition struct {
+	Name    string    // the breaker
+	Seq     uint64    // numbers the transitions of a breaker, from 1; a gap was dropped
+	From    State     //
+	To      State     //
+	Cause   Cause     //
+	At      time.Time // when it took effect; a break that is over ended then, not when a call noticed
+	RetryAt time.Time // when the break will be over; zero unless To is Open
+	Opens   int       // openings without a close between, this one included
+	Counts  Counts    // what the phase that ended had counted
+	Err     error     // what the call that opened the breaker returned, if it was told
 }
 
-// advance makes every transition that time alone has brought about.
-func (b *Breaker) advance(ctx context.Context) {
-	b.mu.Lock()
-	b.advanceLocked(ctx, b.settings.Load(), b.now())
-	b.mu.Unlock()
-	b.deliver()
+// Reason says in words, with the numbers, why: "failure rate (50 %, 10 of 20 calls)".
+func (t Transition) Reason() string {
+	switch t.Cause { //nolint:exhaustive // the others need no numbers
+	case FailuresInRow:
+		return fmt.Sprintf("%v (%d)", t.Cause, t.Counts.InRow)
+	case FailureRate:
+		return fmt.Sprintf("%v (%s, %d of %d calls)", t.Cause, percent(t.Counts.FailureRate()), t.Counts.Failures, t.Counts.Calls)
+	case SlowRate:
+		return fmt.Sprintf("%v (%s, %d of %d calls)", t.Cause, percent(t.Counts.SlowRate()), t.Counts.Slow, t.Counts.Calls)
+	}
+	return t.Cause.String()
 }
 
-// advanceLocked leaves the phase that a timer for each deadline would have
-// brought about by now. It ends after three steps at most: a lost probe opens,
-// that break may be over, and the half-open phase that follows has no probes.
-func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Duration) {
-	for {
-		ph := b.phase.Load()
-		switch ph.state {
-		case Open:
-			if now < ph.until {
-				return
-			}
-			b.halfOpenLocked(ctx, ph.until)
-			continue
-		case HalfOpen:
-			at, out := ph.half.lostAt(s)
-			if !out || now < at {
-				return
-			}
-			st := b.stats()
-			if h := st.history.Load(); h != nil {
-				h.roll(st, at)
-			}
-			st.lost.Add(uint64(ph.half.lose(at, s)))
-			ph.half.failed++
-			b.openLocked(ctx, s, at, ProbeLost, ph.half.counts(), &verdict{})
-			continue
-		case Closed:
-		}
-		return
+// LogValue makes a Transition one group of a log line.
+func (t Transition) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.String("breaker", t.Name), slog.Uint64("seq", t.Seq),
+		slog.String("from", t.From.String()), slog.String("to", t.To.String()), slog.String("cause", t.Cause.String()),
+		slog.Int("calls", t.Counts.Calls), slog.Int("failures", t.Counts.Failures), slog.Int("slow", t.Counts.Slow),
+		slog.Int("in_a_row", t.Counts.InRow),
 	}
-}
-
-// openLocked publishes an open phase that begins at a time; v is what was said
-// of the call that caused it.
-func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts, v *verdict) {
-	old := b.phase.Load()
-	ph := b.newPhase(Open, cause, at)
-	ph.opens = old.opens + 1
-	ph.until = later(at, s.breakFor(int(ph.opens), float64(old.draw), v.after))
-	ph.err = &OpenError{Name: b.name, State: Open, Cause: cause, RetryAt: b.epoch.Add(ph.until)}
-	b.publish(ctx, ph, counts, v.err)
-}
-
-// halfOpenLocked publishes a half-open phase that begins at a time.
-func (b *Breaker) halfOpenLocked(ctx context.Context, at time.Duration) {
-	ph := b.newPhase(HalfOpen, BreakOver, at)
-	ph.opens = b.phase.Load().opens
-	ph.half = &half{breaker: b}
-	b.publish(ctx, ph, Counts{}, nil)
-}
-
-// closeLocked publishes a closed phase that begins at a time.
-func (b *Breaker) closeLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts) {
-	ph := b.newClosed(s, at, cause)
-	if s.RampUp > 0 && cause == ProbesPassed {
-		ph.until = later(at, s.RampUp)
-		ph.err = &OpenError{Name: b.name, State: Closed, Cause: RampingUp, RetryAt: b.epoch.Add(ph.until)}
-		ph.ramp.Store(new(ramp))
+	if t.Err != nil {
+		attrs = append(attrs, slog.String("err", t.Err.Error()))
 	}
-	b.publish(ctx, ph, counts, nil)
-}
-
-// publish replaces the phase and queues the event; the caller delivers it once
-// it has given the lock back. A phase that replaces one of the same state is
-// not a transition.
-func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts, err error) {
-	old := b.phase.Load()
-	b.phase.Store(ph)
-	if old.state == ph.state {
-		return
+	if t.To == Open {
+		attrs = append(attrs, slog.Time("retry_at", t.RetryAt), slog.Int("opens", t.Opens))
 	}
-	t := &Transition{
-		Name: b.name, From: old.state, To: ph.state, Cause: ph.cause,
-		At: b.epoch.Add(ph.since), Opens: int(ph.opens), Counts: counts, Err: err,
-	}
-	if ph.state == Open {
-		t.RetryAt = ph.err.RetryAt
-	}
-	b.book().queueEvent(event{ctx: background(ctx), transition: t})
+	return slog.GroupValue(attrs...)
 }

@@ -1,0 +1,15 @@
+package core
+
+import (
+	"time"
+)
+
+// Durations describe the calls that ended in the last minute or two, failures
+// included, ignored ones not. They are taken from a histogram and exact to 1/16
+// (6.25 %) from 8 µs on and to half a microsecond below, the mean much better as
+// a rule.
+type Durations struct {
+	Count                   uint64
+	Mean                    time.Duration
+	P50, P75, P90, P95, P99 time.Duration
+}
