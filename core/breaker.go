@@ -140,33 +140,25 @@ func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 				ph.ramp.Store(nil)
 				continue
 			}
-			if r.admits(now-ph.since, ph.until-ph.since) || s.override == Shadow && b.spare(ctx, s, ph, ph.err) {
+			if r.admits(now-ph.since, ph.until-ph.since) {
 				return b.permit(s, ph, now, 0), nil
 			}
-			return Permit{}, b.refuse(ctx, s, &ph.reported, ph.err)
+			return b.turnAway(ctx, s, ph, now, ph.err)
 		case Open:
 			now := b.now()
-			if now >= ph.until {
-				b.advance(ctx)
-				continue
+			if now < ph.until {
+				return b.turnAway(ctx, s, ph, now, ph.err)
 			}
-			if s.override == Shadow && b.spare(ctx, s, ph, ph.err) {
-				return b.permit(s, ph, now, 0), nil
-			}
-			return Permit{}, b.refuse(ctx, s, &ph.reported, ph.err)
+			b.advance(ctx)
 		case HalfOpen:
 			now := b.now()
 			full := ph.half.full.Load()
-			if full == nil || now >= full.until {
-				if now, number := b.probe(ctx, ph); number > 0 {
-					return b.permit(s, ph, now, number), nil
-				}
-				continue // things have changed, or all places are taken
+			if full != nil && now < full.until {
+				return b.turnAway(ctx, s, ph, now, full.err)
 			}
-			if s.override == Shadow && b.spare(ctx, s, ph, full.err) {
-				return b.permit(s, ph, now, 0), nil
-			}
-			return Permit{}, b.refuse(ctx, s, &ph.reported, full.err)
+			if now, number := b.probe(ctx, ph); number > 0 {
+				return b.permit(s, ph, now, number), nil
+			} // else things have changed, or all places are taken: look again
 		}
 	}
 }
@@ -218,17 +210,20 @@ func (b *Breaker) permit(s *settings, ph *phase, start time.Duration, probe uint
 	return Permit{phase: ph, start: start, notes: notes{bits: flags(i) | s.notes, probe: probe}}
 }
 
-// spare counts and reports a call that is admitted only because of [Shadow]; it
-// is true so that it can stand in a condition. The permit of such a call is of
-// a phase that counts nothing, unless that is a closed one with a ramp.
-func (b *Breaker) spare(ctx context.Context, s *settings, ph *phase, err *OpenError) bool {
+// turnAway refuses a call for the state machine. In [Shadow] it admits it all
+// the same, counts and reports it; the permit is of a phase that counts nothing,
+// unless that is a closed one with a ramp.
+func (b *Breaker) turnAway(ctx context.Context, s *settings, ph *phase, now time.Duration, err *OpenError) (Permit, error) {
+	if s.override != Shadow {
+		return Permit{}, b.refuse(ctx, s, &ph.reported, err)
+	}
 	b.counted(s).spared.Add(1)
 	if s.Logger != nil || s.Hooks.Refused != nil {
 		told := *err
 		told.Shadow = true
 		b.tellRefused(ctx, s, &ph.reported, &told)
 	}
-	return true
+	return b.permit(s, ph, now, 0), nil
 }
 
 func (b *Breaker) refuse(ctx context.Context, s *settings, reported *atomic.Bool, err *OpenError) error {

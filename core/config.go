@@ -133,18 +133,7 @@ func (c Config) Validate() error {
 	check(rate(c.FailureRateThreshold), "FailureRateThreshold", c.FailureRateThreshold, "in (0, 1]; 0 or negative for off")
 	check(rate(c.SlowRateThreshold), "SlowRateThreshold", c.SlowRateThreshold, "in (0, 1]; 0 or negative for off")
 	check(c.SlowRateThreshold <= 0 || c.SlowAfter > 0, "SlowAfter", c.SlowAfter, "positive when SlowRateThreshold is set")
-	check(c.Window.Calls >= 0 && c.Window.Calls <= maxWindowCalls, "Window.Calls", c.Window.Calls, "1 to 10000; 0 for 100")
-	check(c.Window.For == 0 || c.Window.For >= minWindowFor && c.Window.For <= maxWindowFor, "Window.For", c.Window.For, "10ms to 24h; 0 for a window of calls")
-	check(c.Window.Calls == 0 || c.Window.For == 0, "Window", c.Window, "either Calls or For, not both")
-	if c.Window.For == 0 && c.Window.Calls >= 0 {
-		calls := c.Window.Calls
-		if calls == 0 {
-			calls = defaultWindowCalls
-		}
-		if c.MinimumCalls > calls {
-			check(false, "MinimumCalls", c.MinimumCalls, fmt.Sprintf("at most Window.Calls (%d), or no rate would ever count", calls))
-		}
-	}
+	c.checkWindow(check)
 	check(c.Timeout >= 0, "Timeout", c.Timeout, "positive; 0 for 60s")
 	if c.MaxTimeout != 0 && c.MaxTimeout < c.timeout() {
 		check(false, "MaxTimeout", c.MaxTimeout, fmt.Sprintf("at least Timeout (%v); 0 for 10m", c.timeout()))
@@ -160,6 +149,21 @@ func (c Config) Validate() error {
 		check(c.History <= 0 || c.Health.Over <= c.History, "Health.Over", c.Health.Over, "at most History, which remembers no more")
 	}
 	return errors.Join(faults...)
+}
+
+func (c Config) checkWindow(check func(ok bool, field string, value any, allowed string)) {
+	check(c.Window.Calls >= 0 && c.Window.Calls <= maxWindowCalls, "Window.Calls", c.Window.Calls, "1 to 10000; 0 for 100")
+	check(c.Window.For == 0 || c.Window.For >= minWindowFor && c.Window.For <= maxWindowFor, "Window.For", c.Window.For, "10ms to 24h; 0 for a window of calls")
+	check(c.Window.Calls == 0 || c.Window.For == 0, "Window", c.Window, "either Calls or For, not both")
+	if c.Window.For == 0 && c.Window.Calls >= 0 {
+		calls := c.Window.Calls
+		if calls == 0 {
+			calls = defaultWindowCalls
+		}
+		if c.MinimumCalls > calls {
+			check(false, "MinimumCalls", c.MinimumCalls, fmt.Sprintf("at most Window.Calls (%d), or no rate would ever count", calls))
+		}
+	}
 }
 
 func (c Config) timeout() time.Duration {

@@ -115,16 +115,9 @@ func (r *report) transition(t core.Transition, cfg *core.Config) {
 
 // reason puts into words why a breaker changed its state, and what follows.
 func reason(t core.Transition, cfg *core.Config) string {
-	why := t.Cause.String()
-	switch t.Cause { //nolint:exhaustive // the others need no numbers
-	case core.FailuresInRow:
-		why = fmt.Sprintf("%d failures in a row", t.Counts.InRow)
-	case core.FailureRate:
-		why = fmt.Sprintf("%d of the last %d calls failed", t.Counts.Failures, t.Counts.Calls)
-	case core.SlowRate:
-		why = fmt.Sprintf("%d of the last %d calls took over %s", t.Counts.Slow, t.Counts.Calls, short(cfg.SlowAfter))
-	case core.ProbesPassed:
-		why = fmt.Sprintf("%d probes succeeded", t.Counts.InRow)
+	why := t.Reason()
+	if t.Err != nil {
+		why += ": " + t.Err.Error()
 	}
 	switch t.To {
 	case core.Open:

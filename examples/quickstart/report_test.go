@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -43,11 +44,10 @@ func TestReason(t *testing.T) {
 		t    core.Transition
 		want string
 	}{
-		{core.Transition{To: core.Open, Cause: core.FailuresInRow, At: at, RetryAt: at.Add(time.Second), Counts: core.Counts{InRow: 5}}, "5 failures in a row, so no calls for 1.00 s"},
-		{core.Transition{To: core.Open, Cause: core.FailureRate, At: at, RetryAt: at.Add(time.Second), Counts: core.Counts{Calls: 20, Failures: 11}}, "11 of the last 20 calls failed, so no calls for 1.00 s"},
-		{core.Transition{To: core.Open, Cause: core.SlowRate, At: at, RetryAt: at.Add(500 * time.Millisecond), Counts: core.Counts{Calls: 20, Slow: 10}}, "10 of the last 20 calls took over 250 ms, so no calls for 500 ms"},
+		{core.Transition{To: core.Open, Cause: core.SlowRate, At: at, RetryAt: at.Add(500 * time.Millisecond), Counts: core.Counts{Calls: 20, Slow: 10}}, "slow-call rate (50 %, 10 of 20 calls), so no calls for 500 ms"},
+		{core.Transition{To: core.Open, Cause: core.ProbeFailed, At: at, RetryAt: at.Add(time.Second), Err: errors.New("no answer")}, "a probe failed: no answer, so no calls for 1.00 s"},
 		{core.Transition{To: core.HalfOpen, Cause: core.BreakOver}, "the break is over, 2 probes at a time"},
-		{core.Transition{To: core.Closed, Cause: core.ProbesPassed, Counts: core.Counts{InRow: 4}}, "4 probes succeeded"},
+		{core.Transition{To: core.Closed, Cause: core.ProbesPassed}, "the probes passed"},
 	} {
 		if got := reason(c.t, &cfg); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
