@@ -307,3 +307,42 @@ func TestBadClock(t *testing.T) {
 		})
 	}
 }
+
+// A clock that panics while a failure opens the breaker loses that failure and
+// nothing else.
+func TestBadClockThatPanics(t *testing.T) {
+	for name, cfg := range map[string]core.Config{
+		"in a row": {FailureThreshold: 2},
+		"a rate":   {FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			within(t, watchdog(), func() {
+				sick := false
+				cfg.Now = func() time.Time {
+					if sick {
+						panic("clock")
+					}
+					return newFakeClock().at
+				}
+				b := newBreaker(t, cfg)
+				fail(t, b, 1)
+				p := take(t, b)
+				func() {
+					defer func() {
+						if got := recover(); got != "clock" {
+							t.Errorf("recovered %v, want the clock's panic", got)
+						}
+					}()
+					sick = true
+					p.Settle(bg, core.Failure)
+				}()
+				sick = false
+				wantState(t, b, core.Closed)
+				wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+				fail(t, b, 1)
+				wantState(t, b, core.Open)
+				refusal(t, b)
+			})
+		})
+	}
+}

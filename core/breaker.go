@@ -97,7 +97,6 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 		}
 	}
 	// Two short paths, for what nearly all calls meet; admit knows the rest.
-	// Two short paths, for what nearly all calls meet; admit knows the rest.
 	s, ph := b.settings.Load(), b.phase.Load()
 	if st := ph.stats.Load(); s.quick && st != nil {
 		switch {
@@ -178,16 +177,17 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 	now = b.now()
 	b.advanceLocked(ctx, s, now)
 	if b.phase.Load() == ph {
-		number = ph.half.issue(now, s)
+		if number = ph.half.issue(now, s); number > 0 {
+			ph.stats.Load().shard(shardIndex()).admitted.Add(1)
+		}
 	}
 	b.mu.Unlock()
 
 	told := false
 	defer func() {
 		if !told && number > 0 { // a hook called Goexit: there will be no call
-			b.mu.Lock()
-			ph.half.give(number, b.settings.Load())
-			b.mu.Unlock()
+			p := b.permit(s, ph, now, number)
+			p.Settle(ctx, Ignored)
 		}
 	}()
 	b.deliver()
@@ -200,7 +200,9 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 func (b *Breaker) permit(s *settings, ph *phase, start time.Duration, probe uint32) Permit {
 	i := shardIndex()
 	st := b.counted(s)
-	st.shard(i).admitted.Add(1)
+	if probe == 0 { // those are counted where they are issued
+		st.shard(i).admitted.Add(1)
+	}
 	if ph.stats.Load() == nil { // replaced before there were any
 		ph.stats.Store(st)
 	}

@@ -332,3 +332,48 @@ func TestClosedIgnoredCallsCountNowhere(t *testing.T) {
 		})
 	}
 }
+
+// A rule is broken only by a call of its kind: a slow success by none about
+// failures, a fast failure by none about slow calls.
+func TestClosedARuleIsBrokenByItsOwnKind(t *testing.T) {
+	const slowAfter = time.Second
+	for _, row := range []struct {
+		name        string
+		failureRate float64
+		slowRate    float64
+		calls, last string // in small letters they are slow
+		want        core.Cause
+	}{
+		{"a slow success, slow calls off", 0.5, 0, "FFF", "s", core.NoCause},
+		{"a failure after it", 0.5, 0, "FFFs", "F", core.FailureRate},
+		{"a slow failure, slow calls off", 0.5, 0, "FFF", "f", core.FailureRate},
+		{"a slow success, few slow calls", 0.5, 0.5, "FFF", "s", core.NoCause},
+		{"a slow success, enough slow calls", 0.5, 0.5, "FFf", "s", core.SlowRate},
+		{"a fast failure, enough slow calls", 0.5, 0.5, "sss", "F", core.NoCause},
+		{"a fast failure, failure rate off", 0, 0.5, "sss", "F", core.NoCause},
+		{"a slow call after it", 0, 0.5, "sssF", "s", core.SlowRate},
+		{"a fast failure, enough of both", 0.5, 0.5, "fss", "F", core.FailureRate},
+		{"a fast success, enough of both", 0.5, 0.5, "fff", "S", core.NoCause},
+		{"a slow failure, enough slow calls alone", 0.75, 0.75, "Sss", "f", core.SlowRate},
+	} {
+		for kind, w := range map[string]core.Window{"calls": {}, "time": {For: time.Hour}} {
+			bubble(t, row.name+", "+kind, func(t *testing.T) {
+				b := newBreaker(t, core.Config{
+					FailureThreshold: -1, FailureRateThreshold: row.failureRate, SlowRateThreshold: row.slowRate,
+					SlowAfter: slowAfter, MinimumCalls: 4, Window: w,
+				})
+				for i, c := range row.calls + row.last {
+					wantState(t, b, core.Closed)
+					if c >= 'a' {
+						lasting(t, b, 2*slowAfter, map[rune]core.Outcome{'s': core.Success, 'f': core.Failure}[c])
+					} else {
+						play(t, b, (row.calls + row.last)[i:i+1])
+					}
+				}
+				if got := b.Snapshot().Cause; got != row.want {
+					t.Errorf("opened by %v, want %v", got, row.want)
+				}
+			})
+		}
+	}
+}

@@ -3,13 +3,13 @@ package core
 import "context"
 
 // Force sets an operator's override, which is logged; the state machine keeps
-// its state below it. [NoOverride] is [Breaker.Release]. An Override that is not one of the
-// constants is refused with a [*ConfigError].
+// its state below it. [NoOverride] is [Breaker.Release]. An Override that is not
+// one of the constants is refused with a [*ConfigError].
 //
 // [ForcedOpen] refuses every call. [Disabled] admits every call and counts none;
-// a CallTimeout still holds.
-// [Shadow] admits every call and lets the state machine run on what they
-// return: Hooks.Refused and Totals.Spared tell what it would have refused.
+// a CallTimeout still holds. [Shadow] admits every call and lets the state
+// machine run on what they return: Hooks.Refused and Totals.Spared tell what it
+// would have refused.
 func (b *Breaker) Force(o Override) error {
 	if o > Shadow {
 		return &ConfigError{Field: "Override", Value: o, Allowed: "NoOverride, ForcedOpen, Disabled or Shadow"}

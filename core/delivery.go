@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ledger keeps a breaker's events: those to be delivered, and its last
@@ -26,16 +27,17 @@ type ledger struct {
 	dropped    uint64
 	panics     uint64
 
-	told   uint64       // settlements
-	run    int          // events told since the queue was last empty
-	seq    uint64       // transitions
-	recent []Transition // the last maxRecent, oldest first from recent[seq%maxRecent] once full
+	told uint64 // settlements
+	// overdue is set while the caller that delivers has done so for maxRun.
+	overdue bool
+	seq     uint64       // transitions
+	recent  []Transition // the last maxRecent, oldest first from recent[seq%maxRecent] once full
 }
 
 const (
 	maxRecent = 64
 	maxQueued = 1024
-	maxRun    = 1024
+	maxRun    = 100 * time.Millisecond
 )
 
 // event is one thing to tell; exactly one of the pointers is set.
@@ -66,15 +68,15 @@ func (l *ledger) queueEvent(e event) {
 		l.told++
 		s.Seq = l.told
 	}
-	// One caller runs the hooks of all while they come faster than they are
-	// run. It must get away: after so many, what calls have to tell is dropped
+	// One caller runs the hooks of all while events come faster than hooks run.
+	// It must get away: once it is overdue, what calls have to tell is dropped
 	// until the queue is empty.
 	limit := maxQueued
-	if l.run >= maxRun {
+	if l.overdue {
 		limit = 0
 	}
-	if e.transition != nil {
-		limit = maxQueued + maxRecent // a flood of calls must not push them out
+	if e.transition != nil || e.override != nil || e.logged {
+		limit = maxQueued + maxRecent // rare: a flood of calls must not push them out
 	}
 	if len(l.queue) >= limit {
 		l.dropped++
@@ -109,6 +111,7 @@ func (b *Breaker) deliver() {
 	if l == nil || !l.waiting.Load() {
 		return
 	}
+	begun := b.now()
 	l.mu.Lock()
 	if l.delivering || len(l.queue) == 0 {
 		l.mu.Unlock()
@@ -123,7 +126,7 @@ func (b *Breaker) deliver() {
 		// A hook called runtime.Goexit: this goroutine ends, but the queue is
 		// ours. Deferred calls still run, so it is emptied from here.
 		l.mu.Lock()
-		l.delivering = false
+		l.delivering, l.overdue = false, false
 		l.mu.Unlock()
 		b.deliver()
 	}()
@@ -131,12 +134,13 @@ func (b *Breaker) deliver() {
 		e := l.queue[0]
 		l.queue[0] = event{}
 		l.queue = l.queue[1:]
-		l.run++
 		l.mu.Unlock()
 		b.tell(l, e)
+		overdue := b.now()-begun >= maxRun
 		l.mu.Lock()
+		l.overdue = overdue
 	}
-	l.queue, l.run = nil, 0 // a flood must not keep its memory
+	l.queue, l.overdue = nil, false // a flood must not keep its memory
 	l.waiting.Store(false)
 	l.delivering = false
 	finished = true

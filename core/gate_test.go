@@ -3,7 +3,9 @@ package core_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,6 +180,23 @@ func TestAll(t *testing.T) {
 			_, _ = core.All(a, panicking{}).Allow(bg)
 		}()
 		wantTotals(t, a, core.Totals{Calls: 1, Ignored: 1})
+	})
+	bubble(t, "a hook that ends the goroutine leaves no permit out", func(t *testing.T) {
+		exits := core.Config{Hooks: core.Hooks{Settled: func(context.Context, core.Settlement) { runtime.Goexit() }}}
+		first, bad, worse, last := newBreaker(t, core.Config{}), newBreaker(t, exits), newBreaker(t, exits), newBreaker(t, core.Config{})
+		s := &spy{}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := core.All(first, bad, s, worse, last, refusing{}).Allow(bg)
+			t.Errorf("Allow = %v, want the hook to end its goroutine", err)
+		})
+		wg.Wait()
+		for _, b := range []*core.Breaker{first, bad, worse, last} {
+			wantTotals(t, b, core.Totals{Calls: 1, Ignored: 1})
+		}
+		if len(s.outcomes) != 1 || s.outcomes[0] != core.Ignored {
+			t.Errorf("the gate between was settled with %v, want ignored once", s.outcomes)
+		}
 	})
 	bubble(t, "the gates are copied", func(t *testing.T) {
 		a, b := newBreaker(t, core.Config{}), &spy{}

@@ -361,3 +361,29 @@ func TestHalfOpenWithoutCallersStaysSo(t *testing.T) {
 		wantState(t, b, core.Closed)
 	})
 }
+
+// A refusal tells when the oldest probe that is out is lost, however long the
+// breaker has been half-open.
+func TestHalfOpenRetryAtIsOfTheOldestProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 2, SuccessThreshold: 9, ProbeTimeout: time.Minute})
+		time.Sleep(time.Hour)
+		begin := time.Now()
+		out := []*core.Permit{}
+		for i, o := range []core.Outcome{core.Ignored, core.Success, core.Ignored, core.Ignored} {
+			for len(out) < 2 {
+				out = append(out, take(t, b))
+				time.Sleep(5 * time.Second)
+			}
+			refused := refusal(t, b)
+			if got, want := refused.RetryAt.Sub(begin), time.Minute+time.Duration(i)*5*time.Second; got != want || refused.Cause != core.ProbesOut {
+				t.Errorf("%d have come back: %v, RetryAt is %v on, want %v", i, refused.Cause, got, want)
+			}
+			if refusal(t, b) != refused {
+				t.Error("two refusals are two errors, want one")
+			}
+			out[0].Settle(bg, o)
+			out = out[1:]
+		}
+	})
+}

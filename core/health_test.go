@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -107,4 +108,59 @@ func TestHealth(t *testing.T) {
 			t.Errorf("health = %+v, want unhealthy by the limit as it was given", h)
 		}
 	})
+}
+
+// Without a history a breaker that is not closed is as sick as what opened it.
+func TestHealthWhileOpen(t *testing.T) {
+	bubble(t, "until it has closed", func(t *testing.T) {
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, SuccessThreshold: 1, Timeout: time.Second})
+		want := func(state core.State, rate float64) {
+			t.Helper()
+			wantState(t, b, state)
+			h := b.Health()
+			if h.ErrorRate != rate || h.Healthy != (rate < 0.2) || h.SuccessRate < 0.9 {
+				t.Errorf("%v: health = %+v, want an error rate of %v", state, h, rate)
+			}
+		}
+		succeed(t, b, 1000)
+		want(core.Closed, 0)
+		fail(t, b, 50)
+		want(core.Open, 0.5)
+		time.Sleep(time.Second)
+		want(core.HalfOpen, 0.5) // which nobody has met
+		take(t, b).Settle(bg, core.Ignored)
+		want(core.HalfOpen, 0.5)
+		succeed(t, b, 1)
+		want(core.Closed, 0)
+	})
+	bubble(t, "the last opening counts", func(t *testing.T) {
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, SuccessThreshold: 9, Timeout: time.Second})
+		succeed(t, b, 1000)
+		fail(t, b, 50)
+		time.Sleep(time.Second)
+		play(t, b, "SSSF")
+		if got := b.Health().ErrorRate; got != 0.25 {
+			t.Errorf("error rate %v, want 0.25: one of four probes failed", got)
+		}
+	})
+}
+
+// The error rate cannot look back further than the history does.
+func TestHealthOverIsWithinHistory(t *testing.T) {
+	for _, row := range []struct {
+		over, history time.Duration
+		ok            bool
+	}{
+		{time.Hour, time.Hour, true},
+		{time.Hour + 1, time.Hour, false},
+		{0, time.Minute, true},
+		{time.Hour, 0, true},
+		{time.Hour, -1, true},
+	} {
+		cfg := core.Config{History: row.history, Health: &core.HealthLimits{Over: row.over}}
+		fault, _ := errors.AsType[*core.ConfigError](cfg.Validate())
+		if ok := fault == nil; ok != row.ok || !ok && (fault.Field != "Health.Over" || fault.Value != row.over) {
+			t.Errorf("over %v of a history of %v: %v, want it allowed: %t", row.over, row.history, fault, row.ok)
+		}
+	}
 }

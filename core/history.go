@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Interval is what happened in one stretch of [Snapshot.History].
+// Interval is what happened in one stretch of [Snapshot.History]. A lost probe
+// is a failure in the stretch in which somebody met the loss.
 type Interval struct {
 	Start    time.Time
 	Length   time.Duration

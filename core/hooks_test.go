@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -296,4 +297,63 @@ func TestHooksFloodIsBounded(t *testing.T) {
 			t.Errorf("%d told after the flood, want ten more", settled)
 		}
 	})
+}
+
+// Whoever runs the hooks of all gets away, however steadily calls come: what
+// they have to tell is dropped then, but no transition is.
+func TestHooksLetTheirCallerGo(t *testing.T) {
+	const hook, every, calls, least, most = time.Millisecond, 500 * time.Microsecond, 10_000, 100, 100 + 1024
+	for _, row := range []struct {
+		name  string
+		story func(t *testing.T, cfg core.Config) *core.Breaker
+		turn  func(t *testing.T, b *core.Breaker)
+		path  string
+	}{
+		{"Settled", newBreaker, func(t *testing.T, b *core.Breaker) { fail(t, b, 1); b.Reset() }, "closed open closed"},
+		{"Refused", opened, func(t *testing.T, b *core.Breaker) { b.Reset(); fail(t, b, 1) }, "closed open closed open"},
+	} {
+		bubble(t, row.name, func(t *testing.T) {
+			var told diary
+			events := 0
+			slow := func() { events++; time.Sleep(hook) }
+			b := row.story(t, core.Config{FailureThreshold: 1, Hooks: core.Hooks{
+				Transition: told.hooks().Transition,
+				Refused:    func(context.Context, *core.OpenError) { slow() },
+				Settled:    func(context.Context, core.Settlement) { slow() },
+			}})
+			before := events
+			var took [calls]time.Duration
+			var wg sync.WaitGroup
+			for i := range calls {
+				wg.Go(func() {
+					start := time.Now()
+					_ = b.Do(bg, func(context.Context) error { return nil })
+					took[i] = time.Since(start)
+				})
+				time.Sleep(every)
+				if i == 300 { // hooks have been run for 150 ms
+					dropped := b.Snapshot().EventsDropped
+					row.turn(t, b)
+					if got := b.Snapshot().EventsDropped - dropped; got != 1 {
+						t.Errorf("%d events dropped, want the one of the call", got)
+					}
+				}
+			}
+			wg.Wait()
+			if longest := slices.Max(took[:]); longest < least*hook || longest > most*hook {
+				t.Errorf("the longest call took %v, want %d to %d hooks of %v", longest, least, most, hook)
+			}
+			wantPath(t, told.transitions, row.path)
+			dropped := b.Snapshot().EventsDropped
+			if got := events - before + int(dropped); dropped == 0 || got != calls+1 {
+				t.Errorf("%d told and %d dropped, want %d in all", events-before, dropped, calls+1)
+			}
+			before = events
+			_, _ = b.Allow(bg)
+			_ = b.Do(bg, func(context.Context) error { return nil })
+			if events == before || b.Snapshot().EventsDropped != dropped {
+				t.Error("nothing is told once the queue was empty")
+			}
+		})
+	}
 }

@@ -114,7 +114,7 @@ func TestLoggerRefusals(t *testing.T) {
 		take(t, b).Settle(bg, core.Success)
 		want(4, "ramping up")
 		force(t, b, core.ForcedOpen)
-		want(4, "forced open in the same phase")
+		want(5, "forced open in the same phase")
 	})
 }
 
@@ -169,6 +169,56 @@ func TestLoggerTellsOfAHooksPanic(t *testing.T) {
 		fail(t, b, 1)
 		if got := log.count("ERROR circuit breaker hook panicked breaker=test panic=my hook"); got != 1 {
 			t.Errorf("logged %q, want one line about the panic", log.lines)
+		}
+	})
+}
+
+// Each Force and each Release is a line, and so is the first refusal that
+// follows a ForcedOpen, whatever the phase below it has logged.
+func TestLoggerOverride(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		b := opened(t, core.Config{Timeout: time.Hour, Logger: slog.New(log)})
+		refusal(t, b)
+		want := func(n int, line string) {
+			t.Helper()
+			if got := log.count(line); got != n {
+				t.Fatalf("%d lines %q, want %d: %q", got, line, n, log.lines)
+			}
+		}
+		for i := range 3 {
+			force(t, b, core.ForcedOpen)
+			want(i+1, "WARN circuit breaker override breaker=test override=forced-open")
+			for range 10 {
+				refusal(t, b)
+			}
+			want(i+1, "WARN circuit breaker refuses calls breaker=test state=open cause=forced open by hand")
+			b.Release()
+			want(i+1, "WARN circuit breaker override breaker=test override=none")
+			refusal(t, b)
+		}
+		want(1, "cause=failures in a row retry_at")
+		want(6, "override")
+		force(t, b, core.Disabled)
+		force(t, b, core.Shadow)
+		want(1, "override=disabled")
+		want(1, "override=shadow")
+		if err := b.Force(99); err == nil || log.count("override") != 8 {
+			t.Errorf("Force(99) = %v, logged %q; want an error and no line", err, log.lines)
+		}
+	})
+}
+
+// In shadow nothing is refused, and the line says so.
+func TestLoggerShadow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		b := opened(t, core.Config{Logger: slog.New(log)})
+		force(t, b, core.Shadow)
+		succeed(t, b, 10)
+		const line = "WARN circuit breaker would refuse calls, but is in shadow breaker=test state=open cause=failures in a row retry_at=2000-"
+		if log.count(line) != 1 || log.count("refuses calls") != 0 {
+			t.Errorf("logged %q, want one line %q", log.lines, line)
 		}
 	})
 }

@@ -210,12 +210,12 @@ func TestHooksInOrder(t *testing.T) {
 			if len(f.got) < rounds {
 				t.Errorf("only %d transitions", len(f.got))
 			}
-			if uint64(f.refused) != sum.Refused {
-				t.Errorf("Refused was told %d times of %d", f.refused, sum.Refused)
-			}
-			// Goexit from a hook may end a call between its Allow and its Settle.
-			if done := sum.Successes + sum.Failures - sum.Lost + sum.Ignored; uint64(f.settled) != done {
-				t.Errorf("Settled was told %d times of %d", f.settled, done)
+			// Goexit from a hook may end a call between its Allow and its Settle. On
+			// a busy machine hooks may run for longer than a caller is held: what is
+			// dropped then is counted, and a transition never is.
+			done := sum.Successes + sum.Failures - sum.Lost + sum.Ignored
+			if told, dropped := uint64(f.refused+f.settled), f.b.Snapshot().EventsDropped; told+dropped != sum.Refused+done {
+				t.Errorf("%d refusals and settlements told and %d dropped, of %d and %d", told, dropped, sum.Refused, done)
 			}
 		})
 	}

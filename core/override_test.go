@@ -270,3 +270,64 @@ func TestResetStartsNoRamp(t *testing.T) {
 		wantTotals(t, b, core.Totals{Calls: 101, Successes: 100, Failures: 1})
 	})
 }
+
+// What would have been refused is told apart from what is.
+func TestShadowMarksWhatItTells(t *testing.T) {
+	for name, story := range map[string]func(t *testing.T, cfg core.Config) *core.Breaker{
+		"open": opened,
+		"half-open": func(t *testing.T, cfg core.Config) *core.Breaker {
+			b := halfOpened(t, cfg)
+			take(t, b)
+			return b
+		},
+		"ramp": ramped,
+	} {
+		bubble(t, name, func(t *testing.T) {
+			var told diary
+			b := story(t, core.Config{HalfOpenMaxCalls: 1, RampUp: time.Hour, Hooks: told.hooks()})
+			refused := *refusal(t, b)
+			force(t, b, core.Shadow)
+			settle(t, b, core.Ignored, 1)
+			b.Release()
+			after := refusal(t, b)
+			if len(told.refused) != 3 {
+				t.Fatalf("told of %d refusals, want 3", len(told.refused))
+			}
+			spared := *told.refused[1]
+			if told.refused[0].Shadow || !spared.Shadow || told.refused[2].Shadow || after.Shadow || refused.Shadow {
+				t.Errorf("told %+v, want Shadow set of the second alone", told.refused)
+			}
+			if spared.Shadow = false; spared != refused || *after != refused {
+				t.Errorf("in shadow %+v, after it %+v; want what was refused before, %+v", spared, *after, refused)
+			}
+		})
+	}
+}
+
+// The refusal by an operator says where the breaker stands, not where it was
+// when somebody last called.
+func TestForcedOpenTellsTheStateOfItsTime(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		story func(t *testing.T) *core.Breaker
+		want  core.State
+	}{
+		{"closed", func(t *testing.T) *core.Breaker { return newBreaker(t, core.Config{}) }, core.Closed},
+		{"open", func(t *testing.T) *core.Breaker { return opened(t, core.Config{}) }, core.Open},
+		{"the break is over, which nobody has met", func(t *testing.T) *core.Breaker { return halfOpened(t, core.Config{}) }, core.HalfOpen},
+		{"a probe was lost, which nobody has met", func(t *testing.T) *core.Breaker {
+			b := halfOpened(t, core.Config{Timeout: time.Minute})
+			take(t, b)
+			time.Sleep(30 * time.Second)
+			return b
+		}, core.Open},
+	} {
+		bubble(t, row.name, func(t *testing.T) {
+			b := row.story(t)
+			force(t, b, core.ForcedOpen)
+			if got := refusal(t, b); got.State != row.want || got.Cause != core.HeldOpen {
+				t.Errorf("refusal = %v, %v; want %v, %v", got.State, got.Cause, row.want, core.HeldOpen)
+			}
+		})
+	}
+}

@@ -134,6 +134,40 @@ func TestRamp(t *testing.T) {
 			t.Errorf("%d of 100 admitted, want 9 or 10", admitted)
 		}
 	})
+	bubble(t, "switched off by an Update it ends at once", func(t *testing.T) {
+		for _, w := range []core.Window{{}, {Calls: 7}, {For: time.Minute}} {
+			for _, off := range []time.Duration{0, -1} {
+				b := ramped(t, core.Config{RampUp: time.Hour})
+				refusal(t, b)
+				update(t, b, core.Config{RampUp: off, Window: w})
+				if snap := b.Snapshot(); !snap.RetryAt.IsZero() {
+					t.Errorf("RetryAt = %v, want none", snap.RetryAt)
+				}
+				if got, want := b.Explain(), "closed: 0 of 5 failures in a row"; got != want {
+					t.Errorf("Explain = %q, want %q", got, want)
+				}
+				succeed(t, b, 100)
+			}
+		}
+	})
+	bubble(t, "its end is told", func(t *testing.T) {
+		b := ramped(t, core.Config{RampUp: time.Minute})
+		end := time.Now().Add(time.Minute)
+		for range 2 {
+			if got := b.Snapshot().RetryAt; !got.Equal(end) {
+				t.Errorf("RetryAt = %v, want %v", got, end)
+			}
+			time.Sleep(30*time.Second - time.Nanosecond)
+		}
+		update(t, b, core.Config{RampUp: time.Hour}) // holds from the next ramp on
+		if got := b.Snapshot().RetryAt; !got.Equal(end) {
+			t.Errorf("RetryAt after an Update = %v, want %v as before", got, end)
+		}
+		time.Sleep(2 * time.Nanosecond)
+		if got := b.Snapshot().RetryAt; !got.IsZero() {
+			t.Errorf("RetryAt = %v once it has ended, want none", got)
+		}
+	})
 	bubble(t, "the longest ramp", func(t *testing.T) {
 		b := ramped(t, core.Config{RampUp: math.MaxInt64})
 		for range 9 {

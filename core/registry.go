@@ -254,7 +254,7 @@ func (r *Registry) Update(config func(name string) Config) error {
 		}
 	}
 	for b := range configs {
-		b.deliver()
+		defer b.deliver() // deferred: one's hook may call Goexit
 	}
 	return nil
 }

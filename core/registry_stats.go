@@ -13,7 +13,8 @@ func (r *Registry) Stats() RegistryStats {
 	var out RegistryStats
 	for _, b := range r.All() {
 		out.Breakers++
-		switch b.State() {
+		state, totals := b.stateAndTotals()
+		switch state {
 		case Closed:
 			out.Closed++
 		case Open:
@@ -21,9 +22,7 @@ func (r *Registry) Stats() RegistryStats {
 		case HalfOpen:
 			out.HalfOpen++
 		}
-		if st := b.stats(); st != nil {
-			out.Totals.add(st.totals())
-		}
+		out.Totals.add(totals)
 	}
 	out.SuccessRate = 1
 	if n := out.Totals.Successes + out.Totals.Failures; n > 0 {
@@ -44,4 +43,18 @@ func (t *Totals) add(o Totals) {
 	t.Lost += o.Lost
 	t.Spared += o.Spared
 	t.InFlight += o.InFlight
+}
+
+// stateAndTotals is what Stats needs of a Snapshot.
+func (b *Breaker) stateAndTotals() (State, Totals) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ph := b.phase.Load()
+	v := b.viewLocked(ph, b.settings.Load(), b.now())
+	var t Totals
+	if st := ph.stats.Load(); st != nil {
+		t = st.totals()
+		t.lose(v.lost)
+	}
+	return v.state, t
 }

@@ -28,7 +28,7 @@ type Snapshot struct {
 	// Transitions are the last 64, oldest first.
 	Transitions []Transition
 	// EventsDropped counts events that no hook was told of because 1024 were
-	// waiting; HookPanics counts panics of hooks and of the Logger.
+	// waiting, or the caller that ran the hooks had to get away; HookPanics counts panics of hooks and of the Logger.
 	EventsDropped, HookPanics uint64
 }
 
@@ -75,7 +75,8 @@ func (b *Breaker) State() State {
 }
 
 // Snapshot reads the breaker. State, window, streaks and transitions belong
-// together; the totals are read right after, while calls go on.
+// together; the totals are read right after, while calls go on. History and
+// Durations follow.
 func (b *Breaker) Snapshot() Snapshot {
 	snap, _ := b.snapshot()
 	return snap
@@ -106,11 +107,14 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		snap.Transitions, snap.EventsDropped, snap.HookPanics = l.transitions(), l.dropped, l.panics
 		l.mu.Unlock()
 	}
-	b.mu.Unlock()
-
-	if st := ph.stats.Load(); st != nil {
+	st := ph.stats.Load()
+	if st != nil { // before the lock is given back, or a loss could be counted twice
 		snap.Totals = st.totals()
 		snap.Totals.lose(v.lost)
+	}
+	b.mu.Unlock()
+
+	if st != nil {
 		if h := st.history.Load(); h != nil {
 			snap.History = h.read(st, b.epoch, now)
 		}

@@ -244,3 +244,51 @@ func TestSnapshotAndConfigAsJSON(t *testing.T) {
 		}
 	})
 }
+
+// A lost probe is in the totals from the instant of its loss, and once.
+func TestSnapshotCountsALossThatNobodyHasMet(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"open": 0, "half-open again": time.Hour} {
+		bubble(t, name, func(t *testing.T) {
+			b := halfOpened(t, core.Config{HalfOpenMaxCalls: 3, ProbeTimeout: 10 * time.Second, Timeout: time.Minute})
+			forgotten := []*core.Permit{take(t, b), take(t, b)}
+			time.Sleep(10*time.Second - time.Nanosecond)
+			late := take(t, b)
+			wantTotals(t, b, core.Totals{Calls: 4, Failures: 1, InFlight: 3})
+			time.Sleep(time.Nanosecond)
+			time.Sleep(wait)
+			want := core.Totals{Calls: 4, Failures: 3, Lost: 2, InFlight: 1}
+			wantTotals(t, b, want)
+			wantTotals(t, b, want)
+			if got := len(b.Snapshot().Transitions); got != 2 {
+				t.Fatalf("%d transitions, want 2: a look makes none", got)
+			}
+			b.Reset() // meets it
+			wantTotals(t, b, want)
+			late.Settle(bg, core.Success)
+			want.Successes, want.Late, want.InFlight = 1, 1, 0
+			wantTotals(t, b, want)
+			for _, p := range forgotten {
+				p.Settle(bg, core.Failure)
+			}
+			want.Late = 3
+			wantTotals(t, b, want)
+		})
+	}
+}
+
+// The transitions in a Snapshot are those up to its time.
+func TestSnapshotHoldsNoLaterTransition(t *testing.T) {
+	b := newBreaker(t, core.Config{FailureThreshold: 1, SuccessThreshold: 1, Timeout: time.Nanosecond})
+	hammer(4, scaled(20_000), func(g, i int) {
+		if g > 0 {
+			if p, err := b.Allow(bg); err == nil {
+				p.Settle(bg, core.Outcome(1+i%2))
+			}
+			return
+		}
+		snap := b.Snapshot()
+		if n := len(snap.Transitions); n > 0 && snap.Transitions[n-1].At.After(snap.At) {
+			t.Errorf("a snapshot of %v has a transition of %v", snap.At, snap.Transitions[n-1].At)
+		}
+	})
+}

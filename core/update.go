@@ -37,6 +37,7 @@ func (b *Breaker) update(cfg Config) {
 	case ph.state == Closed && (s.Window != old.Window || (s.SlowAfter > 0) != (old.SlowAfter > 0) && s.Window.For > 0):
 		b.reshapeLocked(s, ph)
 	}
+	s.reported.Store(old.reported.Load())
 	b.settings.Store(s)
 	if st := b.stats(); st != nil {
 		b.equip(st, s)

@@ -1,0 +1,144 @@
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Hooks that an Update of the registry causes, and the func that it is given,
+// may use the registry: neither runs under its lock.
+func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
+	use := func(r *core.Registry, name string) {
+		get(t, r, name)
+		names(r)
+		r.Len()
+		r.Stats()
+	}
+	t.Run("hooks", func(t *testing.T) {
+		within(t, watchdog(), func() {
+			clock := newFakeClock()
+			var r core.Registry
+			told := 0
+			cfg := core.Config{FailureThreshold: 1, Timeout: time.Minute, ProbeTimeout: time.Second, Now: clock.now, Hooks: core.Hooks{
+				Transition: func(_ context.Context, tr core.Transition) {
+					told++
+					use(&r, fmt.Sprint("new ", tr.Name, tr.Seq))
+				},
+			}}
+			r.Config = always(cfg)
+			for _, name := range []string{"a", "b", core.OverflowName} {
+				fail(t, get(t, &r, name), 1)
+			}
+			clock.advance(time.Minute)
+			for _, name := range []string{"a", "b", core.OverflowName} {
+				take(t, get(t, &r, name))
+			}
+			clock.advance(time.Second)
+			if told != 6 {
+				t.Fatalf("told of %d transitions, want 6", told)
+			}
+			if err := r.Update(always(cfg)); err != nil {
+				t.Fatal(err)
+			}
+			if told != 9 {
+				t.Errorf("told of %d transitions, want 3 more: Update found the probes lost", told)
+			}
+			if got := r.Len(); got != 2+9 {
+				t.Errorf("%d breakers, want the two and one for each transition", got)
+			}
+		})
+	})
+	t.Run("config", func(t *testing.T) {
+		within(t, watchdog(), func() {
+			var r core.Registry
+			get(t, &r, "a")
+			get(t, &r, core.OverflowName)
+			err := r.Update(func(name string) core.Config {
+				use(&r, "a")
+				if name == core.OverflowName { // the last that All gives
+					use(&r, "added meanwhile")
+				}
+				return core.Config{FailureThreshold: 1}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"a", "added meanwhile", "added later", core.OverflowName} {
+				b := get(t, &r, name)
+				fail(t, b, 1)
+				wantState(t, b, core.Open)
+			}
+		})
+	})
+	t.Run("a bad Config for a name that was added meanwhile", func(t *testing.T) {
+		within(t, watchdog(), func() {
+			var r core.Registry
+			a := get(t, &r, "a")
+			get(t, &r, core.OverflowName)
+			err := r.Update(func(name string) core.Config {
+				switch name {
+				case core.OverflowName: // the last that All gives
+					get(t, &r, "added meanwhile")
+				case "added meanwhile":
+					return core.Config{Jitter: 2}
+				}
+				return core.Config{FailureThreshold: 1}
+			})
+			if err == nil {
+				t.Error("Update = nil, want the fault of the name that was added")
+			}
+			fail(t, a, 4)
+			wantState(t, a, core.Closed)
+		})
+	})
+}
+
+// A call that a hook ends while it waits for its probe gives the place back. The
+// hooks that it runs are those of an Update that is busy with another breaker.
+func TestHooksGoexitGivesTheProbesPlaceBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r core.Registry
+		var busy, ended string
+		cfg := core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Second, ProbeTimeout: time.Minute}
+		for _, name := range []string{"a", "b"} {
+			b := get(t, &r, name)
+			update(t, b, cfg)
+			fail(t, b, 1)
+			time.Sleep(time.Second)
+			take(t, b)
+		}
+		time.Sleep(time.Hour) // the probes are lost, and the breaks are over
+		cfg.Hooks.Transition = func(_ context.Context, tr core.Transition) {
+			switch {
+			case busy == "":
+				busy = tr.Name
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, err := get(t, &r, map[string]string{"a": "b", "b": "a"}[busy]).Allow(bg)
+					t.Errorf("Allow = %v, want the hook to end its goroutine", err)
+				})
+				wg.Wait()
+			case tr.Name != busy && ended == "":
+				ended = tr.Name
+				runtime.Goexit()
+			}
+		}
+		if err := r.Update(always(cfg)); err != nil {
+			t.Fatal(err)
+		}
+		b := get(t, &r, ended)
+		if got := b.Snapshot().ProbesOut; got != 0 {
+			t.Errorf("%d probes are out, want none: its call has ended", got)
+		}
+		wantTotals(t, b, core.Totals{Calls: 3, Failures: 2, Lost: 1, Ignored: 1})
+		succeed(t, b, 1)
+		wantState(t, b, core.Closed)
+	})
+}

@@ -1,0 +1,168 @@
+package core_test
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+func TestSnapshotCountsALossOnce(t *testing.T) {
+	var clock handClock
+	b := newBreaker(t, core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Second, ProbeTimeout: time.Second, Now: clock.now})
+	fail(t, b, 1)
+	var wg sync.WaitGroup
+	var stop atomic.Bool
+	bad := atomic.Int64{}
+	wg.Go(func() {
+		var last core.Totals
+		for !stop.Load() {
+			s := b.Snapshot().Totals
+			if s.Lost < last.Lost || s.InFlight < 0 {
+				bad.Add(1)
+			}
+			last = s
+		}
+	})
+	rounds := 100_000
+	if testing.Short() {
+		rounds = 20_000
+	}
+	for range rounds {
+		clock.advance(time.Second)
+		_, _ = b.Allow(bg)
+		clock.advance(time.Second)
+		_, _ = b.Allow(bg)
+	}
+	stop.Store(true)
+	wg.Wait()
+	if n := bad.Load(); n > 0 {
+		t.Errorf("in %d snapshots the lost went back, or fewer than no calls were in flight", n)
+	}
+}
+
+func TestLoggerForcedOnceOverUpdates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		cfg := core.Config{Logger: slog.New(log)}
+		b := newBreaker(t, cfg)
+		force(t, b, core.ForcedOpen)
+		for range 5 {
+			refusal(t, b)
+			refusal(t, b)
+			update(t, b, cfg)
+		}
+		if n := log.count("refuses"); n != 1 {
+			t.Errorf("%d lines about refusals of one Force, want 1", n)
+		}
+	})
+}
+
+func TestLoggerFloodKeepsWhatIsRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		cfg := core.Config{FailureThreshold: 1, Timeout: time.Hour, Logger: slog.New(log), Hooks: core.Hooks{Settled: func(context.Context, core.Settlement) { time.Sleep(time.Millisecond) }}}
+		b := newBreaker(t, cfg)
+		var wg sync.WaitGroup
+		wg.Go(func() { succeed(t, b, 1) })
+		synctest.Wait()
+		succeed(t, b, 2000)
+		force(t, b, core.ForcedOpen)
+		b.Release()
+		fail(t, b, 1)
+		refusal(t, b)
+		wg.Wait()
+		refusal(t, b)
+		if overrides, refusals := log.count("override"), log.count("refuses"); overrides != 2 || refusals != 1 {
+			t.Errorf("%d lines about overrides and %d about refusals, want 2 and 1", overrides, refusals)
+		}
+	})
+}
+
+func TestHooksGoexitLosesNoAdmission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r core.Registry
+		var busy, ended string
+		cfg := core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Second, ProbeTimeout: time.Minute}
+		for _, name := range []string{"a", "b"} {
+			b := get(t, &r, name)
+			update(t, b, cfg)
+			fail(t, b, 1)
+			time.Sleep(time.Second)
+			take(t, b)
+		}
+		time.Sleep(time.Hour)
+		cfg.Hooks.Transition = func(_ context.Context, tr core.Transition) {
+			switch {
+			case busy == "":
+				busy = tr.Name
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, _ = get(t, &r, map[string]string{"a": "b", "b": "a"}[busy]).Allow(bg)
+				})
+				wg.Wait()
+			case tr.Name != busy && ended == "":
+				ended = tr.Name
+				time.Sleep(time.Hour)
+				b := get(t, &r, ended)
+				if n := b.Snapshot().Totals.InFlight; n < 0 {
+					t.Errorf("%d in flight while its hook runs", n)
+				}
+				_, _ = b.Allow(bg)
+				runtime.Goexit()
+			}
+		}
+		_ = r.Update(always(cfg))
+		if ended == "" {
+			t.Fatal("no hook has ended its goroutine")
+		}
+		if n := get(t, &r, ended).Snapshot().Totals.InFlight; n < 0 {
+			t.Errorf("%d in flight", n)
+		}
+	})
+}
+
+func TestRegistryStatsCountUnmetLosses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r core.Registry
+		b := get(t, &r, "a")
+		update(t, b, core.Config{FailureThreshold: 1, Timeout: time.Second, History: time.Hour})
+		fail(t, b, 1)
+		time.Sleep(time.Second)
+		take(t, b)
+		time.Sleep(time.Hour / 2)
+		s := b.Snapshot()
+		if got := r.Stats(); got.Totals != s.Totals || got.Totals.Lost != 1 {
+			t.Errorf("Stats %+v, want the totals %+v with a lost probe", got, s.Totals)
+		}
+	})
+}
+
+func TestRegistryUpdateTellsAllThoughHooksGoexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r core.Registry
+		told := 0
+		cfg := core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Hour, ProbeTimeout: time.Minute}
+		for _, name := range []string{"a", "b", "c"} {
+			b := get(t, &r, name)
+			update(t, b, cfg)
+			fail(t, b, 1)
+			time.Sleep(time.Hour)
+			take(t, b)
+		}
+		time.Sleep(time.Minute)
+		cfg.Hooks.Transition = func(_ context.Context, tr core.Transition) { told++; runtime.Goexit() }
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = r.Update(always(cfg)) })
+		wg.Wait()
+		if told < 3 {
+			t.Errorf("%d breakers' transitions told, want those of all 3", told)
+		}
+	})
+}
