@@ -177,21 +177,12 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 	now = b.now()
 	b.advanceLocked(ctx, s, now)
 	if b.phase.Load() == ph {
-		if number = ph.half.issue(now, s); number > 0 {
-			ph.stats.Load().shard(shardIndex()).admitted.Add(1)
-		}
+		number = ph.half.issue(now, s)
 	}
 	b.mu.Unlock()
-
-	told := false
-	defer func() {
-		if !told && number > 0 { // a hook called Goexit: there will be no call
-			p := b.permit(s, ph, now, number)
-			p.Settle(ctx, Ignored)
-		}
-	}()
-	b.deliver()
-	told = true
+	if number == 0 { // else nothing has happened that anybody is to be told
+		b.deliver()
+	}
 	return now, number
 }
 
@@ -199,10 +190,8 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 // the clock if it is wanted.
 func (b *Breaker) permit(s *settings, ph *phase, start time.Duration, probe uint32) Permit {
 	i := shardIndex()
-	st := b.counted(s)
-	if probe == 0 { // those are counted where they are issued
-		st.shard(i).admitted.Add(1)
-	}
+	st := b.counted()
+	st.shard(i).admitted.Add(1)
 	if ph.stats.Load() == nil { // replaced before there were any
 		ph.stats.Store(st)
 	}
@@ -219,7 +208,7 @@ func (b *Breaker) turnAway(ctx context.Context, s *settings, ph *phase, now time
 	if s.override != Shadow {
 		return Permit{}, b.refuse(ctx, s, &ph.reported, err)
 	}
-	b.counted(s).spared.Add(1)
+	b.counted().spared.Add(1)
 	if s.Logger != nil || s.Hooks.Refused != nil {
 		told := *err
 		told.Shadow = true
@@ -229,7 +218,7 @@ func (b *Breaker) turnAway(ctx context.Context, s *settings, ph *phase, now time
 }
 
 func (b *Breaker) refuse(ctx context.Context, s *settings, reported *atomic.Bool, err *OpenError) error {
-	st := b.counted(s)
+	st := b.counted()
 	if h := st.history.Load(); h != nil {
 		h.roll(st, b.now()) // before it is counted, which is in the interval that begins
 	}
@@ -259,7 +248,7 @@ func background(ctx context.Context) context.Context {
 func (b *Breaker) stats() *stats { return b.phase.Load().stats.Load() }
 
 // counted returns the stats, made at the first call.
-func (b *Breaker) counted(s *settings) *stats {
+func (b *Breaker) counted() *stats {
 	if st := b.stats(); st != nil {
 		return st
 	}
@@ -269,7 +258,7 @@ func (b *Breaker) counted(s *settings) *stats {
 		return st
 	}
 	st := &stats{shards: make([]counters, shards())}
-	b.equip(st, s)
+	b.equip(st, b.settings.Load())
 	b.phase.Load().stats.Store(st)
 	return st
 }

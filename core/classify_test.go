@@ -68,7 +68,7 @@ func TestDefaultClassify(t *testing.T) {
 
 var errNotFound = errors.New("not found")
 
-// The numbers are those of the checklist in research/peers.md §3.
+// The numbers are those of a list of what other breakers' tests assert.
 func TestClassify(t *testing.T) {
 	ignoreNotFound := func(ctx context.Context, err error) core.Outcome {
 		if errors.Is(err, errNotFound) {

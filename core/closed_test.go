@@ -10,7 +10,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The numbers are those of the checklist in research/peers.md §3. Seed row S2:
+// The numbers are those of a list of what other breakers' tests assert; and:
 // the window and the streak both decide.
 func TestClosed(t *testing.T) {
 	bubble(t, "01 the default is five failures in a row", func(t *testing.T) {

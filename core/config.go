@@ -88,13 +88,14 @@ type Config struct {
 	Classify func(ctx context.Context, err error) Outcome `json:"-" yaml:"-"`
 	// Hooks are told what happened.
 	Hooks Hooks `json:"-" yaml:"-"`
-	// Logger gets one line for each transition and at most one line about
-	// refusals for each stay in a state. Nil means no logging.
+	// Logger gets one line for each transition, override and panic of a hook,
+	// and at most one about refusals for each stay in a state. Nil means no
+	// logging.
 	Logger *slog.Logger `json:"-" yaml:"-"`
 	// Now is the clock. Nil means the time package's monotonic one. It is
 	// taken by [New]; [Breaker.Update] does not change it. It is called by many
-	// goroutines, and with the breaker's lock held: it must not panic, nor call
-	// the breaker. CallTimeout does not go by it.
+	// goroutines, and with the locks of the breaker and its registry held: it
+	// must not panic, nor call either. CallTimeout does not go by it.
 	Now func() time.Time `json:"-" yaml:"-"`
 }
 

@@ -2,7 +2,7 @@ package core
 
 import "fmt"
 
-// ConfigError is one fault of a [Config], a name or a [Registry].
+// ConfigError is one fault of a [Config], a name or an [Override].
 type ConfigError struct {
 	Field   string // the Go name of the field, "Window.Calls"
 	Value   any    // what it was

@@ -1,6 +1,9 @@
 package core
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Force sets an operator's override, which is logged; the state machine keeps
 // its state below it. [NoOverride] is [Breaker.Release]. An Override that is not
@@ -18,7 +21,7 @@ func (b *Breaker) Force(o Override) error {
 	s := b.overridden(newSettings(b.settings.Load().Config, o))
 	b.settings.Store(s)
 	if s.Logger != nil {
-		b.book().queueEvent(event{ctx: context.Background(), override: &o, breaker: b.name})
+		b.book().queueEvent(event{ctx: context.Background(), override: &o})
 	}
 	b.mu.Unlock()
 	b.deliver()
@@ -46,17 +49,17 @@ func (b *Breaker) Reset() {
 	b.mu.Lock()
 	s, now := b.settings.Load(), b.now()
 	b.advanceLocked(ctx, s, now)
-	b.closeLocked(ctx, s, now, ManualReset, b.endLocked(b.phase.Load()))
+	b.closeLocked(ctx, s, now, ManualReset, b.endLocked(b.phase.Load(), now))
 	b.mu.Unlock()
 	b.deliver()
 }
 
 // endLocked seals a phase that is about to be replaced by hand and returns what
 // it had counted.
-func (b *Breaker) endLocked(ph *phase) Counts {
+func (b *Breaker) endLocked(ph *phase, now time.Duration) Counts {
 	switch ph.state {
 	case Closed:
-		return b.countsOf(ph, ph.tally.seal())
+		return b.countsOf(ph, ph.tally.seal(), now)
 	case HalfOpen:
 		return ph.half.counts()
 	case Open:
@@ -64,12 +67,12 @@ func (b *Breaker) endLocked(ph *phase) Counts {
 	return Counts{}
 }
 
-// countsOf reads the window of a closed phase whose word is w.
-func (b *Breaker) countsOf(ph *phase, w word) Counts {
+// countsOf reads the window of a closed phase whose word is w, as of now.
+func (b *Breaker) countsOf(ph *phase, w word, now time.Duration) Counts {
 	if ph.buckets == nil {
 		return w.counts(int(ph.calls))
 	}
-	c := ph.buckets.counts(b.now())
+	c := ph.buckets.counts(now)
 	c.InRow = w.streak()
 	return c
 }

@@ -15,8 +15,8 @@ import (
 // Delivery is by whoever finds nobody delivering; others leave their events in
 // the queue and go on. So hooks run one at a time and in order, nobody waits
 // for a hook but the goroutine that runs it, and a hook that causes an event
-// finds it queued behind itself. Lock order: Breaker.mu before ledger.mu; a
-// hook runs with neither.
+// finds it queued behind itself. Lock order: Registry.mu,
+// Breaker.mu, then ledger.mu or history.mu; a hook runs with none of them.
 type ledger struct {
 	// waiting is true while the queue may hold something, so that those who
 	// have nothing to deliver take no lock.
@@ -42,12 +42,11 @@ const (
 
 // event is one thing to tell; exactly one of the pointers is set.
 type event struct {
-	ctx        context.Context //nolint:containedctx // handed on to the hook, as the call's own
+	ctx        context.Context // handed on to the hook, as the call's own
 	transition *Transition
 	refused    *OpenError
 	settled    *Settlement
 	override   *Override // only for the log
-	breaker    string    // of override
 	logged     bool      // refused: also goes to the log
 }
 
@@ -111,7 +110,7 @@ func (b *Breaker) deliver() {
 	if l == nil || !l.waiting.Load() {
 		return
 	}
-	begun := b.now()
+	begun := time.Now() // not Config.Now: it is about the goroutine we run on
 	l.mu.Lock()
 	if l.delivering || len(l.queue) == 0 {
 		l.mu.Unlock()
@@ -136,7 +135,7 @@ func (b *Breaker) deliver() {
 		l.queue = l.queue[1:]
 		l.mu.Unlock()
 		b.tell(l, e)
-		overdue := b.now()-begun >= maxRun
+		overdue := time.Since(begun) >= maxRun
 		l.mu.Lock()
 		l.overdue = overdue
 	}
@@ -151,10 +150,10 @@ func (b *Breaker) deliver() {
 func (b *Breaker) tell(l *ledger, e event) {
 	s := b.settings.Load()
 	defer b.guard(e.ctx, l, s, func() { s.hook(e) }) // deferred: the handler may call Goexit
-	b.guard(e.ctx, l, s, func() { s.log(e) })
+	b.guard(e.ctx, l, s, func() { b.log(s, e) })
 }
 
-func (s *settings) log(e event) {
+func (b *Breaker) log(s *settings, e event) {
 	if s.Logger == nil {
 		return
 	}
@@ -166,7 +165,7 @@ func (s *settings) log(e event) {
 		}
 		s.Logger.LogAttrs(e.ctx, level, "circuit breaker is "+e.transition.To.String(), slog.Any("transition", *e.transition))
 	case e.override != nil:
-		s.Logger.LogAttrs(e.ctx, slog.LevelWarn, "circuit breaker override", slog.String("breaker", e.breaker), slog.String("override", e.override.String()))
+		s.Logger.LogAttrs(e.ctx, slog.LevelWarn, "circuit breaker override", slog.String("breaker", b.name), slog.String("override", e.override.String()))
 	case e.refused != nil && e.logged:
 		text := "circuit breaker refuses calls"
 		if e.refused.Shadow {

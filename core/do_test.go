@@ -136,7 +136,7 @@ func TestChecklist60_ContextAlreadyDone(t *testing.T) {
 	}
 }
 
-// Seed row S4: the call timeout.
+// The call timeout.
 func TestDoCallTimeout(t *testing.T) {
 	t.Run("the deadline is given", func(t *testing.T) {
 		eachDoer(t, core.Config{CallTimeout: time.Second}, func(t *testing.T, b *core.Breaker, do doFunc) {
@@ -239,7 +239,7 @@ func TestChecklist75_TimeoutIsReadOnce(t *testing.T) {
 	})
 }
 
-// Seed row S5: the decorated function; its breaker is whoever wrapped it.
+// The decorated function; its breaker is whoever wrapped it.
 func TestWrap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 2})

@@ -13,7 +13,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The numbers are those of the checklist in research/peers.md §3. Seed row S3:
+// The numbers are those of a list of what other breakers' tests assert; and:
 // closed, open, half-open, closed, by itself, and a lost probe does not wedge it.
 func TestHalfOpen(t *testing.T) {
 	bubble(t, "32 the threshold closes, one less does not", func(t *testing.T) {

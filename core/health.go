@@ -15,7 +15,7 @@ import (
 type Health struct {
 	Healthy     bool
 	SuccessRate float64       // over the breaker's life; 1 without calls
-	ErrorRate   float64       // over the last HealthLimits.Over
+	ErrorRate   float64       // see [HealthLimits]
 	Mean        time.Duration // 0 unless Config.Durations
 	Reasons     []string      // one sentence for each check that failed
 }

@@ -5,7 +5,7 @@ import (
 )
 
 // HealthLimits say what [Breaker.Health] calls healthy. Zero in a field means
-// its default; a negative number switches that check off.
+// its default; a negative number switches that check off, but for Over.
 type HealthLimits struct {
 	// SuccessRate is the least share of successes over the breaker's life.
 	// Zero means 0.8; at most 1.

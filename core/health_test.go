@@ -9,7 +9,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Seed row S23: healthy when at least 80 % of calls succeeded, less than 20 %
+// Healthy when at least 80 % of calls succeeded, less than 20 %
 // failed in the last five minutes, and they took less than 5 s on average.
 func TestHealth(t *testing.T) {
 	cfg := core.Config{FailureThreshold: -1, Durations: true, History: 10 * time.Minute}

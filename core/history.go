@@ -7,7 +7,8 @@ import (
 )
 
 // Interval is what happened in one stretch of [Snapshot.History]. A lost probe
-// is a failure in the stretch in which somebody met the loss.
+// is a failure in the stretch in which it was lost, or in a later one if that
+// was over when somebody met the loss.
 type Interval struct {
 	Start    time.Time
 	Length   time.Duration

@@ -28,7 +28,7 @@ func wantRows(t *testing.T, b *core.Breaker, born time.Time, want ...string) {
 	}
 }
 
-// Seed row S21: the recent past by the interval, in a fixed number of rows.
+// The recent past by the interval, in a fixed number of rows.
 func TestHistory(t *testing.T) {
 	minute := core.Config{FailureThreshold: -1, History: time.Minute} // intervals of 1 s
 	bubble(t, "off", func(t *testing.T) {

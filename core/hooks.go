@@ -15,10 +15,10 @@ import (
 //
 // A caller that finds nobody running hooks runs them, its own and those that
 // others queue meanwhile, until the queue is empty. A slow hook therefore
-// delays one caller at a time. At most 1024 events wait, and once a caller has
-// run hooks for 100 ms no more events of calls are taken until the queue is
-// empty, so that it gets away; what is not taken is dropped and counted
-// ([Snapshot.EventsDropped]), transitions last. A Refused or Settled hook costs each call an
+// delays one caller at a time. At most 1024 events wait. Once a caller has run
+// hooks for 100 ms, no more events of calls are taken until it has run what
+// waits, so that it gets away then. What is not taken is dropped and counted
+// ([Snapshot.EventsDropped]), transitions last: count calls by Snapshot. A Refused or Settled hook costs each call an
 // allocation or two and a lock.
 type Hooks struct {
 	// Transition is told of each change of state. Its ctx is that of the call

@@ -9,7 +9,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The numbers are those of the checklist in research/peers.md §3.
+// The numbers are those of a list of what other breakers' tests assert.
 func TestLate(t *testing.T) {
 	bubble(t, "47 a call that outlives the window counts", func(t *testing.T) { // decided: rule 2
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, MinimumCalls: 1, Window: core.Window{For: time.Second}})

@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// model is a breaker with a count window as DESIGN.md §2.1 describes it, one
+// model is a breaker with a count window as doc.go describes it, one
 // operation at a time, as if a timer had fired at each deadline. It is a plain
 // comparable value: linear_test.go explores many of them. Times are durations on
 // the breaker's clock. Its functions are kept to 60 lines, so that they can be
@@ -107,7 +107,7 @@ func (m *model) settle(c *core.Config, now time.Duration, id int, mark string, a
 	return was
 }
 
-// end of the model's functions; what follows only reads it.
+// The rules, and what else the script runner needs of the model, follow.
 
 const maxPermits = 40
 

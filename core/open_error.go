@@ -15,7 +15,7 @@ var ErrOpen = errors.New("core: refused by a circuit breaker")
 // allocates nothing; do not change it.
 type OpenError struct {
 	Name  string // the breaker
-	State State  // where the breaker stood; [Closed] while it ramps up
+	State State  // where the breaker stood, of a forced one when it was forced; [Closed] while it ramps up
 	Cause Cause  // why the breaker is in that state, or why it refused
 	// RetryAt is when to try again: when the break is over, when the ramp has
 	// ended, or, while probes are out, when the oldest is decided at the latest. A

@@ -11,7 +11,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The bugs of research/peers.md §5, continued from peers_test.go.
+// The bugs of other breakers, continued from peers_test.go.
 
 // resilience4j: a clock that steps back by 2 s stops the time window for an hour.
 func TestPeerR1_ClockStepsBack(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The bugs of research/peers.md §5 that take more than one goroutine, and those
+// The bugs of other breakers that take more than one goroutine, and those
 // of reconfiguration. Inside a bubble no time passes while anybody runs, so a
 // call that is admitted while the breaker is open was admitted by a race.
 

@@ -12,7 +12,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// One test for each bug of research/peers.md §5 that a breaker engine can have:
+// One test for each bug of other breakers that a breaker engine can have:
 // what the peer does, and that this one does not. Here gobreaker, failsafe-go and
 // cep21/circuit; resilience4j, Polly and a map of go-zero's are in
 // peers_other_test.go, what takes concurrency or reconfiguration in peers_race_test.go.

@@ -12,10 +12,11 @@ import (
 // which also queues the event, so events have the order of the transitions.
 // Everything here is immutable once published, except:
 //
+//   - stats, set once;
 //   - tally, of a closed phase: see there;
 //   - the window's contents: see ring and buckets;
 //   - half, of a half-open phase: guarded by Breaker.mu, but for half.full;
-//   - ramp, whose word changes by compare-and-swap and which goes when it has ended;
+//   - ramp, whose word changes by compare-and-swap and which goes when it has ended or Update switches it off;
 //   - heir, guarded by Breaker.mu;
 //   - reported, an atomic flag.
 type phase struct {

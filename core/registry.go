@@ -24,7 +24,8 @@ import (
 // permit out: what is forgotten has nothing to remember. (A permit that is never
 // settled therefore keeps its breaker for ever.) That happens when a
 // name is new, at most ten times in Idle; a lookup reads no clock, so a breaker's
-// idle time begins when that first finds that nobody has asked for it since.
+// idle time begins when that last finds that somebody has asked for it. What a
+// forgotten breaker had, a streak or an Update of its own, goes with it.
 type Registry struct {
 	// Config returns the Config for a name; nil means the zero Config for all.
 	// It may be called for a name more than once.
@@ -87,18 +88,20 @@ func (r *Registry) shelfOf(name string) *shelf {
 func (r *Registry) Get(name string) (*Breaker, error) {
 	r.setup()
 	s := r.shelfOf(name)
-	if e := s.find(name); e != nil && e.use() {
+	e := s.find(name)
+	if e != nil && e.use() {
 		return e.breaker, nil
 	}
-	return r.add(name, s)
+	return r.add(name, s, e == nil)
 }
 
-// add makes the breaker of a name that has none. User code runs without mu.
-func (r *Registry) add(name string, s *shelf) (*Breaker, error) {
+// add makes the breaker of a name that has none; fresh is false for one that had
+// one a moment ago. User code runs without mu.
+func (r *Registry) add(name string, s *shelf, fresh bool) (*Breaker, error) {
 	if err := validName(name); err != nil {
 		return nil, err
 	}
-	if name == OverflowName || r.full() {
+	if name == OverflowName || fresh && r.full() {
 		return r.shared()
 	}
 	for {

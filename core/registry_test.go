@@ -333,7 +333,7 @@ func TestRegistryUpdateWhileABreakerIsMade(t *testing.T) {
 	}
 }
 
-// Seed row S24: the sums over many breakers.
+// The sums over many breakers.
 func TestRegistryStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := core.Registry{Max: 4, Config: always(core.Config{FailureThreshold: 2, Timeout: time.Minute, SlowAfter: time.Second})}

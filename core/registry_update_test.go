@@ -3,10 +3,7 @@ package core_test
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -97,48 +94,5 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 			fail(t, a, 4)
 			wantState(t, a, core.Closed)
 		})
-	})
-}
-
-// A call that a hook ends while it waits for its probe gives the place back. The
-// hooks that it runs are those of an Update that is busy with another breaker.
-func TestHooksGoexitGivesTheProbesPlaceBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r core.Registry
-		var busy, ended string
-		cfg := core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Second, ProbeTimeout: time.Minute}
-		for _, name := range []string{"a", "b"} {
-			b := get(t, &r, name)
-			update(t, b, cfg)
-			fail(t, b, 1)
-			time.Sleep(time.Second)
-			take(t, b)
-		}
-		time.Sleep(time.Hour) // the probes are lost, and the breaks are over
-		cfg.Hooks.Transition = func(_ context.Context, tr core.Transition) {
-			switch {
-			case busy == "":
-				busy = tr.Name
-				var wg sync.WaitGroup
-				wg.Go(func() {
-					_, err := get(t, &r, map[string]string{"a": "b", "b": "a"}[busy]).Allow(bg)
-					t.Errorf("Allow = %v, want the hook to end its goroutine", err)
-				})
-				wg.Wait()
-			case tr.Name != busy && ended == "":
-				ended = tr.Name
-				runtime.Goexit()
-			}
-		}
-		if err := r.Update(always(cfg)); err != nil {
-			t.Fatal(err)
-		}
-		b := get(t, &r, ended)
-		if got := b.Snapshot().ProbesOut; got != 0 {
-			t.Errorf("%d probes are out, want none: its call has ended", got)
-		}
-		wantTotals(t, b, core.Totals{Calls: 3, Failures: 2, Lost: 1, Ignored: 1})
-		succeed(t, b, 1)
-		wantState(t, b, core.Closed)
 	})
 }

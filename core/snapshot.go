@@ -27,8 +27,8 @@ type Snapshot struct {
 	History   []Interval // oldest first, the last one running; nil unless Config.History
 	// Transitions are the last 64, oldest first.
 	Transitions []Transition
-	// EventsDropped counts events that no hook was told of because 1024 were
-	// waiting, or the caller that ran the hooks had to get away; HookPanics counts panics of hooks and of the Logger.
+	// EventsDropped counts events that neither hook nor Logger was told of, see
+	// [Hooks]; HookPanics counts panics of hooks and of the Logger.
 	EventsDropped, HookPanics uint64
 }
 
@@ -95,7 +95,7 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 	case v.state == Open:
 		snap.RetryAt = b.epoch.Add(v.until)
 	case v.state == Closed:
-		snap.Window = b.countsOf(ph, ph.tally.read())
+		snap.Window = b.countsOf(ph, ph.tally.read(), now)
 		if ph.ramp.Load() != nil && now < ph.until {
 			snap.RetryAt = b.epoch.Add(ph.until)
 		}

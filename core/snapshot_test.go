@@ -14,7 +14,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Seed rows S1 and S21: what get_state, get_metrics and get_statistics told.
+// What get_state, get_metrics and get_statistics told.
 func TestSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 3, SuccessThreshold: 2, Timeout: time.Minute, SlowAfter: time.Second, CallTimeout: time.Minute})

@@ -85,49 +85,6 @@ func TestLoggerFloodKeepsWhatIsRare(t *testing.T) {
 	})
 }
 
-func TestHooksGoexitLosesNoAdmission(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r core.Registry
-		var busy, ended string
-		cfg := core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Second, ProbeTimeout: time.Minute}
-		for _, name := range []string{"a", "b"} {
-			b := get(t, &r, name)
-			update(t, b, cfg)
-			fail(t, b, 1)
-			time.Sleep(time.Second)
-			take(t, b)
-		}
-		time.Sleep(time.Hour)
-		cfg.Hooks.Transition = func(_ context.Context, tr core.Transition) {
-			switch {
-			case busy == "":
-				busy = tr.Name
-				var wg sync.WaitGroup
-				wg.Go(func() {
-					_, _ = get(t, &r, map[string]string{"a": "b", "b": "a"}[busy]).Allow(bg)
-				})
-				wg.Wait()
-			case tr.Name != busy && ended == "":
-				ended = tr.Name
-				time.Sleep(time.Hour)
-				b := get(t, &r, ended)
-				if n := b.Snapshot().Totals.InFlight; n < 0 {
-					t.Errorf("%d in flight while its hook runs", n)
-				}
-				_, _ = b.Allow(bg)
-				runtime.Goexit()
-			}
-		}
-		_ = r.Update(always(cfg))
-		if ended == "" {
-			t.Fatal("no hook has ended its goroutine")
-		}
-		if n := get(t, &r, ended).Snapshot().Totals.InFlight; n < 0 {
-			t.Errorf("%d in flight", n)
-		}
-	})
-}
-
 func TestRegistryStatsCountUnmetLosses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r core.Registry

@@ -10,8 +10,9 @@ import (
 // State, totals, openings in a row, override and the permits that are out are
 // kept. So is the window: if its size changes, the last calls (or tenths of the
 // time) that fit are taken over; if its kind changes, it starts empty and only
-// the streak is kept. History starts anew if its length changes. The error is
-// [Config.Validate]'s, and nothing has changed then.
+// the streak is kept. History starts anew if its length changes, and a ramp ends
+// if RampUp is off. The error is [Config.Validate]'s, and nothing has changed
+// then.
 func (b *Breaker) Update(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -54,6 +55,7 @@ func (b *Breaker) reshapeLocked(s *settings, ph *phase) {
 	heir.opens, heir.until, heir.err, heir.draw = ph.opens, ph.until, ph.err, ph.draw
 	heir.reported.Store(ph.reported.Load())
 	heir.ramp.Store(ph.ramp.Load())
+	now := b.now() // before sealing, see open
 	ph.heir = heir
 	w := ph.tally.seal()
 	heir.tally.Store(uint64(w & streakMask))
@@ -61,7 +63,7 @@ func (b *Breaker) reshapeLocked(s *settings, ph *phase) {
 	case ph.buckets == nil && heir.buckets == nil:
 		heir.replay(ph, w)
 	case ph.buckets != nil && heir.buckets != nil:
-		heir.buckets.adopt(ph.buckets, b.now())
+		heir.buckets.adopt(ph.buckets, now)
 	}
 	b.publish(context.Background(), heir, Counts{}, nil)
 }

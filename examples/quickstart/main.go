@@ -124,7 +124,7 @@ func run(ctx context.Context, scr *screen, p pace) (*summary, error) {
 
 	rep := &report{screen: scr, began: time.Now()}
 	cfg := breakerConfig(p)
-	// The hook runs on the goroutine of the client whose call changed the state.
+	// The hook runs on the goroutine of some client; one at a time, in order.
 	cfg.Hooks.Transition = func(_ context.Context, t core.Transition) { rep.transition(t, &cfg) }
 	breaker, err := core.New("upstream", cfg)
 	if err != nil {
