@@ -21,6 +21,7 @@ const (
 	ProbesOut           // refused: all probes are out
 	RampingUp           // refused: the breaker has just closed and admits a growing share
 	HeldOpen            // refused: an operator forced the breaker open
+	CheckPassed         // a health check succeeded while the break lasted: open to half-open
 )
 
 // String returns the cause in words.
@@ -52,6 +53,8 @@ func (c Cause) String() string {
 		return "ramping up"
 	case HeldOpen:
 		return "forced open by hand"
+	case CheckPassed:
+		return "a health check passed"
 	}
 	return "Cause(" + strconv.Itoa(int(c)) + ")"
 }

@@ -2,7 +2,8 @@ package core
 
 import "fmt"
 
-// ConfigError is one fault of a [Config], a name or an [Override].
+// ConfigError is one fault of a [Config], a name or an [Override], or of what
+// another package of this module is configured with.
 type ConfigError struct {
 	Field   string // the Go name of the field, "Window.Calls"
 	Value   any    // what it was
@@ -14,9 +15,9 @@ func (e *ConfigError) Error() string {
 	if s, ok := e.Value.(string); ok {
 		const shown = 64 // a hostile name must not fill the log
 		if len(s) > shown {
-			return fmt.Sprintf("core: %s is %q… (%d bytes), allowed: %s", e.Field, s[:shown], len(s), e.Allowed)
+			return fmt.Sprintf("switchgear: %s is %q… (%d bytes), allowed: %s", e.Field, s[:shown], len(s), e.Allowed)
 		}
-		return fmt.Sprintf("core: %s is %q, allowed: %s", e.Field, s, e.Allowed)
+		return fmt.Sprintf("switchgear: %s is %q, allowed: %s", e.Field, s, e.Allowed)
 	}
-	return fmt.Sprintf("core: %s is %+v, allowed: %s", e.Field, e.Value, e.Allowed)
+	return fmt.Sprintf("switchgear: %s is %+v, allowed: %s", e.Field, e.Value, e.Allowed)
 }

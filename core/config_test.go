@@ -97,7 +97,7 @@ func TestConfigFaults(t *testing.T) {
 			if got := faults[0]; got.Field != row.field || got.Allowed == "" {
 				t.Errorf("fault of %q, allowed %q; want one of %q", got.Field, got.Allowed, row.field)
 			}
-			if want := "core: " + row.field + " is "; !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), row.shown) {
+			if want := "switchgear: " + row.field + " is "; !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), row.shown) {
 				t.Errorf("message %q, want it to begin with %q and to say %q", err, want, row.shown)
 			}
 			b, newErr := core.New("test", row.cfg)

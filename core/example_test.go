@@ -198,7 +198,7 @@ func ExampleBreaker_Update() {
 	fmt.Println(b.Update(core.Config{FailureThreshold: 4, Jitter: 2}))
 	// Output:
 	// closed: 3 of 4 failures in a row
-	// core: Jitter is 2, allowed: in (0, 1); 0 or negative for none
+	// switchgear: Jitter is 2, allowed: in (0, 1); 0 or negative for none
 }
 
 // The facts of a refusal, for a fallback or an answer to the caller.

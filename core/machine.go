@@ -38,7 +38,7 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 			if now < ph.until {
 				return
 			}
-			b.halfOpenLocked(ctx, ph.until)
+			b.halfOpenLocked(ctx, ph.until, BreakOver)
 			continue
 		case HalfOpen:
 			at, out := ph.half.lostAt(s)
@@ -71,8 +71,8 @@ func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration,
 }
 
 // halfOpenLocked publishes a half-open phase that begins at a time.
-func (b *Breaker) halfOpenLocked(ctx context.Context, at time.Duration) {
-	ph := b.newPhase(HalfOpen, BreakOver, at)
+func (b *Breaker) halfOpenLocked(ctx context.Context, at time.Duration, cause Cause) {
+	ph := b.newPhase(HalfOpen, cause, at)
 	ph.opens = b.phase.Load().opens
 	ph.half = &half{breaker: b}
 	b.publish(ctx, ph, Counts{}, nil)

@@ -10,7 +10,9 @@ import (
 // break lasts at least d, but never less than the configured time nor more
 // than MaxTimeout; d of zero or less asks for nothing. A nil err gives nil.
 //
-// The result unwraps to err and has its text.
+// The result unwraps to err and has its text. It says d by a method RetryAfter()
+// [time.Duration], and any other error in the chain that has that method is
+// understood in the same way.
 func RetryAfter(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -24,12 +26,16 @@ type retryAfterError struct {
 	after time.Duration
 }
 
-func (r *retryAfterError) Unwrap() error { return r.error }
+func (r *retryAfterError) Unwrap() error             { return r.error }
+func (r *retryAfterError) RetryAfter() time.Duration { return r.after }
 
 // askedFor returns the time that err asks for; zero if it does not.
 func askedFor(err error) time.Duration {
-	if r, ok := errors.AsType[*retryAfterError](err); ok {
-		return r.after
+	if r, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](err); ok {
+		return r.RetryAfter()
 	}
 	return 0
 }
