@@ -1,0 +1,147 @@
+package presets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// again goes on after a first attempt that returned out and err, until one
+// succeeds or retry says that it is enough.
+func again[In, Out any](ctx context.Context, b *core.Breaker, retry *Retry, fn func(context.Context, In) (Out, error), in In, out Out, err error) (Out, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	s := &series{Retry: retry.withDefaults(), ctx: ctx, breaker: b}
+	operation := func() (Out, error) {
+		if s.made == 0 { // it was made before
+			return out, s.judge(true, err)
+		}
+		ran := false
+		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
+			ran = true
+			return fn(ctx, in)
+		})
+		return out, s.judge(ran, err)
+	}
+	out, err = backoff.Retry(ctx, operation, backoff.WithBackOff(s), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		err = s.outcome()
+	}
+	return out, err
+}
+
+// series is one call of a function and its attempts. It is the library's
+// BackOff: it decides whether there is another attempt, and when.
+type series struct {
+	Retry
+
+	ctx     context.Context //nolint:containedctx // lives as long as the call whose context it is
+	breaker *core.Breaker
+	made    int   // attempts in which the function ran
+	last    error // what the last of them returned; not nil
+	instead error // what ended the series before the function ran again
+	over    bool  // there will be no more attempts
+}
+
+// judge takes note of an attempt and returns its error, marked as permanent if
+// it is not to be made again.
+func (s *series) judge(ran bool, err error) error {
+	if err == nil {
+		return nil
+	}
+	if !ran { // refused, or the context is done
+		s.instead, s.over = err, true
+		return backoff.Permanent(err)
+	}
+	s.made++
+	s.last = err
+	if s.made >= s.Attempts || errors.Is(err, core.ErrOpen) || isContextError(err) || s.If != nil && !s.If(err) {
+		s.over = true
+		return backoff.Permanent(err)
+	}
+	// Not err: the library must not take it for one of its own.
+	return errAgain
+}
+
+var errAgain = errors.New("presets: to be made again")
+
+// Reset implements [backoff.BackOff].
+func (*series) Reset() {}
+
+// NextBackOff implements [backoff.BackOff].
+func (s *series) NextBackOff() time.Duration {
+	wait := s.delay(s.made, rand.Float64())
+	if asked, ok := errors.AsType[interface {
+		error
+		RetryAfter() time.Duration
+	}](s.last); ok {
+		wait = max(wait, asked.RetryAfter())
+	}
+	// Nobody is served by a wait after which the caller has gone.
+	deadline, limited := s.ctx.Deadline()
+	if wait > s.MaxDelay || limited && time.Until(deadline) <= wait {
+		s.over = true
+		return backoff.Stop
+	}
+	// Nor by one after which the breaker would still refuse: that it does now.
+	if s.breaker.State() == core.Open {
+		snap := s.breaker.Snapshot()
+		if snap.Override == core.NoOverride && snap.RetryAt.After(time.Now().Add(wait)) {
+			return 0
+		}
+	}
+	return wait
+}
+
+// outcome is the error of a series that failed.
+func (s *series) outcome() error {
+	var err error
+	switch {
+	case s.instead != nil:
+		err = s.instead
+	case s.over:
+		return s.last
+	default: // the context ended while it waited
+		err = s.ctx.Err()
+		if cause := context.Cause(s.ctx); cause != err { //nolint:errorlint // Cause returns the very value if there is none
+			err = errors.Join(err, cause)
+		}
+	}
+	return &cutShortError{err, s.last, s.made}
+}
+
+// cutShortError is the error of a series that something ended before its time.
+type cutShortError struct {
+	by, last error
+	made     int
+}
+
+func (c *cutShortError) Error() string {
+	return fmt.Sprintf("%v (after %d failed attempts, the last: %v)", c.by, c.made, c.last)
+}
+
+func (c *cutShortError) Unwrap() []error { return []error{c.by, c.last} }
+
+// isContextError reports whether err is an ended context's, itself or wrapped.
+// Unlike errors.Is it does not take a network timeout for one, which says of
+// itself that it is like a deadline.
+func isContextError(err error) bool {
+	if err == context.Canceled || err == context.DeadlineExceeded { //nolint:errorlint // see above
+		return true
+	}
+	switch wrapped := err.(type) { //nolint:errorlint // this is what errors.Is does
+	case interface{ Unwrap() error }:
+		return isContextError(wrapped.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(wrapped.Unwrap(), isContextError)
+	}
+	return false
+}

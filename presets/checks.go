@@ -1,0 +1,203 @@
+package presets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// maxChecks is how many health checks run at once; one more than that waits.
+const maxChecks = 8
+
+// checks is what a scheduler of health checks works on: the breakers that have
+// opened. It is filled by their hooks, so that a registry in which all is well
+// costs nothing.
+type checks struct {
+	running atomic.Bool // a scheduler is
+	wake    chan struct{}
+	once    sync.Once
+
+	mu   sync.Mutex
+	open map[string]bool // opened since the scheduler last looked
+}
+
+func (c *checks) bell() chan struct{} {
+	c.once.Do(func() { c.wake = make(chan struct{}, 1) })
+	return c.wake
+}
+
+// watch returns a hook that takes note of openings before it calls next.
+func (c *checks) watch(name string, next func(context.Context, core.Transition)) func(context.Context, core.Transition) {
+	return func(ctx context.Context, t core.Transition) {
+		if t.To == core.Open {
+			c.note(name)
+		}
+		if next != nil {
+			next(ctx, t)
+		}
+	}
+}
+
+// note takes note of a breaker that has opened. Without a scheduler it does
+// nothing: one that starts looks at every breaker itself, after it has set
+// running.
+func (c *checks) note(name string) {
+	if !c.running.Load() {
+		return
+	}
+	c.mu.Lock()
+	if c.open == nil {
+		c.open = make(map[string]bool)
+	}
+	c.open[name] = true
+	c.mu.Unlock()
+	select {
+	case c.bell() <- struct{}{}:
+	default:
+	}
+}
+
+// taken returns what has opened and forgets it.
+func (c *checks) taken() map[string]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	open := c.open
+	c.open = nil
+	return open
+}
+
+var errChecksRun = errors.New("presets: the health checks of this registry are running already")
+
+// CheckHealth runs the health checks of the registry's breakers until ctx is
+// done, and then returns nil. For each breaker that is open and whose policy
+// has a HealthCheck, it is called every HealthCheckInterval, first one interval
+// after it opened; when it returns nil, the breaker is half-open at once
+// ([core.Breaker.CheckHealth]). At most eight checks run at a time, and one of a
+// breaker; a check that does not heed its context keeps its place. What a check
+// returns is logged to the policy's Logger.
+//
+// One scheduler serves the whole registry, and sleeps while no breaker is open:
+//
+//	go registry.CheckHealth(ctx)
+//
+// A second at the same time is an error. It returns when the checks that run
+// have returned.
+func (r *Registry) CheckHealth(ctx context.Context) error {
+	if r.checks.running.Swap(true) {
+		return errChecksRun
+	}
+	defer r.checks.running.Store(false)
+	s := scheduler{registry: r, due: make(map[string]time.Time), done: make(chan string)}
+	r.noteOpen()
+	s.run(ctx)
+	return nil
+}
+
+// noteOpen takes note of every breaker that is open.
+func (r *Registry) noteOpen() {
+	for name, b := range r.Breakers().All() {
+		if b.State() == core.Open {
+			r.checks.note(name)
+		}
+	}
+}
+
+// scheduler is one run of CheckHealth.
+type scheduler struct {
+	registry *Registry
+	due      map[string]time.Time // when the next check of a breaker is; zero while one runs
+	running  int
+	done     chan string
+}
+
+func (s *scheduler) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(time.Until(s.start(ctx)))
+		select {
+		case <-ctx.Done():
+			for ; s.running > 0; s.running-- {
+				<-s.done
+			}
+			return
+		case <-s.registry.checks.bell():
+			for name := range s.registry.checks.taken() {
+				s.begin(name)
+			}
+		case name := <-s.done:
+			s.running--
+			delete(s.due, name)
+			s.begin(name)
+		case <-timer.C:
+		}
+	}
+}
+
+// begin sets the time of the next check of a breaker, if it is to have one and
+// has none.
+func (s *scheduler) begin(name string) {
+	if _, known := s.due[name]; known {
+		return
+	}
+	if every := s.registry.Policy(name).checkEvery(); every > 0 {
+		s.due[name] = time.Now().Add(every)
+	}
+}
+
+// start starts the checks that are due and returns when to look again.
+func (s *scheduler) start(ctx context.Context) time.Time {
+	now := time.Now()
+	next := now.Add(time.Hour)
+	for name, at := range s.due {
+		if at.IsZero() {
+			continue
+		}
+		if at.After(now) {
+			if at.Before(next) {
+				next = at
+			}
+			continue
+		}
+		if s.running >= maxChecks {
+			continue // the next that is done wakes the loop
+		}
+		b, err := s.registry.Breakers().Get(name)
+		p := s.registry.Policy(name)
+		if err != nil || b.State() != core.Open || p.checkEvery() == 0 {
+			delete(s.due, name)
+			continue
+		}
+		s.due[name] = time.Time{}
+		s.running++
+		go func() {
+			defer func() { s.done <- name }() // also after a Goexit
+			check(ctx, b, p)
+		}()
+	}
+	return next
+}
+
+// check makes one check.
+func check(parent context.Context, b *core.Breaker, p Policy) {
+	ctx, cancel := context.WithTimeout(parent, p.checkEvery())
+	defer cancel()
+	err := func() (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("the health check panicked: %v\n%s", v, debug.Stack())
+			}
+		}()
+		return b.CheckHealth(ctx, p.HealthCheck)
+	}()
+	if p.Logger != nil && err != nil && parent.Err() == nil {
+		p.Logger.LogAttrs(ctx, slog.LevelInfo, "health check failed", slog.String("breaker", b.Name()), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,357 @@
+package presets
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Decode reads a Fleet from one YAML document, which JSON is too:
+//
+//	registry: {max: 5000, idle: 30m}
+//	defaults:
+//	  preset: moderate
+//	  durations: true
+//	policies:
+//	  payments:
+//	    preset: external_api
+//	    failure_threshold: 3
+//	    retry: {attempts: 2}
+//	  "billing-*": {preset: database, timeout: 45s}
+//
+// A policy starts from defaults, on which its preset is laid, on which its own
+// fields are; defaults starts from moderate. The preset "none" starts from the
+// zero [Policy] instead. A window that is given replaces the whole one below it.
+//
+// Fields are named as in the JSON tags of [core.Config], [Policy] and [Retry]. A
+// duration is "60s", or timeout_ms: 60000 for timeout. The fields of the
+// original system are understood as well: sliding_window_size,
+// enable_health_checks, retry_enabled, and retry_strategy, retry_attempts and so
+// on in place of a retry of its own, with jitter: false for no jitter_factor.
+//
+// Everything that is not understood is an error: unknown fields, values of
+// another type or out of range, names given twice, patterns that are never
+// looked at, an empty document, anchors and aliases. All are reported, joined,
+// up to twenty, each a [*FileError] with its line. A document is at most 1 MiB
+// long and has at most 20,000 values.
+//
+// The sections ralph, failsafe and export belong to other packages, which read
+// them by [Fleet.Section].
+func Decode(r io.Reader) (*Fleet, error) {
+	data, err := readAll(r, "")
+	if err != nil {
+		return nil, err
+	}
+	return parse(data, "")
+}
+
+const (
+	// maxMarks bounds the number of nodes. It is counted before the parser makes
+	// them, which for some documents takes 3 KiB each.
+	maxMarks   = 20_000
+	nodeMarks  = ",:-?[{&*!"
+	maxFaults  = 20
+	noPreset   = "none"
+	nullTag    = "!!null"
+	stringTag  = "!!str"
+	maxShown   = 64
+	msSuffix   = "_ms"
+	retryStart = "retry_"
+)
+
+// sections are the top-level fields that belong to other packages.
+func sections() []string { return []string{"ralph", "failsafe", "export"} }
+
+func parse(data []byte, file string) (*Fleet, error) {
+	marks := 0
+	for _, c := range data {
+		if strings.IndexByte(nodeMarks, c) >= 0 {
+			marks++
+		}
+	}
+	if marks > maxMarks {
+		return nil, &FileError{File: file, Problem: fmt.Sprintf("the file has more than %d values; describe many names by a pattern", maxMarks)}
+	}
+	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithSingleDocument())
+	if err != nil {
+		return nil, &FileError{File: file, Problem: err.Error(), Err: err}
+	}
+	var doc yaml.Node
+	switch err := loader.Load(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, &FileError{File: file, Problem: "the file is empty; {} stands for nothing but defaults"}
+	case err != nil:
+		return nil, syntaxError(file, err)
+	}
+	d := &decoder{file: file}
+	f := &Fleet{Defaults: Moderate(), file: file}
+	if len(doc.Content) == 1 && d.plain(doc.Content[0], "") {
+		d.fleet(f, doc.Content[0])
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func syntaxError(file string, err error) error {
+	e := &FileError{File: file, Problem: err.Error(), Err: err}
+	var at *yaml.LoadError
+	if all, ok := errors.AsType[*yaml.LoadErrors](err); ok && len(all.Errors) > 0 {
+		at = all.Errors[0]
+	} else if one, ok := errors.AsType[*yaml.LoadError](err); ok {
+		at = one
+	}
+	if at != nil {
+		e.Problem, e.Line, e.Column = strings.TrimPrefix(at.Message, "yaml: "), at.Mark.Line, at.Mark.Column
+		if at.ContextMsg != "" {
+			e.Problem += " (" + at.ContextMsg + ")"
+		}
+	}
+	return e
+}
+
+// decoder collects the faults of one document.
+type decoder struct {
+	file   string
+	quiet  bool // values are another package's, and may be secret
+	faults []*FileError
+	more   bool
+}
+
+// err returns the faults in the order of the document, joined.
+func (d *decoder) err() error {
+	slices.SortStableFunc(d.faults, func(a, b *FileError) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	var all []error
+	for _, fault := range d.faults {
+		all = append(all, fault)
+	}
+	if d.more {
+		all = append(all, &FileError{File: d.file, Problem: "there are more faults"})
+	}
+	return errors.Join(all...)
+}
+
+func (d *decoder) fault(n *yaml.Node, path, problem string) {
+	d.faultBy(n, path, problem, nil)
+}
+
+func (d *decoder) faultBy(n *yaml.Node, path, problem string, err error) {
+	if d.more = d.more || len(d.faults) == maxFaults; d.more {
+		return
+	}
+	if path == "" {
+		path = "the document"
+	}
+	d.faults = append(d.faults, &FileError{File: d.file, Line: n.Line, Column: n.Column, Field: path, Problem: problem, Err: err})
+}
+
+// plain reports whether the document has no anchors and aliases.
+func (d *decoder) plain(n *yaml.Node, path string) bool {
+	if n.Anchor != "" || n.Kind == yaml.AliasNode {
+		d.fault(n, path, "has an anchor or an alias, which are not read; put what is shared into defaults or a pattern")
+		return false
+	}
+	for _, c := range n.Content {
+		if !d.plain(c, path) {
+			return false
+		}
+	}
+	return true
+}
+
+// mapping calls each for every field of n in turn.
+func (d *decoder) mapping(n *yaml.Node, path string, each func(key string, k, v *yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		d.fault(n, path, "must have fields, \"name: value\", and is "+d.shown(n))
+		return
+	}
+	seen := make(map[string]*yaml.Node)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind != yaml.ScalarNode || k.ShortTag() != stringTag {
+			d.fault(k, path, "has a field whose name is no text; put it in quotes")
+			continue
+		}
+		if first := seen[k.Value]; first != nil {
+			d.fault(k, join(path, k.Value), fmt.Sprintf("is given twice; the first is in line %d", first.Line))
+			continue
+		}
+		seen[k.Value] = k
+		each(k.Value, k, v)
+	}
+}
+
+func join(path, key string) string {
+	key = clip(key)
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func clip(s string) string {
+	if len(s) > maxShown {
+		return strings.ToValidUTF8(s[:maxShown], "") + "…"
+	}
+	return s
+}
+
+// shown describes a value that is of another kind than wanted.
+func (d *decoder) shown(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a set of fields"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.ShortTag() == nullTag:
+		return "empty"
+	case d.quiet:
+		return "something else"
+	case n.ShortTag() == stringTag:
+		return fmt.Sprintf("%q", clip(n.Value))
+	}
+	return clip(n.Value)
+}
+
+func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
+	var defaults, policies *yaml.Node
+	d.mapping(n, "", func(key string, k, v *yaml.Node) {
+		switch {
+		case key == "registry":
+			places := make(places)
+			d.fields(reflect.ValueOf(&f.Registry).Elem(), v, scope{path: "registry", name: "Registry", places: places})
+			d.report(v, "", places, reflect.TypeFor[Fleet](), f.Registry.faults())
+		case key == "defaults":
+			defaults = v
+		case key == "policies":
+			policies = v
+		case slices.Contains(sections(), key):
+			if v.Kind != yaml.MappingNode {
+				d.fault(v, key, "must have fields, \"name: value\", and is "+d.shown(v))
+				return
+			}
+			if f.sections == nil {
+				f.sections = make(map[string]*yaml.Node)
+			}
+			f.sections[key] = v
+		default:
+			known := append([]string{"registry", "defaults", "policies"}, sections()...)
+			d.unknown(k, "", key, known)
+		}
+	})
+	if defaults != nil {
+		f.Defaults = d.policy(defaults, "defaults", Moderate())
+	}
+	if policies == nil {
+		return
+	}
+	f.Policies = make(map[string]Policy)
+	keys := make(map[string]*yaml.Node)
+	d.mapping(policies, "policies", func(name string, k, v *yaml.Node) {
+		f.Policies[name] = d.policy(v, join("policies", name), f.Defaults)
+		keys[name] = k
+	})
+	for _, name := range slices.SortedFunc(maps.Keys(keys), func(a, b string) int { return keys[a].Line - keys[b].Line }) {
+		if err := f.checkName(name); err != nil {
+			d.reportOne(keys[name], join("policies", name), err)
+		}
+	}
+}
+
+// policy reads a policy that starts from base.
+func (d *decoder) policy(n *yaml.Node, path string, base Policy) Policy {
+	p := base.clone()
+	if preset := fieldOf(n, "preset"); preset != nil && preset.Value != noPreset {
+		if s, ok := find(preset.Value); ok {
+			p = s.on(p)
+		}
+	} else if preset != nil {
+		p = Policy{}
+	}
+	places := make(places)
+	d.fields(reflect.ValueOf(&p).Elem(), n, scope{path: path, places: places})
+	if p.Preset == noPreset {
+		p.Preset = ""
+	}
+	if places.alone("Retry.Strategy") && p.Retry.Strategy == None {
+		p.Retry = Retry{} // what it starts from has no say in it
+	}
+	if err := p.Validate(); err != nil {
+		d.report(n, path, places, reflect.TypeFor[Policy](), configErrors(err))
+	}
+	return p
+}
+
+// fieldOf returns the value of a field of a mapping, or nil.
+func fieldOf(n *yaml.Node, key string) *yaml.Node {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				return n.Content[i+1]
+			}
+		}
+	}
+	return nil
+}
+
+func (d *decoder) unknown(k *yaml.Node, path, key string, known []string) {
+	d.fault(k, join(path, key), "is not a known field"+didYouMean(key, known))
+}
+
+// report tells the faults of values that are of the right type, each with the
+// place where the value was given, or else that of n.
+func (d *decoder) report(n *yaml.Node, path string, where places, t reflect.Type, faults []error) {
+	for _, err := range faults {
+		fault, ok := errors.AsType[*core.ConfigError](err)
+		if !ok {
+			d.faultBy(n, path, err.Error(), err)
+			continue
+		}
+		at := n
+		for name := fault.Field; name != ""; name = parent(name) {
+			if found := where[name]; found != nil {
+				at = found
+				break
+			}
+		}
+		d.reportOne(at, join(path, fileName(t, fault.Field)), fault)
+	}
+}
+
+func (d *decoder) reportOne(at *yaml.Node, path string, err error) {
+	text := err.Error()
+	if fault, ok := errors.AsType[*core.ConfigError](err); ok {
+		text = strings.TrimPrefix(fault.Error(), "switchgear: "+fault.Field+" ")
+	}
+	d.faultBy(at, path, text, err)
+}
+
+func parent(name string) string {
+	return name[:max(strings.LastIndexByte(name, '.'), 0)]
+}
+
+// configErrors takes a joined error apart.
+func configErrors(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, configErrors(e)...)
+	}
+	return all
+}

@@ -1,0 +1,254 @@
+package presets
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// places are where the fields of a struct were given, by Go name,
+// "Window.Calls".
+type places map[string]*yaml.Node
+
+// alone reports whether of the fields of a struct only this one was given.
+func (p places) alone(name string) bool {
+	for other := range p {
+		if other != name && other != parent(name) && parent(other) == parent(name) {
+			return false
+		}
+	}
+	return p[name] != nil
+}
+
+// scope is where in the document, and in the Go value, a struct stands.
+type scope struct {
+	path, name string
+	places     places
+}
+
+func (s scope) to(key, name string) scope {
+	return scope{path: join(s.path, key), name: join(s.name, name), places: s.places}
+}
+
+// field is a struct field that a file can give.
+type field struct {
+	key  string // in the file
+	name string // in Go
+	typ  reflect.Type
+	at   []int
+}
+
+// fieldsOf lists the fields of a struct by their JSON names, those of embedded
+// structs among them.
+func fieldsOf(t reflect.Type) []field {
+	var all []field
+	for _, f := range reflect.VisibleFields(t) {
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous || !f.IsExported() || key == "" || key == "-" {
+			continue
+		}
+		all = append(all, field{key: key, name: f.Name, typ: f.Type, at: f.Index})
+	}
+	return all
+}
+
+// fileName returns the name in a file of the Go field "Window.Calls" of t.
+func fileName(t reflect.Type, name string) string {
+	first, rest, _ := strings.Cut(name, ".")
+	f, ok := t.FieldByName(first)
+	if !ok {
+		return name
+	}
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if key == "" {
+		key = strings.ToLower(first)
+	}
+	if rest == "" {
+		return key
+	}
+	inner := f.Type
+	if inner.Kind() == reflect.Pointer {
+		inner = inner.Elem()
+	}
+	return key + "." + fileName(inner, rest)
+}
+
+// fields reads the fields of the struct v from n. What n does not give stays.
+func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
+	known := make(map[string]field)
+	for _, f := range fieldsOf(v.Type()) {
+		known[f.key] = f
+	}
+	var after []func() // what has the last word
+	d.mapping(n, s.path, func(key string, k, value *yaml.Node) {
+		if f, ok := known[key]; ok {
+			if d.once(k, value, s.to(key, f.name)) {
+				d.value(v.FieldByIndex(f.at), value, s.to(key, f.name))
+			}
+			return
+		}
+		if bare, cut := strings.CutSuffix(key, msSuffix); cut {
+			if f, ok := known[bare]; ok && f.typ == reflect.TypeFor[time.Duration]() {
+				if d.once(k, value, s.to(key, f.name)) {
+					d.milliseconds(v.FieldByIndex(f.at), value, join(s.path, key))
+				}
+				return
+			}
+		}
+		last, ok := d.original(v, key, k, value, s)
+		if !ok {
+			d.unknown(k, s.path, key, slices.AppendSeq(originalNames(v.Type()), maps.Keys(known)))
+		}
+		switch {
+		case last == nil:
+		case strings.HasSuffix(key, "enabled"): // what is switched off has no jitter to switch off
+			after = slices.Insert(after, 0, last)
+		default:
+			after = append(after, last)
+		}
+	})
+	for _, last := range after {
+		last()
+	}
+}
+
+// once notes where a field was given; it reports false if it had been.
+func (d *decoder) once(k, v *yaml.Node, s scope) bool {
+	if s.places == nil {
+		return true
+	}
+	if first := s.places[s.name]; first != nil {
+		d.fault(k, s.path, fmt.Sprintf("is given twice; the first, by another name, is in line %d", first.Line))
+		return false
+	}
+	s.places[s.name] = v
+	return true
+}
+
+// value reads what a field holds, of whatever type.
+func (d *decoder) value(v reflect.Value, n *yaml.Node, s scope) {
+	if text, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
+		d.text(text, n, s)
+		return
+	}
+	switch v.Kind() { //nolint:exhaustive // scalar refuses the others
+	case reflect.Pointer:
+		d.pointer(v, n, s)
+	case reflect.Struct:
+		if v.Type() != reflect.TypeFor[Retry]() { // which is laid on the one below; others replace it
+			v.SetZero()
+		}
+		d.fields(v, n, s)
+	case reflect.Slice:
+		d.list(v, n, s)
+	case reflect.Map:
+		d.table(v, n, s)
+	case reflect.Int64:
+		d.duration(v, n, s.path)
+	default:
+		d.scalar(v, n, s.path)
+	}
+}
+
+func (d *decoder) scalar(v reflect.Value, n *yaml.Node, path string) {
+	var tags []string
+	var what string
+	switch v.Kind() { //nolint:exhaustive // no others stand in a file
+	case reflect.Bool:
+		tags, what = []string{"!!bool"}, "true or false"
+	case reflect.Int:
+		tags, what = []string{"!!int"}, "a whole number"
+	case reflect.Float64:
+		tags, what = []string{"!!int", "!!float"}, "a number"
+	case reflect.String:
+		tags, what = []string{stringTag}, "text"
+	default:
+		d.fault(n, path, "cannot be given in a file")
+		return
+	}
+	if n.Kind != yaml.ScalarNode || !slices.Contains(tags, n.ShortTag()) || n.Load(v.Addr().Interface()) != nil {
+		d.fault(n, path, "must be "+what+", and is "+d.shown(n))
+	}
+}
+
+func (d *decoder) text(v encoding.TextUnmarshaler, n *yaml.Node, s scope) {
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != stringTag {
+		d.fault(n, s.path, "must be text, and is "+d.shown(n))
+		return
+	}
+	err := v.UnmarshalText([]byte(n.Value))
+	if err == nil {
+		return
+	}
+	text := err.Error()
+	if _, ok := v.(*Strategy); ok {
+		text = fmt.Sprintf("is %s, allowed: %s%s", d.shown(n), allowedStrategies, didYouMean(n.Value, slices.AppendSeq(strategyNames(), maps.Keys(otherStrategyNames()))))
+	}
+	d.faultBy(n, s.path, text, err)
+}
+
+// pointer reads a struct that may be absent, onto the one that is there.
+func (d *decoder) pointer(v reflect.Value, n *yaml.Node, s scope) {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == nullTag {
+		v.SetZero()
+		return
+	}
+	fresh := reflect.New(v.Type().Elem())
+	if !v.IsNil() {
+		fresh.Elem().Set(v.Elem())
+	}
+	v.Set(fresh)
+	d.fields(fresh.Elem(), n, s)
+}
+
+func (d *decoder) list(v reflect.Value, n *yaml.Node, s scope) {
+	if n.Kind != yaml.SequenceNode {
+		d.fault(n, s.path, "must be a list, and is "+d.shown(n))
+		return
+	}
+	items := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	for i, item := range n.Content {
+		d.value(items.Index(i), item, scope{path: fmt.Sprintf("%s[%d]", s.path, i)})
+	}
+	v.Set(items)
+}
+
+func (d *decoder) table(v reflect.Value, n *yaml.Node, s scope) {
+	entries := reflect.MakeMap(v.Type())
+	d.mapping(n, s.path, func(key string, _, value *yaml.Node) {
+		entry := reflect.New(v.Type().Elem()).Elem()
+		d.value(entry, value, scope{path: join(s.path, key)})
+		entries.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), entry)
+	})
+	v.Set(entries)
+}
+
+func (d *decoder) duration(v reflect.Value, n *yaml.Node, path string) {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() != nullTag {
+		if parsed, err := time.ParseDuration(n.Value); err == nil {
+			v.SetInt(int64(parsed))
+			return
+		}
+		if n.ShortTag() == "!!int" || n.ShortTag() == "!!float" {
+			d.fault(n, path, fmt.Sprintf("has no unit: %s; write %ss, or %s: %s for milliseconds", clip(n.Value), clip(n.Value), path[strings.LastIndexByte(path, '.')+1:]+msSuffix, clip(n.Value)))
+			return
+		}
+	}
+	d.fault(n, path, `must be a duration such as 500ms, 60s or 1h30m, and is `+d.shown(n))
+}
+
+func (d *decoder) milliseconds(v reflect.Value, n *yaml.Node, path string) {
+	var ms int64
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || n.Load(&ms) != nil || ms > math.MaxInt64/int64(time.Millisecond) || ms < math.MinInt64/int64(time.Millisecond) {
+		d.fault(n, path, "must be a whole number of milliseconds, and is "+d.shown(n))
+		return
+	}
+	v.SetInt(ms * int64(time.Millisecond))
+}

@@ -1,0 +1,106 @@
+package presets
+
+import (
+	"reflect"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// original reads the fields of the original system that have no name of ours. It
+// reports whether key is one of them, and what is to be done once all fields are
+// read.
+func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope) (last func(), ok bool) {
+	yes := func() bool {
+		var b bool
+		d.value(reflect.ValueOf(&b).Elem(), n, scope{path: join(s.path, key)})
+		return b
+	}
+	switch target := v.Addr().Interface().(type) {
+	case *Policy:
+		switch {
+		case key == "sliding_window_size":
+			if d.once(k, n, s.to(key, "Window")) {
+				target.Window.For = 0
+				d.value(reflect.ValueOf(&target.Window.Calls).Elem(), n, s.to(key, "Window.Calls"))
+			}
+			return nil, true
+		case key == "enable_health_checks":
+			if enabled := yes(); !enabled {
+				last = func() { target.HealthCheckInterval = -time.Second }
+			}
+			return last, true
+		case strings.HasPrefix(key, retryStart):
+			return d.flatRetry(target, strings.TrimPrefix(key, retryStart), k, n, s)
+		}
+	case *Retry:
+		switch key {
+		case "enabled":
+			return enableRetry(target, yes()), true
+		case "jitter":
+			if jitter := yes(); !jitter {
+				last = func() {
+					if target.Strategy != None {
+						target.JitterFactor = -1
+					}
+				}
+			}
+			return last, true
+		}
+	}
+	return nil, false
+}
+
+// enableRetry returns what the original's retry_enabled does.
+func enableRetry(r *Retry, enabled bool) func() {
+	return func() {
+		switch {
+		case !enabled:
+			*r = Retry{}
+		case r.Strategy == None:
+			r.Strategy = Exponential
+		}
+	}
+}
+
+// flatRetry reads retry_attempts as attempts of the policy's retry.
+func (d *decoder) flatRetry(p *Policy, key string, k, n *yaml.Node, s scope) (last func(), ok bool) {
+	v := reflect.ValueOf(&p.Retry).Elem()
+	inner := scope{path: s.path, name: join(s.name, "Retry"), places: s.places}
+	bare := strings.TrimSuffix(key, msSuffix)
+	for _, f := range fieldsOf(reflect.TypeFor[Retry]()) {
+		at := inner.to(retryStart+key, f.name)
+		switch {
+		case f.key == key:
+			if d.once(k, n, at) {
+				d.value(v.FieldByIndex(f.at), n, at)
+			}
+			return nil, true
+		case f.key == bare && f.typ == reflect.TypeFor[time.Duration]():
+			if d.once(k, n, at) {
+				d.milliseconds(v.FieldByIndex(f.at), n, at.path)
+			}
+			return nil, true
+		}
+	}
+	return d.original(v, key, k, n, scope{path: join(s.path, strings.TrimSuffix(retryStart, "_"))})
+}
+
+// originalNames lists the fields that original reads.
+func originalNames(t reflect.Type) []string {
+	switch t {
+	case reflect.TypeFor[Policy]():
+		names := []string{"sliding_window_size", "enable_health_checks"}
+		for _, f := range fieldsOf(reflect.TypeFor[Retry]()) {
+			names = append(names, retryStart+f.key)
+		}
+		for _, name := range originalNames(reflect.TypeFor[Retry]()) {
+			names = append(names, retryStart+name)
+		}
+		return names
+	case reflect.TypeFor[Retry]():
+		return []string{"enabled", "jitter"}
+	}
+	return nil
+}

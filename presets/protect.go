@@ -1,0 +1,67 @@
+package presets
+
+import (
+	"context"
+	"errors"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+var errNilFunc = errors.New("presets: nil function")
+
+// Protect returns fn behind the breaker of a name, with the retries and the
+// CallTimeout of its policy: the same function, ready to be used in fn's place.
+//
+// Retry is outside, the breaker inside: every attempt is admitted, limited by
+// CallTimeout and counted by itself. A refusal ends the retries at once; it is
+// returned, and matches [core.ErrOpen]. If an attempt had failed before, its
+// error is in the chain too, for errors.Is and errors.As, as it is when the
+// caller's context ends the retries. Otherwise the result of the last attempt is
+// returned as it is. A panic passes through.
+//
+// The breaker lives in policy.Registry, or in [Default], under the name. A name
+// has one policy: a second Protect of it shares the breaker, and must be given a
+// policy that does not differ (its funcs are not compared; those of the first
+// hold). What a file that was given to the registry says of the name comes
+// before policy. Call Protect once and keep the function: each new name takes
+// memory for good, up to the cap of the registry; past that, policy's breaker
+// settings are those of names that nobody described.
+//
+// A nil fn, a name or a policy that is not valid, and a policy that differs are
+// told by every call of the returned function; see [Policy.Validate] to know
+// before. Without retry, Protect adds a lookup to [core.Do] and no allocation.
+func Protect[In, Out any](name string, policy Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	g := guardOf(name, policy)
+	if fn == nil {
+		g = &guard{fault: errNilFunc}
+	}
+	return func(ctx context.Context, in In) (Out, error) {
+		b, retry, err := g.now()
+		if err != nil {
+			var zero Out
+			return zero, err
+		}
+		ran := false
+		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
+			ran = true
+			return fn(ctx, in)
+		})
+		if err == nil || !ran || retry.Strategy == None {
+			return out, err
+		}
+		return again(ctx, b, retry, fn, in, out, err)
+	}
+}
+
+// ProtectFunc is [Protect] for a function that takes nothing and returns an error.
+func ProtectFunc(name string, policy Policy, fn func(context.Context) error) func(context.Context) error {
+	var inner func(context.Context, struct{}) (struct{}, error)
+	if fn != nil {
+		inner = func(ctx context.Context, _ struct{}) (struct{}, error) { return struct{}{}, fn(ctx) }
+	}
+	protected := Protect(name, policy, inner)
+	return func(ctx context.Context) error {
+		_, err := protected(ctx, struct{}{})
+		return err
+	}
+}
