@@ -15,27 +15,39 @@ import (
 
 // again goes on after a first attempt that returned out and err, until one
 // succeeds or retry says that it is enough.
-func again[In, Out any](ctx context.Context, b *core.Breaker, retry *Retry, fn func(context.Context, In) (Out, error), in In, out Out, err error) (Out, error) {
+func again[In, Out any](ctx context.Context, b *core.Breaker, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	s := &series{Retry: retry.withDefaults(), ctx: ctx, breaker: b}
+	s := &series{Retry: retry.WithDefaults(), ctx: ctx, breaker: b}
 	operation := func() (Out, error) {
 		if s.made == 0 { // it was made before
-			return out, s.judge(true, err)
+			return out, s.judge(first, err)
 		}
-		ran := false
+		var a attempt
 		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
-			ran = true
-			return fn(ctx, in)
+			out, err := fn(ctx, in)
+			a.ended(ctx, err)
+			return out, err
 		})
-		return out, s.judge(ran, err)
+		return out, s.judge(a, err)
 	}
 	out, err = backoff.Retry(ctx, operation, backoff.WithBackOff(s), backoff.WithMaxElapsedTime(0))
 	if err != nil {
 		err = s.outcome()
 	}
 	return out, err
+}
+
+// attempt is what is known of one attempt besides what it returned.
+type attempt struct {
+	ran   bool // it was not refused
+	spent bool // its context had ended by the time it failed
+}
+
+// ended notes that the function returned err.
+func (a *attempt) ended(ctx context.Context, err error) {
+	a.ran, a.spent = true, err != nil && ctx.Err() != nil
 }
 
 // series is one call of a function and its attempts. It is the library's
@@ -53,17 +65,17 @@ type series struct {
 
 // judge takes note of an attempt and returns its error, marked as permanent if
 // it is not to be made again.
-func (s *series) judge(ran bool, err error) error {
+func (s *series) judge(a attempt, err error) error {
 	if err == nil {
 		return nil
 	}
-	if !ran { // refused, or the context is done
+	if !a.ran { // refused, or the context is done
 		s.instead, s.over = err, true
 		return backoff.Permanent(err)
 	}
 	s.made++
 	s.last = err
-	if s.made >= s.Attempts || errors.Is(err, core.ErrOpen) || isContextError(err) || s.If != nil && !s.If(err) {
+	if s.made >= s.Attempts || a.spent && s.ctx.Err() == nil || errors.Is(err, core.ErrOpen) || isContextError(err) || s.If != nil && !s.If(err) {
 		s.over = true
 		return backoff.Permanent(err)
 	}
@@ -94,7 +106,7 @@ func (s *series) NextBackOff() time.Duration {
 	// Nor by one after which the breaker would still refuse: that it does now.
 	if s.breaker.State() == core.Open {
 		snap := s.breaker.Snapshot()
-		if snap.Override == core.NoOverride && snap.RetryAt.After(time.Now().Add(wait)) {
+		if snap.Override == core.NoOverride && snap.RetryAt.Sub(snap.At) > wait {
 			return 0
 		}
 	}
@@ -105,11 +117,11 @@ func (s *series) NextBackOff() time.Duration {
 func (s *series) outcome() error {
 	var err error
 	switch {
-	case s.instead != nil:
+	case s.instead != nil && errors.Is(s.instead, core.ErrOpen), s.instead != nil && s.ctx.Err() == nil:
 		err = s.instead
-	case s.over:
+	case s.instead == nil && s.over:
 		return s.last
-	default: // the context ended while it waited
+	default: // the context ended while it waited, or right after
 		err = s.ctx.Err()
 		if cause := context.Cause(s.ctx); cause != err { //nolint:errorlint // Cause returns the very value if there is none
 			err = errors.Join(err, cause)

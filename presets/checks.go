@@ -130,6 +130,9 @@ func (s *scheduler) run(ctx context.Context) {
 			return
 		case <-s.registry.checks.bell():
 			for name := range s.registry.checks.taken() {
+				if !s.due[name].IsZero() { // of a break before, which was shorter
+					delete(s.due, name)
+				}
 				s.begin(name)
 			}
 		case name := <-s.done:
@@ -179,6 +182,7 @@ func (s *scheduler) start(ctx context.Context) time.Time {
 		s.running++
 		go func() {
 			defer func() { s.done <- name }() // also after a Goexit
+			defer func() { _ = recover() }()  // of a Logger; check has caught those of the check
 			check(ctx, b, p)
 		}()
 	}

@@ -9,7 +9,10 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -41,7 +44,7 @@ import (
 //
 // Everything that is not understood is an error: unknown fields, values of
 // another type or out of range, names given twice, patterns that are never
-// looked at, an empty document, anchors and aliases. All are reported, joined,
+// looked at, an empty document or a second one, anchors, aliases and odd tags. All are reported, joined,
 // up to twenty, each a [*FileError] with its line. A document is at most 1 MiB
 // long and has at most 20,000 values.
 //
@@ -59,7 +62,7 @@ const (
 	// maxMarks bounds the number of nodes. It is counted before the parser makes
 	// them, which for some documents takes 3 KiB each.
 	maxMarks   = 20_000
-	nodeMarks  = ",:-?[{&*!"
+	nodeMarks  = ",:-?[{&*!\"'#"
 	maxFaults  = 20
 	noPreset   = "none"
 	nullTag    = "!!null"
@@ -73,16 +76,10 @@ const (
 func sections() []string { return []string{"ralph", "failsafe", "export"} }
 
 func parse(data []byte, file string) (*Fleet, error) {
-	marks := 0
-	for _, c := range data {
-		if strings.IndexByte(nodeMarks, c) >= 0 {
-			marks++
-		}
+	if err := readable(data, file); err != nil {
+		return nil, err
 	}
-	if marks > maxMarks {
-		return nil, &FileError{File: file, Problem: fmt.Sprintf("the file has more than %d values; describe many names by a pattern", maxMarks)}
-	}
-	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithSingleDocument())
+	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		return nil, &FileError{File: file, Problem: err.Error(), Err: err}
 	}
@@ -91,6 +88,13 @@ func parse(data []byte, file string) (*Fleet, error) {
 	case errors.Is(err, io.EOF):
 		return nil, &FileError{File: file, Problem: "the file is empty; {} stands for nothing but defaults"}
 	case err != nil:
+		return nil, syntaxError(file, err)
+	}
+	var second yaml.Node
+	switch err := loader.Load(&second); {
+	case err == nil:
+		return nil, &FileError{File: file, Line: second.Line, Column: second.Column, Problem: "a second document begins; there must be one"}
+	case !errors.Is(err, io.EOF):
 		return nil, syntaxError(file, err)
 	}
 	d := &decoder{file: file}
@@ -102,6 +106,29 @@ func parse(data []byte, file string) (*Fleet, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// readable refuses what the parser would choke on, or explain badly.
+func readable(data []byte, file string) error {
+	marks, line, column := 0, 1, 1
+	for rest := data; len(rest) > 0; column++ {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return &FileError{File: file, Line: line, Column: column, Problem: fmt.Sprintf("here is a byte, %#x, that is not UTF-8", rest[0])}
+		case unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t':
+			return &FileError{File: file, Line: line, Column: column, Problem: fmt.Sprintf("here is a control character, %#x", r)}
+		case r == '\n':
+			line, column = line+1, 0
+		case strings.ContainsRune(nodeMarks, r):
+			marks++
+		}
+		rest = rest[size:]
+	}
+	if marks > maxMarks {
+		return &FileError{File: file, Problem: fmt.Sprintf("the file has more than %d values; describe many names by a pattern", maxMarks)}
+	}
+	return nil
 }
 
 func syntaxError(file string, err error) error {
@@ -172,14 +199,15 @@ func (d *decoder) plain(n *yaml.Node, path string) bool {
 	return true
 }
 
-// mapping calls each for every field of n in turn.
+// mapping calls each for every field of n in turn, until there are more faults
+// than are told.
 func (d *decoder) mapping(n *yaml.Node, path string, each func(key string, k, v *yaml.Node)) {
-	if n.Kind != yaml.MappingNode {
+	if n.Kind != yaml.MappingNode || n.ShortTag() != "!!map" {
 		d.fault(n, path, "must have fields, \"name: value\", and is "+d.shown(n))
 		return
 	}
 	seen := make(map[string]*yaml.Node)
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && !d.more; i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode || k.ShortTag() != stringTag {
 			d.fault(k, path, "has a field whose name is no text; put it in quotes")
@@ -202,9 +230,13 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
+// clip makes a name or a number of the document fit for a log.
 func clip(s string) string {
 	if len(s) > maxShown {
-		return strings.ToValidUTF8(s[:maxShown], "") + "…"
+		s = strings.ToValidUTF8(s[:maxShown], "") + "…"
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
 	}
 	return s
 }
@@ -212,18 +244,27 @@ func clip(s string) string {
 // shown describes a value that is of another kind than wanted.
 func (d *decoder) shown(n *yaml.Node) string {
 	switch {
-	case n.Kind == yaml.MappingNode:
+	case n.Kind == yaml.MappingNode && n.ShortTag() == "!!map":
 		return "a set of fields"
-	case n.Kind == yaml.SequenceNode:
+	case n.Kind == yaml.SequenceNode && n.ShortTag() == "!!seq":
 		return "a list"
+	case n.Kind != yaml.ScalarNode:
+		return "of the type " + clip(n.ShortTag())
 	case n.ShortTag() == nullTag:
 		return "empty"
 	case d.quiet:
 		return "something else"
+	case n.ShortTag() == stringTag && strings.ContainsFunc(n.Value, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return clip(n.Value)
 	case n.ShortTag() == stringTag:
-		return fmt.Sprintf("%q", clip(n.Value))
+		return strconv.Quote(clip(n.Value))
 	}
-	return clip(n.Value)
+	switch tag := n.ShortTag(); tag {
+	case "!!int", "!!float", "!!bool":
+		return clip(n.Value)
+	default:
+		return "of the type " + clip(tag)
+	}
 }
 
 func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
@@ -283,8 +324,11 @@ func (d *decoder) policy(n *yaml.Node, path string, base Policy) Policy {
 	}
 	places := make(places)
 	d.fields(reflect.ValueOf(&p).Elem(), n, scope{path: path, places: places})
-	if p.Preset == noPreset {
+	switch given := places["Preset"]; {
+	case p.Preset == noPreset:
 		p.Preset = ""
+	case given != nil && p.Preset == "" && given.ShortTag() == stringTag:
+		d.fault(given, join(path, "preset"), `is "", allowed: none, `+strings.Join(Names(), ", "))
 	}
 	if places.alone("Retry.Strategy") && p.Retry.Strategy == None {
 		p.Retry = Retry{} // what it starts from has no say in it
@@ -308,6 +352,10 @@ func fieldOf(n *yaml.Node, key string) *yaml.Node {
 }
 
 func (d *decoder) unknown(k *yaml.Node, path, key string, known []string) {
+	if len(d.faults) == maxFaults { // a suggestion that nobody sees would cost the most
+		d.more = true
+		return
+	}
 	d.fault(k, join(path, key), "is not a known field"+didYouMean(key, known))
 }
 

@@ -2,6 +2,7 @@ package presets
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -18,6 +19,9 @@ import (
 // Registry are not written. A Fleet that is not valid is an error, [Fleet.Validate]'s,
 // and nothing is written; any other error is the writer's.
 func Encode(w io.Writer, f *Fleet) error {
+	if f == nil {
+		return errNilFleet
+	}
 	if err := f.Validate(); err != nil {
 		return err
 	}
@@ -51,6 +55,8 @@ func Encode(w io.Writer, f *Fleet) error {
 	_, err = w.Write(data)
 	return err
 }
+
+var errNilFleet = errors.New("presets: nil Fleet")
 
 // policyNode returns what a file says of p where base holds below, or nil if it
 // need say nothing. It mirrors [decoder.policy].

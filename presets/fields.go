@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -46,8 +47,11 @@ type field struct {
 }
 
 // fieldsOf lists the fields of a struct by their JSON names, those of embedded
-// structs among them.
+// structs among them. The slice is shared.
 func fieldsOf(t reflect.Type) []field {
+	if known, ok := knownFields.Load(t); ok {
+		return known.([]field)
+	}
 	var all []field
 	for _, f := range reflect.VisibleFields(t) {
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -56,7 +60,20 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		all = append(all, field{key: key, name: f.Name, typ: f.Type, at: f.Index})
 	}
+	knownFields.Store(t, all)
 	return all
+}
+
+//nolint:gochecknoglobals // reflection is slow, and there are few types
+var knownFields sync.Map // reflect.Type to []field
+
+func fieldNamed(t reflect.Type, key string) (field, bool) {
+	all := fieldsOf(t)
+	i := slices.IndexFunc(all, func(f field) bool { return f.key == key })
+	if i < 0 {
+		return field{}, false
+	}
+	return all[i], true
 }
 
 // fileName returns the name in a file of the Go field "Window.Calls" of t.
@@ -82,20 +99,16 @@ func fileName(t reflect.Type, name string) string {
 
 // fields reads the fields of the struct v from n. What n does not give stays.
 func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
-	known := make(map[string]field)
-	for _, f := range fieldsOf(v.Type()) {
-		known[f.key] = f
-	}
 	var after []func() // what has the last word
 	d.mapping(n, s.path, func(key string, k, value *yaml.Node) {
-		if f, ok := known[key]; ok {
+		if f, ok := fieldNamed(v.Type(), key); ok {
 			if d.once(k, value, s.to(key, f.name)) {
 				d.value(v.FieldByIndex(f.at), value, s.to(key, f.name))
 			}
 			return
 		}
 		if bare, cut := strings.CutSuffix(key, msSuffix); cut {
-			if f, ok := known[bare]; ok && f.typ == reflect.TypeFor[time.Duration]() {
+			if f, ok := fieldNamed(v.Type(), bare); ok && f.typ == reflect.TypeFor[time.Duration]() {
 				if d.once(k, value, s.to(key, f.name)) {
 					d.milliseconds(v.FieldByIndex(f.at), value, join(s.path, key))
 				}
@@ -104,7 +117,11 @@ func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 		}
 		last, ok := d.original(v, key, k, value, s)
 		if !ok {
-			d.unknown(k, s.path, key, slices.AppendSeq(originalNames(v.Type()), maps.Keys(known)))
+			known := originalNames(v.Type())
+			for _, f := range fieldsOf(v.Type()) {
+				known = append(known, f.key)
+			}
+			d.unknown(k, s.path, key, known)
 		}
 		switch {
 		case last == nil:
@@ -188,13 +205,15 @@ func (d *decoder) text(v encoding.TextUnmarshaler, n *yaml.Node, s scope) {
 		return
 	}
 	text := err.Error()
-	if _, ok := v.(*Strategy); ok {
+	if d.quiet {
+		text, err = "is not one of the values that are allowed", nil
+	} else if _, ok := v.(*Strategy); ok {
 		text = fmt.Sprintf("is %s, allowed: %s%s", d.shown(n), allowedStrategies, didYouMean(n.Value, slices.AppendSeq(strategyNames(), maps.Keys(otherStrategyNames()))))
 	}
 	d.faultBy(n, s.path, text, err)
 }
 
-// pointer reads a struct that may be absent, onto the one that is there.
+// pointer reads what may be absent, a struct onto the one that is there.
 func (d *decoder) pointer(v reflect.Value, n *yaml.Node, s scope) {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == nullTag {
 		v.SetZero()
@@ -205,17 +224,21 @@ func (d *decoder) pointer(v reflect.Value, n *yaml.Node, s scope) {
 		fresh.Elem().Set(v.Elem())
 	}
 	v.Set(fresh)
-	d.fields(fresh.Elem(), n, s)
+	if fresh.Elem().Kind() == reflect.Struct && !fresh.Type().Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		d.fields(fresh.Elem(), n, s) // without what value clears first
+		return
+	}
+	d.value(fresh.Elem(), n, s)
 }
 
 func (d *decoder) list(v reflect.Value, n *yaml.Node, s scope) {
-	if n.Kind != yaml.SequenceNode {
+	if n.Kind != yaml.SequenceNode || n.ShortTag() != "!!seq" {
 		d.fault(n, s.path, "must be a list, and is "+d.shown(n))
 		return
 	}
 	items := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		d.value(items.Index(i), item, scope{path: fmt.Sprintf("%s[%d]", s.path, i)})
+		d.value(items.Index(i), item, scope{path: fmt.Sprintf("%s[%d]", s.path, i), places: make(places)})
 	}
 	v.Set(items)
 }
@@ -224,22 +247,24 @@ func (d *decoder) table(v reflect.Value, n *yaml.Node, s scope) {
 	entries := reflect.MakeMap(v.Type())
 	d.mapping(n, s.path, func(key string, _, value *yaml.Node) {
 		entry := reflect.New(v.Type().Elem()).Elem()
-		d.value(entry, value, scope{path: join(s.path, key)})
+		d.value(entry, value, scope{path: join(s.path, key), places: make(places)})
 		entries.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), entry)
 	})
 	v.Set(entries)
 }
 
 func (d *decoder) duration(v reflect.Value, n *yaml.Node, path string) {
-	if n.Kind == yaml.ScalarNode && n.ShortTag() != nullTag {
+	tag := n.ShortTag()
+	if n.Kind == yaml.ScalarNode && (tag == stringTag || tag == "!!int" && n.Value == "0") {
 		if parsed, err := time.ParseDuration(n.Value); err == nil {
 			v.SetInt(int64(parsed))
 			return
 		}
-		if n.ShortTag() == "!!int" || n.ShortTag() == "!!float" {
-			d.fault(n, path, fmt.Sprintf("has no unit: %s; write %ss, or %s: %s for milliseconds", clip(n.Value), clip(n.Value), path[strings.LastIndexByte(path, '.')+1:]+msSuffix, clip(n.Value)))
-			return
-		}
+	}
+	if n.Kind == yaml.ScalarNode && !d.quiet && (tag == "!!int" || tag == "!!float") && strings.Trim(n.Value, "0123456789.") == "" {
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		d.fault(n, path, fmt.Sprintf("has no unit: %s; write %ss, or %s: %s for milliseconds", clip(n.Value), clip(n.Value), name+msSuffix, clip(n.Value)))
+		return
 	}
 	d.fault(n, path, `must be a duration such as 500ms, 60s or 1h30m, and is `+d.shown(n))
 }

@@ -93,8 +93,12 @@ func (f *Fleet) lookup(name string) (Policy, bool) {
 }
 
 // Validate reports every fault of f at once, joined; each wraps a
-// [*core.ConfigError]. A pattern that is never looked at is a fault.
+// [*core.ConfigError]. A pattern that is never looked at is a fault. A nil Fleet
+// is valid.
 func (f *Fleet) Validate() error {
+	if f == nil {
+		return nil
+	}
 	faults := f.Registry.faults()
 	if err := f.Defaults.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("presets: defaults: %w", err))

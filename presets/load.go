@@ -21,15 +21,18 @@ func Load(path string) (*Fleet, error) {
 }
 
 func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path) // before opening: that of a pipe waits for its writer
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &FileError{File: path, Problem: "the file is not a regular one"}
+	}
 	f, err := os.Open(path) //nolint:gosec // the caller's file is what is asked for
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
 	defer f.Close()
-	// A pipe or a terminal could hold the caller for ever.
-	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
-		return nil, &FileError{File: path, Problem: "the file is not a regular one"}
-	}
 	return readAll(f, path)
 }
 

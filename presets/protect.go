@@ -41,15 +41,16 @@ func Protect[In, Out any](name string, policy Policy, fn func(context.Context, I
 			var zero Out
 			return zero, err
 		}
-		ran := false
+		var first attempt
 		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
-			ran = true
-			return fn(ctx, in)
+			out, err := fn(ctx, in)
+			first.ended(ctx, err)
+			return out, err
 		})
-		if err == nil || !ran || retry.Strategy == None {
+		if err == nil || !first.ran || retry.Strategy == None {
 			return out, err
 		}
-		return again(ctx, b, retry, fn, in, out, err)
+		return again(ctx, b, retry, fn, in, first, out, err)
 	}
 }
 

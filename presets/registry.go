@@ -3,7 +3,6 @@ package presets
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,18 +21,16 @@ import (
 type Registry struct {
 	// Attach completes the policy of a name with what is not in a file, a Logger
 	// or Hooks for all, or a HealthCheck. Nil means nothing. It is the last word on
-	// every policy, is called more than once for a name, and must not call the
-	// Registry.
+	// every policy, is called more than once for a name and by many goroutines, and
+	// must not call the Registry.
 	Attach func(name string, p *Policy)
 
 	init     sync.Once
 	breakers core.Registry
 	fleet    atomic.Pointer[Fleet]
-	guards   sync.Map // of what Protect defined: name to *guard
+	guards   sync.Map     // of what Protect defined: name to *guard
+	defined  atomic.Int64 // how many guards there are
 	checks   checks
-
-	mu      sync.Mutex // held to define and to apply
-	defined int        // how many guards there are
 }
 
 // NewRegistry returns a Registry of the size that the fleet says, with its
@@ -62,7 +59,7 @@ func Default() *Registry { return &defaultRegistry }
 // Registry's to call.
 func (r *Registry) Breakers() *core.Registry {
 	r.init.Do(func() {
-		r.breakers.Config = func(name string) core.Config { return r.Policy(name).breakerConfig(r, name) }
+		r.breakers.Config = r.breakerConfig
 	})
 	return &r.breakers
 }
@@ -88,6 +85,10 @@ func (r *Registry) policyUnder(f *Fleet, name string) Policy {
 	return p
 }
 
+func (r *Registry) breakerConfig(name string) core.Config {
+	return r.Policy(name).breakerConfig(r, name)
+}
+
 // breakerConfig is the Config of the breaker of a name in r.
 func (p Policy) breakerConfig(r *Registry, name string) core.Config {
 	if p.checkEvery() > 0 {
@@ -102,38 +103,56 @@ func (r *Registry) size() Limits {
 }
 
 // define enters g, unless there is a guard of that name, and returns the one
-// that holds.
+// that holds. No lock is held: a breaker may call its hooks here, and those may
+// call the Registry.
 func (r *Registry) define(g *guard) (*guard, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	g.retry.Store(&g.code.Retry)
 	if known, ok := r.guards.Load(g.name); ok {
 		return known.(*guard), nil
 	}
-	room := r.defined < r.size().Max
-	if room {
-		r.guards.Store(g.name, g)
+	if r.defined.Add(1) > int64(r.size().Max) {
+		r.defined.Add(-1)
+		_, err := r.Breakers().Get(g.name) // one that is shared, or by another policy
+		return g, err
 	}
-	p := r.Policy(g.name)
-	if !room {
-		p.Retry = g.code.Retry
+	if known, loaded := r.guards.LoadOrStore(g.name, g); loaded {
+		r.defined.Add(-1)
+		return known.(*guard), nil
 	}
-	err := p.Validate() // Attach may have spoilt it
-	var b *core.Breaker
+	b, err := r.Breakers().Get(g.name)
 	if err == nil {
-		b, err = r.Breakers().Get(g.name)
-	}
-	if err == nil && room && b.Name() == g.name { // else it is shared by many
-		err = b.Update(p.breakerConfig(r, g.name)) // it may have been there before
+		err = r.refresh(g, b)
 	}
 	if err != nil {
 		r.guards.Delete(g.name)
+		r.defined.Add(-1)
 		return nil, fmt.Errorf("presets: protecting %q: %w", g.name, err)
 	}
-	if room {
-		r.defined++
-	}
-	g.retry.Store(&p.Retry)
 	return g, nil
+}
+
+// refresh gives a guard, and its breaker if that is not nil, what holds now.
+// Whoever replaces the fleet does so before, so of two the later wins.
+func (r *Registry) refresh(g *guard, b *core.Breaker) error {
+	for {
+		f := r.fleet.Load()
+		p := r.policyUnder(f, g.name)
+		if err := p.Validate(); err != nil { // Attach may have spoilt it
+			return err
+		}
+		if b != nil && b.Name() == g.name { // else it is shared by many
+			if err := b.Update(p.breakerConfig(r, g.name)); err != nil {
+				return err
+			}
+			if b.State() == core.Open && p.checkEvery() > 0 {
+				r.checks.note(g.name)
+			}
+		}
+		g.retry.Store(&p.Retry)
+		if r.fleet.Load() == f {
+			return nil
+		}
+	}
 }
 
 // Apply makes f the Registry's Fleet and updates every breaker by
@@ -151,31 +170,37 @@ func (r *Registry) Apply(f *Fleet) error {
 		}
 		f = f.clone()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	retries := make(map[*guard]Retry)
 	var faults []error
-	for name, known := range r.guards.Range {
-		p := r.policyUnder(f, name.(string))
-		if err := p.Validate(); err != nil {
+	for name := range r.guards.Range {
+		if err := r.policyUnder(f, name.(string)).Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("presets: the policy of %q: %w", name, err))
 		}
-		retries[known.(*guard)] = p.Retry
+	}
+	for name := range r.Breakers().All() {
+		if _, guarded := r.guards.Load(name); guarded {
+			continue
+		}
+		if err := r.policyUnder(f, name).Validate(); err != nil {
+			faults = append(faults, fmt.Errorf("presets: the policy of %q: %w", name, err))
+		}
 	}
 	if faults != nil {
 		return errors.Join(faults...)
 	}
-	if err := r.Breakers().Update(func(name string) core.Config {
-		return r.policyUnder(f, name).breakerConfig(r, name)
-	}); err != nil {
+	// From here on all goes by the fleet that is current, which may be one that
+	// somebody else has applied meanwhile.
+	old := r.fleet.Swap(f)
+	if err := r.Breakers().Update(r.breakerConfig); err != nil {
+		r.fleet.CompareAndSwap(f, old) // a name that is new, and that Attach spoils
 		return err
 	}
-	r.fleet.Store(f)
-	for g, retry := range maps.All(retries) {
-		g.retry.Store(&retry)
+	for _, g := range r.guards.Range {
+		if err := r.refresh(g.(*guard), nil); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	r.noteOpen() // they may have got a health check
-	return nil
+	return errors.Join(faults...)
 }
 
 const (

@@ -1,6 +1,7 @@
 package presets
 
 import (
+	"math/rand/v2"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -10,11 +11,11 @@ import (
 // With a Strategy, zero in another field means the stated default.
 //
 // Every attempt is admitted and counted by the breaker. What is never made
-// again, whatever If says: a call that panicked; one that returned
-// [context.Canceled] or [context.DeadlineExceeded] itself, so also one that
-// gave up at its CallTimeout (waiting for an answer as long again would hold
-// the caller, and load the dependency, twice); and one that a breaker refused,
-// which ends the retries at once.
+// again, whatever If says: a call that panicked; one that failed when its
+// context had ended, so also one that outlived its CallTimeout (waiting for an
+// answer as long again would hold the caller, and load the dependency, twice), or
+// that returned [context.Canceled] or [context.DeadlineExceeded] of a context of
+// its own; and one that a breaker refused, which ends the retries at once.
 type Retry struct {
 	// Strategy is how the waits grow. Zero means no retry.
 	Strategy Strategy `json:"strategy,omitzero"`
@@ -62,15 +63,18 @@ func (r Retry) faults() []error {
 	check(r.Strategy != None || !set, "Strategy", r.Strategy, "fixed, linear, exponential or random when another field of Retry is set")
 	check(r.Attempts >= 0 && r.Attempts <= maxAttempts, "Attempts", r.Attempts, "1 to 100; 0 for 3")
 	check(r.InitialDelay >= 0, "InitialDelay", r.InitialDelay, "positive; 0 for 1s")
-	check(r.MaxDelay == 0 || r.MaxDelay >= r.withDefaults().InitialDelay, "MaxDelay", r.MaxDelay, "at least InitialDelay; 0 for 10s")
+	check(r.MaxDelay == 0 || r.MaxDelay >= r.WithDefaults().InitialDelay, "MaxDelay", r.MaxDelay, "at least InitialDelay; 0 for 10s")
 	check(r.Multiplier == 0 || r.Multiplier >= 1 && r.Multiplier <= maxMultiplier, "Multiplier", r.Multiplier, "1 to 100; 0 for 2")
 	check(r.JitterFactor <= 1, "JitterFactor", r.JitterFactor, "in (0, 1]; 0 for 0.1, negative for none")
 	return faults
 }
 
-// withDefaults returns r with every default filled in. A Retry without a
-// Strategy stays as it is.
-func (r Retry) withDefaults() Retry {
+// WithDefaults returns r with every default filled in, for those who retry by
+// other means. Without a Strategy there is one attempt.
+func (r Retry) WithDefaults() Retry {
+	if r.Strategy == None {
+		r.Attempts = 1
+	}
 	if r.Attempts == 0 {
 		r.Attempts = defaultAttempts
 	}
@@ -90,6 +94,9 @@ func (r Retry) withDefaults() Retry {
 	return r
 }
 
+// Wait returns the wait after n attempts, n from 1, with its jitter drawn anew.
+func (r Retry) Wait(n int) time.Duration { return r.WithDefaults().delay(n, rand.Float64()) }
+
 // delay returns the wait after n attempts, for draws in [0, 1).
 func (r Retry) delay(n int, draw float64) time.Duration {
 	d, limit := float64(r.InitialDelay), float64(r.MaxDelay)
@@ -108,7 +115,10 @@ func (r Retry) delay(n int, draw float64) time.Duration {
 	if r.Strategy == Random {
 		d *= draw
 	} else {
-		d = min(d*(1+r.JitterFactor*(2*draw-1)), limit)
+		d *= 1 + r.JitterFactor*(2*draw-1)
+	}
+	if d >= limit { // which a float may not hold exactly
+		return r.MaxDelay
 	}
 	return time.Duration(d)
 }

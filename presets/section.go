@@ -22,11 +22,10 @@ func (f *Fleet) Section(name string, into any) (found bool, err error) {
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return false, errors.New("presets: a section is read into a pointer to a struct")
 	}
-	n := f.sections[name]
-	if n == nil {
+	if f == nil || f.sections[name] == nil {
 		return false, nil
 	}
 	d := &decoder{file: f.file, quiet: true}
-	d.fields(v.Elem(), n, scope{path: name, places: make(places)})
+	d.fields(v.Elem(), f.sections[name], scope{path: name, places: make(places)})
 	return true, d.err()
 }

@@ -19,6 +19,8 @@ const (
 	// settle is how long a file must be left alone before it is read: an editor
 	// or a copy changes it in several steps.
 	settle = 100 * time.Millisecond
+	// patience is how long that is waited for: its directory may never be quiet.
+	patience = time.Second
 	// lookAnyway is how often the file is looked at without being told: network
 	// file systems tell nothing, and events can be lost.
 	lookAnyway = 10 * time.Second
@@ -77,18 +79,28 @@ func (w *watcher) run(ctx context.Context) {
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var since time.Time // the first change that was not looked at
+	changed := func() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if time.Since(since) < patience { // else the timer fires soon as it is
+			timer.Reset(settle)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-changes:
-			timer.Reset(settle)
+			changed()
 		case err := <-faults:
 			if !errors.Is(err, fsnotify.ErrEventOverflow) { // else some change is among what was lost
 				w.onError(fmt.Errorf("presets: watching %s: %w", w.path, err))
 			}
-			timer.Reset(settle)
+			changed()
 		case <-timer.C:
+			since = time.Time{}
 			w.look()
 			timer.Reset(lookAnyway)
 		}
