@@ -137,7 +137,7 @@ type cutShortError struct {
 }
 
 func (c *cutShortError) Error() string {
-	return fmt.Sprintf("%v (after %d failed attempts, the last: %v)", c.by, c.made, c.last)
+	return fmt.Sprintf("%v (attempts that failed before: %d, the last: %v)", c.by, c.made, c.last)
 }
 
 func (c *cutShortError) Unwrap() []error { return []error{c.by, c.last} }

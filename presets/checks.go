@@ -81,7 +81,8 @@ var errChecksRun = errors.New("presets: the health checks of this registry are r
 // after it opened; when it returns nil, the breaker is half-open at once
 // ([core.Breaker.CheckHealth]). At most eight checks run at a time, and one of a
 // breaker; a check that does not heed its context keeps its place. What a check
-// returns is logged to the policy's Logger.
+// returns is logged to the policy's Logger. Hooks of a breaker may run on the
+// goroutine of its check.
 //
 // One scheduler serves the whole registry, and sleeps while no breaker is open:
 //
