@@ -25,7 +25,7 @@ type checks struct {
 	once    sync.Once
 
 	mu   sync.Mutex
-	open map[string]bool // opened since the scheduler last looked
+	open map[string]bool // to be looked at; true if it has opened since the scheduler last did
 }
 
 func (c *checks) bell() chan struct{} {
@@ -37,7 +37,7 @@ func (c *checks) bell() chan struct{} {
 func (c *checks) watch(name string, next func(context.Context, core.Transition)) func(context.Context, core.Transition) {
 	return func(ctx context.Context, t core.Transition) {
 		if t.To == core.Open {
-			c.note(name)
+			c.note(name, true)
 		}
 		if next != nil {
 			next(ctx, t)
@@ -45,10 +45,10 @@ func (c *checks) watch(name string, next func(context.Context, core.Transition))
 	}
 }
 
-// note takes note of a breaker that has opened. Without a scheduler it does
+// note takes note of a breaker that is open, and may have opened just now. Without a scheduler it does
 // nothing: one that starts looks at every breaker itself, after it has set
 // running.
-func (c *checks) note(name string) {
+func (c *checks) note(name string, opened bool) {
 	if !c.running.Load() {
 		return
 	}
@@ -56,7 +56,7 @@ func (c *checks) note(name string) {
 	if c.open == nil {
 		c.open = make(map[string]bool)
 	}
-	c.open[name] = true
+	c.open[name] = c.open[name] || opened
 	c.mu.Unlock()
 	select {
 	case c.bell() <- struct{}{}:
@@ -105,7 +105,7 @@ func (r *Registry) CheckHealth(ctx context.Context) error {
 func (r *Registry) noteOpen() {
 	for name, b := range r.Breakers().All() {
 		if b.State() == core.Open {
-			r.checks.note(name)
+			r.checks.note(name, false)
 		}
 	}
 }
@@ -130,8 +130,8 @@ func (s *scheduler) run(ctx context.Context) {
 			}
 			return
 		case <-s.registry.checks.bell():
-			for name := range s.registry.checks.taken() {
-				if !s.due[name].IsZero() { // of a break before, which was shorter
+			for name, opened := range s.registry.checks.taken() {
+				if opened && !s.due[name].IsZero() { // that was for a break before
 					delete(s.due, name)
 				}
 				s.begin(name)
@@ -146,13 +146,18 @@ func (s *scheduler) run(ctx context.Context) {
 }
 
 // begin sets the time of the next check of a breaker, if it is to have one and
-// has none.
+// none runs. A policy that is new can only bring it nearer.
 func (s *scheduler) begin(name string) {
-	if _, known := s.due[name]; known {
+	at, known := s.due[name]
+	if known && at.IsZero() {
 		return
 	}
-	if every := s.registry.Policy(name).checkEvery(); every > 0 {
-		s.due[name] = time.Now().Add(every)
+	every := s.registry.Policy(name).checkEvery()
+	if every == 0 {
+		return
+	}
+	if next := time.Now().Add(every); !known || next.Before(at) {
+		s.due[name] = next
 	}
 }
 

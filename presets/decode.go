@@ -64,6 +64,7 @@ const (
 	maxMarks   = 20_000
 	nodeMarks  = ",:-?[{&*!\"'#"
 	maxFaults  = 20
+	maxDepth   = 100
 	noPreset   = "none"
 	nullTag    = "!!null"
 	stringTag  = "!!str"
@@ -99,7 +100,7 @@ func parse(data []byte, file string) (*Fleet, error) {
 	}
 	d := &decoder{file: file}
 	f := &Fleet{Defaults: Moderate(), file: file}
-	if len(doc.Content) == 1 && d.plain(doc.Content[0], "") {
+	if len(doc.Content) == 1 && d.plain(doc.Content[0], 0) {
 		d.fleet(f, doc.Content[0])
 	}
 	if err := d.err(); err != nil {
@@ -185,14 +186,19 @@ func (d *decoder) faultBy(n *yaml.Node, path, problem string, err error) {
 	d.faults = append(d.faults, &FileError{File: d.file, Line: n.Line, Column: n.Column, Field: path, Problem: problem, Err: err})
 }
 
-// plain reports whether the document has no anchors and aliases.
-func (d *decoder) plain(n *yaml.Node, path string) bool {
+// plain reports whether the document has no anchors and aliases, and is not
+// nested deeper than anybody would read.
+func (d *decoder) plain(n *yaml.Node, depth int) bool {
 	if n.Anchor != "" || n.Kind == yaml.AliasNode {
-		d.fault(n, path, "has an anchor or an alias, which are not read; put what is shared into defaults or a pattern")
+		d.fault(n, "", "has an anchor or an alias, which are not read; put what is shared into defaults or a pattern")
+		return false
+	}
+	if depth > maxDepth {
+		d.fault(n, "", fmt.Sprintf("is nested deeper than %d levels", maxDepth))
 		return false
 	}
 	for _, c := range n.Content {
-		if !d.plain(c, path) {
+		if !d.plain(c, depth+1) {
 			return false
 		}
 	}

@@ -17,7 +17,8 @@ import (
 // Encode writes f as a document that [Decode] reads back as f: each policy by
 // its preset and what differs from that, or from the defaults. Func fields and
 // Registry are not written. A Fleet that is not valid is an error, [Fleet.Validate]'s,
-// and nothing is written; any other error is the writer's.
+// as is one that is too long for a file, and nothing is written; any other error is
+// the writer's.
 func Encode(w io.Writer, f *Fleet) error {
 	if f == nil {
 		return errNilFleet
@@ -52,11 +53,20 @@ func Encode(w io.Writer, f *Fleet) error {
 	if err != nil {
 		return fmt.Errorf("presets: %w", err)
 	}
+	if len(data) > maxFile {
+		return errTooLong
+	}
+	if err := readable(data, ""); err != nil {
+		return errTooLong
+	}
 	_, err = w.Write(data)
 	return err
 }
 
-var errNilFleet = errors.New("presets: nil Fleet")
+var (
+	errNilFleet = errors.New("presets: nil Fleet")
+	errTooLong  = fmt.Errorf("presets: the fleet does not fit into a file, of %d bytes and %d values; describe many names by a pattern", maxFile, maxMarks)
+)
 
 // policyNode returns what a file says of p where base holds below, or nil if it
 // need say nothing. It mirrors [decoder.policy].

@@ -145,7 +145,7 @@ func (r *Registry) refresh(g *guard, b *core.Breaker) error {
 				return err
 			}
 			if b.State() == core.Open && p.checkEvery() > 0 {
-				r.checks.note(g.name)
+				r.checks.note(g.name, false)
 			}
 		}
 		g.retry.Store(&p.Retry)
@@ -190,9 +190,14 @@ func (r *Registry) Apply(f *Fleet) error {
 	// From here on all goes by the fleet that is current, which may be one that
 	// somebody else has applied meanwhile.
 	old := r.fleet.Swap(f)
-	if err := r.Breakers().Update(r.breakerConfig); err != nil {
-		r.fleet.CompareAndSwap(f, old) // a name that is new, and that Attach spoils
-		return err
+	for current := f; ; current = r.fleet.Load() {
+		if err := r.Breakers().Update(r.breakerConfig); err != nil {
+			r.fleet.CompareAndSwap(f, old) // a name that is new, and that Attach spoils
+			return err
+		}
+		if r.fleet.Load() == current { // else what was asked for may be older than what somebody has applied
+			break
+		}
 	}
 	for _, g := range r.guards.Range {
 		if err := r.refresh(g.(*guard), nil); err != nil {
