@@ -311,7 +311,9 @@ func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
 		f.Policies[name] = d.policy(v, join("policies", name), f.Defaults)
 		keys[name] = k
 	})
-	for _, name := range slices.SortedFunc(maps.Keys(keys), func(a, b string) int { return keys[a].Line - keys[b].Line }) {
+	for _, name := range slices.SortedFunc(maps.Keys(keys), func(a, b string) int {
+		return cmp.Or(keys[a].Line-keys[b].Line, keys[a].Column-keys[b].Column)
+	}) {
 		if err := f.checkName(name); err != nil {
 			d.reportOne(keys[name], join("policies", name), err)
 		}

@@ -31,6 +31,7 @@ func (p places) alone(name string) bool {
 // scope is where in the document, and in the Go value, a struct stands.
 type scope struct {
 	path, name string
+	prefix     string // of keys that stand a level higher than they belong
 	places     places
 }
 

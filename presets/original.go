@@ -14,7 +14,7 @@ import (
 func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope) (last func(), ok bool) {
 	yes := func() bool {
 		var b bool
-		d.value(reflect.ValueOf(&b).Elem(), n, scope{path: join(s.path, key)})
+		d.value(reflect.ValueOf(&b).Elem(), n, scope{path: join(s.path, s.prefix+key)})
 		return b
 	}
 	switch target := v.Addr().Interface().(type) {
@@ -35,6 +35,13 @@ func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope
 			return d.flatRetry(target, strings.TrimPrefix(key, retryStart), k, n, s)
 		}
 	case *Retry:
+		if key != "enabled" && key != "jitter" {
+			break
+		}
+		// Not among the fields of Retry: nothing is set by it.
+		if !d.once(k, n, scope{path: join(s.path, s.prefix+key), name: "Retry/" + key, places: s.places}) {
+			return nil, true
+		}
 		switch key {
 		case "enabled":
 			return enableRetry(target, yes()), true
@@ -84,7 +91,7 @@ func (d *decoder) flatRetry(p *Policy, key string, k, n *yaml.Node, s scope) (la
 			return nil, true
 		}
 	}
-	return d.original(v, key, k, n, scope{path: join(s.path, strings.TrimSuffix(retryStart, "_"))})
+	return d.original(v, key, k, n, scope{path: s.path, prefix: retryStart, places: s.places})
 }
 
 // originalNames lists the fields that original reads.
