@@ -208,6 +208,7 @@ func (b *Breaker) idle() bool {
 // may be seen or not; none is seen twice. It does not count as asking for them.
 func (r *Registry) All() iter.Seq2[string, *Breaker] {
 	return func(yield func(string, *Breaker) bool) {
+		r.setup()
 		for i := range r.shelves {
 			m := r.shelves[i].entries.Load()
 			if m == nil {

@@ -146,6 +146,10 @@ func syntaxError(file string, err error) error {
 			e.Problem += " (" + at.ContextMsg + ")"
 		}
 	}
+	const enough = 200 // it may quote the document
+	if len(e.Problem) > enough {
+		e.Problem = strings.ToValidUTF8(e.Problem[:enough], "") + "…"
+	}
 	return e
 }
 

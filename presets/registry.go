@@ -30,7 +30,9 @@ type Registry struct {
 	fleet    atomic.Pointer[Fleet]
 	guards   sync.Map     // of what Protect defined: name to *guard
 	defined  atomic.Int64 // how many guards there are
-	checks   checks
+	// definitions counts guards entered, before their breakers are updated.
+	definitions atomic.Int64
+	checks      checks
 }
 
 // NewRegistry returns a Registry of the size that the fleet says, with its
@@ -119,6 +121,7 @@ func (r *Registry) define(g *guard) (*guard, error) {
 		r.defined.Add(-1)
 		return known.(*guard), nil
 	}
+	r.definitions.Add(1)
 	b, err := r.Breakers().Get(g.name)
 	if err == nil {
 		err = r.refresh(g, b)
@@ -190,12 +193,15 @@ func (r *Registry) Apply(f *Fleet) error {
 	// From here on all goes by the fleet that is current, which may be one that
 	// somebody else has applied meanwhile.
 	old := r.fleet.Swap(f)
-	for current := f; ; current = r.fleet.Load() {
+	for {
+		current, defined := r.fleet.Load(), r.definitions.Load()
 		if err := r.Breakers().Update(r.breakerConfig); err != nil {
 			r.fleet.CompareAndSwap(f, old) // a name that is new, and that Attach spoils
 			return err
 		}
-		if r.fleet.Load() == current { // else what was asked for may be older than what somebody has applied
+		// Else what it has asked for may be older than what somebody has given a
+		// breaker meanwhile.
+		if r.fleet.Load() == current && r.definitions.Load() == defined {
 			break
 		}
 	}
