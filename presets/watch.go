@@ -148,12 +148,20 @@ func (w *watcher) follow() {
 		return
 	}
 	dirs := make(map[string]bool)
-	for _, dir := range directories(w.path) {
-		dirs[dir] = true
-		// Each time anew: a directory that was made again has the same name. One
-		// that is there already costs nothing; one that is gone comes back, or
-		// is looked at anyway.
-		_ = w.events.Add(dir)
+	for range maxLinks { // until no more have come up while they were added
+		known := len(dirs)
+		for _, dir := range directories(w.path) {
+			if !dirs[dir] {
+				dirs[dir] = true
+				// Each time anew: a directory that was made again has the same name.
+				// One that is there already costs nothing; one that is gone comes
+				// back, or is looked at anyway.
+				_ = w.events.Add(dir)
+			}
+		}
+		if len(dirs) == known {
+			break
+		}
 	}
 	for dir := range w.watched {
 		if !dirs[dir] {
