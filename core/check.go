@@ -6,7 +6,8 @@ import (
 
 // CheckHealth asks the dependency itself, while a break lasts, whether it is
 // well again: if the breaker is open, it runs check, and if that returns nil
-// the break ends at once and the breaker is half-open. A check that fails, whose
+// the break ends at once and the breaker is half-open, also if the break was
+// longer than Timeout by [RetryAfter] or TimeoutFactor. A check that fails, whose
 // error is returned, changes nothing; nor does one that outlasts the break it
 // was begun in. Nothing is run, and nil returned, if the breaker is not open or
 // an override keeps its state from mattering ([ForcedOpen], [Disabled]).

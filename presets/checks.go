@@ -1,6 +1,7 @@
 package presets
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -114,6 +115,7 @@ func (r *Registry) noteOpen() {
 type scheduler struct {
 	registry *Registry
 	due      map[string]time.Time // when the next check of a breaker is; zero while one runs
+	order    appointments         // the same by time, with some that no longer hold
 	running  int
 	done     chan string
 }
@@ -158,41 +160,66 @@ func (s *scheduler) begin(name string) {
 	}
 	if next := time.Now().Add(every); !known || next.Before(at) {
 		s.due[name] = next
+		heap.Push(&s.order, appointment{next, name})
 	}
 }
 
-// start starts the checks that are due and returns when to look again.
+// start starts the checks that are due, as many as may run, and returns when to
+// look again.
 func (s *scheduler) start(ctx context.Context) time.Time {
 	now := time.Now()
-	next := now.Add(time.Hour)
-	for name, at := range s.due {
-		if at.IsZero() {
+	for len(s.order) > 0 {
+		first := s.order[0]
+		if at, known := s.due[first.name]; !known || !at.Equal(first.at) { // moved, or off
+			heap.Pop(&s.order)
 			continue
 		}
-		if at.After(now) {
-			if at.Before(next) {
-				next = at
-			}
-			continue
+		if first.at.After(now) {
+			return first.at
 		}
 		if s.running >= maxChecks {
-			continue // the next that is done wakes the loop
+			break // the next that is done wakes the loop
 		}
-		b, err := s.registry.Breakers().Get(name)
-		p := s.registry.Policy(name)
-		if err != nil || b.State() != core.Open || p.checkEvery() == 0 {
-			delete(s.due, name)
-			continue
-		}
-		s.due[name] = time.Time{}
-		s.running++
-		go func() {
-			defer func() { s.done <- name }() // also after a Goexit
-			defer func() { _ = recover() }()  // of a Logger; check has caught those of the check
-			check(ctx, b, p)
-		}()
+		heap.Pop(&s.order)
+		s.check(ctx, first.name)
 	}
-	return next
+	return now.Add(time.Hour)
+}
+
+// check starts the check of a breaker, if that is still open.
+func (s *scheduler) check(ctx context.Context, name string) {
+	b, err := s.registry.Breakers().Get(name)
+	p := s.registry.Policy(name)
+	if err != nil || b.State() != core.Open || p.checkEvery() == 0 {
+		delete(s.due, name)
+		return
+	}
+	s.due[name] = time.Time{}
+	s.running++
+	go func() {
+		defer func() { s.done <- name }() // also after a Goexit
+		defer func() { _ = recover() }()  // of a Logger; check has caught those of the check
+		check(ctx, b, p)
+	}()
+}
+
+// appointments is a heap of checks, the next one first.
+type appointments []appointment
+
+type appointment struct {
+	at   time.Time
+	name string
+}
+
+func (a *appointments) Len() int           { return len(*a) }
+func (a *appointments) Less(i, j int) bool { return (*a)[i].at.Before((*a)[j].at) }
+func (a *appointments) Swap(i, j int)      { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
+func (a *appointments) Push(x any)         { *a = append(*a, x.(appointment)) }
+func (a *appointments) Pop() any {
+	last := len(*a) - 1
+	popped := (*a)[last]
+	*a = (*a)[:last]
+	return popped
 }
 
 // check makes one check.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -729,4 +730,36 @@ func TestChecksConcurrently(t *testing.T) {
 	if n := checks.Load(); n <= 50 {
 		t.Errorf("%d checks in 20 s, want more than 50", n)
 	}
+}
+
+// Many breakers that are open cost a check each, not a look at all.
+func TestChecksOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 5000
+		registry, err := presets.NewRegistry(&presets.Fleet{Defaults: presets.Policy{
+			Config: core.Config{FailureThreshold: 1, Timeout: time.Hour, MaxTimeout: time.Hour}, HealthCheckInterval: 10 * time.Second,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var checks atomic.Int64
+		registry.Attach = func(_ string, p *presets.Policy) {
+			p.HealthCheck = func(context.Context) error { checks.Add(1); return errDown }
+		}
+		for i := range many {
+			b, err := registry.Breakers().Get("n" + strconv.Itoa(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = b.Do(t.Context(), func(context.Context) error { return errDown })
+		}
+		ctx, stop := context.WithTimeout(t.Context(), 35*time.Second)
+		defer stop()
+		if err := registry.CheckHealth(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := checks.Load(); got != 3*many {
+			t.Errorf("%d checks of %d breakers in 35 s, want 3 of each", got, many)
+		}
+	})
 }

@@ -62,7 +62,7 @@ const (
 	// maxMarks bounds the number of nodes. It is counted before the parser makes
 	// them, which for some documents takes 3 KiB each.
 	maxMarks   = 20_000
-	nodeMarks  = ",:-?[{&*!\"'#"
+	nodeMarks  = ",:[{&*!\"'#"
 	maxFaults  = 20
 	maxDepth   = 100
 	noPreset   = "none"
@@ -121,13 +121,16 @@ func readable(data []byte, file string) error {
 			return &FileError{File: file, Line: line, Column: column, Problem: fmt.Sprintf("here is a control character, %#x", r)}
 		case r == '\n':
 			line, column = line+1, 0
-		case strings.ContainsRune(nodeMarks, r):
-			marks++
+		case strings.ContainsRune(nodeMarks, r), r == '-' || r == '?':
+			// The last two only before a blank; elsewhere they are text.
+			if r != '-' && r != '?' || len(rest) == 1 || strings.IndexByte(" \t\r\n", rest[1]) >= 0 {
+				marks++
+			}
 		}
 		rest = rest[size:]
 	}
 	if marks > maxMarks {
-		return &FileError{File: file, Problem: fmt.Sprintf("the file has more than %d values; describe many names by a pattern", maxMarks)}
+		return &FileError{File: file, Problem: fmt.Sprintf("the file has more than %d values, to judge by its punctuation; describe many names by a pattern", maxMarks)}
 	}
 	return nil
 }

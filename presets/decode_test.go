@@ -1301,3 +1301,30 @@ func TestFileErrorText(t *testing.T) {
 		}
 	}
 }
+
+// A switch that is put on again does something.
+func TestS10_SwitchedOnAgain(t *testing.T) {
+	f, err := presets.Decode(strings.NewReader("defaults: {enable_health_checks: false, retry_jitter: false}\n" +
+		"policies: {a: {enable_health_checks: true, retry_jitter: true}, b: {retry: {jitter: true}}, c: {}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type row struct {
+		every  time.Duration
+		jitter float64
+	}
+	for name, want := range map[string]row{"a": {0, 0}, "b": {-time.Second, 0}, "c": {-time.Second, -1}} {
+		p := f.Policy(name)
+		if got := (row{p.HealthCheckInterval, p.Retry.JitterFactor}); got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+// Rulers in comments are not values.
+func TestDecodeRulers(t *testing.T) {
+	ruler := "# " + strings.Repeat("-", 78) + "\n"
+	if _, err := presets.Decode(strings.NewReader(strings.Repeat(ruler, 300) + "policies: {a: {preset: database}}")); err != nil {
+		t.Error(err)
+	}
+}

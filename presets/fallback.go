@@ -2,12 +2,14 @@ package presets
 
 import (
 	"context"
+	"errors"
 )
 
 // Fallback returns fn with something in its stead: when fn returns an error,
 // instead is called with it, and what that returns is returned. It sees every
 // error, refusals ([core.ErrOpen]) and an ended context included, and returns
-// what it cannot mend. Panics pass through. A nil instead returns fn's error.
+// what it cannot mend. Panics pass through, and so does what [Protect] says of its
+// own arguments: a mistake that nobody sees would stay. A nil instead returns fn's error.
 //
 //	quote := presets.Fallback(presets.Protect("quotes", presets.ExternalAPI(), fetch), cached)
 func Fallback[In, Out any](fn func(context.Context, In) (Out, error), instead func(ctx context.Context, in In, err error) (Out, error)) func(context.Context, In) (Out, error) {
@@ -18,6 +20,9 @@ func Fallback[In, Out any](fn func(context.Context, In) (Out, error), instead fu
 		}
 		out, err := fn(ctx, in)
 		if err == nil || instead == nil {
+			return out, err
+		}
+		if _, ok := errors.AsType[*faultError](err); ok {
 			return out, err
 		}
 		return instead(ctx, in, err)

@@ -124,3 +124,23 @@ func TestFallbackInRow(t *testing.T) {
 		}
 	})
 }
+
+// A mistake in the arguments of Protect shows, whatever stands in.
+func TestFallbackShowsMistakes(t *testing.T) {
+	var registry presets.Registry
+	p := noRetry(core.Config{FailureThreshold: 3})
+	p.Registry = &registry
+	_ = presets.ProtectFunc("x", p, func(context.Context) error { return nil })
+	other := p.With(func(p *presets.Policy) { p.FailureThreshold = 4 })
+	fn := func(context.Context, int) (int, error) { return 1, nil }
+	instead := func(context.Context, int, error) (int, error) { return 2, nil }
+	for name, protected := range map[string]func(context.Context, int) (int, error){
+		"another policy": presets.Protect("x", other, fn),
+		"no name":        presets.Protect("", p, fn),
+		"no function":    presets.Protect[int, int]("y", p, nil),
+	} {
+		if out, err := presets.Fallback(protected, instead)(t.Context(), 0); err == nil || out != 0 {
+			t.Errorf("%s: %d, %v, want the error", name, out, err)
+		}
+	}
+}

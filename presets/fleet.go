@@ -1,6 +1,7 @@
 package presets
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,8 +27,8 @@ type Fleet struct {
 	Defaults Policy
 	// Policies holds the others, by a name or a pattern. In a pattern each *
 	// stands for any text, also none. The very name comes first, then the pattern
-	// with the most characters that are not *, then the one first in byte order; so
-	// the order of the file means nothing.
+	// with the most bytes that are not *, then the one with fewer *, then the one
+	// first in byte order; so the order of the file means nothing.
 	Policies map[string]Policy
 
 	file     string
@@ -77,13 +78,15 @@ func (f *Fleet) lookup(name string) (Policy, bool) {
 	if p, ok := f.Policies[name]; ok {
 		return p, true
 	}
-	best, weight := "", -1
+	best, weight, stars := "", -1, 0
 	for pattern := range f.Policies {
 		if !isPattern(pattern) || !matches(pattern, name) {
 			continue
 		}
-		if w := len(pattern) - strings.Count(pattern, "*"); w > weight || w == weight && pattern < best {
-			best, weight = pattern, w
+		s := strings.Count(pattern, "*")
+		w := len(pattern) - s
+		if cmp.Or(cmp.Compare(weight, w), cmp.Compare(s, stars), cmp.Compare(pattern, best)) < 0 {
+			best, weight, stars = pattern, w, s
 		}
 	}
 	if weight < 0 {

@@ -265,3 +265,19 @@ func TestFleetValidate(t *testing.T) {
 		t.Errorf("a second time it says %v", again)
 	}
 }
+
+// Of two patterns neither may be in vain because of the other.
+func TestPatternsAreNotInVain(t *testing.T) {
+	f := &presets.Fleet{Policies: map[string]presets.Policy{
+		"billing-*":  {Config: core.Config{FailureThreshold: 1}},
+		"*billing-*": {Config: core.Config{FailureThreshold: 2}},
+	}}
+	if err := f.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"billing-eu": 1, "billing-": 1, "old-billing-eu": 2} {
+		if got := f.Policy(name).FailureThreshold; got != want {
+			t.Errorf("%s has the policy %d, want %d", name, got, want)
+		}
+	}
+}

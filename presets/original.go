@@ -27,10 +27,15 @@ func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope
 			}
 			return nil, true
 		case key == "enable_health_checks":
-			if enabled := yes(); !enabled {
-				last = func() { target.HealthCheckInterval = -time.Second }
-			}
-			return last, true
+			enabled := yes()
+			return func() {
+				switch {
+				case !enabled:
+					target.HealthCheckInterval = -time.Second
+				case target.HealthCheckInterval < 0: // of what it starts from
+					target.HealthCheckInterval = 0
+				}
+			}, true
 		case strings.HasPrefix(key, retryStart):
 			return d.flatRetry(target, strings.TrimPrefix(key, retryStart), k, n, s)
 		}
@@ -46,14 +51,16 @@ func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope
 		case "enabled":
 			return enableRetry(target, yes()), true
 		case "jitter":
-			if jitter := yes(); !jitter {
-				last = func() {
-					if target.Strategy != None {
-						target.JitterFactor = -1
-					}
+			jitter := yes()
+			return func() {
+				switch {
+				case target.Strategy == None: // nothing to spread
+				case !jitter:
+					target.JitterFactor = -1
+				case target.JitterFactor < 0: // of what it starts from
+					target.JitterFactor = 0
 				}
-			}
-			return last, true
+			}, true
 		}
 	}
 	return nil, false

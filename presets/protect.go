@@ -19,21 +19,21 @@ var errNilFunc = errors.New("presets: nil function")
 // caller's context ends the retries. Otherwise the result of the last attempt is
 // returned as it is. A panic passes through.
 //
-// The breaker lives in policy.Registry, or in [Default], under the name. A name
-// has one policy: a second Protect of it shares the breaker, and must be given a
-// policy that does not differ (its funcs are not compared; those of the first
-// hold). What a file that was given to the registry says of the name comes
-// before policy. Call Protect once and keep the function: each new name takes
-// memory for good, up to the cap of the registry; past that, policy's breaker
-// settings are those of names that nobody described.
+// The breaker lives in policy.Registry, or in [Default], under the name. A second
+// Protect of the name shares it, and must be given a policy that does not differ
+// but in Retry, which is each function's own (funcs are not compared; for the
+// breaker those of the first hold). What a file that was given to the registry
+// says of the name comes before policy, retries included. Call Protect once and
+// keep the function: each new name takes memory for good, up to the cap of the
+// registry; past that, the breaker has the policy of names that nobody described.
 //
-// A nil fn, a name or a policy that is not valid, and a policy that differs are
-// told by every call of the returned function; see [Policy.Validate] to know
-// before. Without retry, Protect adds a lookup to [core.Do] and no allocation.
+// A nil fn, a name or a policy that is not valid, and a policy that differs from
+// the name's are told by every call of the returned function, the first one
+// therefore. Without retry, Protect adds a lookup to [core.Do] and no allocation.
 func Protect[In, Out any](name string, policy Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	g := guardOf(name, policy)
 	if fn == nil {
-		g = &guard{fault: errNilFunc}
+		g = &guard{fault: &faultError{errNilFunc}}
 	}
 	return func(ctx context.Context, in In) (Out, error) {
 		b, retry, err := g.now()

@@ -244,7 +244,6 @@ func TestProtectFaults(t *testing.T) {
 		good := presets.ProtectFunc("x", p, func(context.Context) error { return nil })
 		for name, other := range map[string]presets.Policy{
 			"a number":    p.With(func(p *presets.Policy) { p.FailureThreshold = 4 }),
-			"the retry":   p.With(func(p *presets.Policy) { p.Retry = presets.Retry{Strategy: presets.Fixed} }),
 			"the health":  p.With(func(p *presets.Policy) { p.Health = &core.HealthLimits{} }),
 			"the window":  p.With(func(p *presets.Policy) { p.Window.Calls = 50 }),
 			"the checks":  p.With(func(p *presets.Policy) { p.HealthCheckInterval = time.Minute }),
@@ -270,7 +269,6 @@ func TestProtectTwice(t *testing.T) {
 		again := p.With(func(p *presets.Policy) { // in equal data, and funcs that are not compared
 			p.Preset = "moderate"
 			p.Hooks.Transition = func(context.Context, core.Transition) { t.Error("the hook of the second policy is called") }
-			p.Retry.If = func(error) bool { t.Error("the If of the second policy is called"); return false }
 		})
 		first := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
 		second := presets.ProtectFunc("x", again, func(context.Context) error { return errDown })
@@ -280,6 +278,26 @@ func TestProtectTwice(t *testing.T) {
 		totalsAre(t, b, core.Totals{Calls: 2, Failures: 2})
 		if hooked != 1 || p.Registry.Breakers().Len() != 1 {
 			t.Errorf("%d transitions told and %d breakers, want 1 and 1", hooked, p.Registry.Breakers().Len())
+		}
+	})
+	inBubble(t, "retries are each function's own", func(t *testing.T) {
+		p := noRetry(core.Config{FailureThreshold: -1})
+		calls := 0
+		fail := func(context.Context) error { calls++; return errDown }
+		retried := p.With(func(p *presets.Policy) { p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: 3} })
+		for name, c := range map[string]struct {
+			policy presets.Policy
+			want   int
+		}{
+			"three attempts": {retried, 3},
+			"none again":     {p, 1},
+			"its own If":     {retried.With(func(p *presets.Policy) { p.Retry.If = func(error) bool { return false } }), 1},
+			"three again":    {retried, 3},
+		} {
+			calls = 0
+			if err := presets.ProtectFunc("x", c.policy, fail)(t.Context()); err != errDown || calls != c.want {
+				t.Errorf("%s: %d calls, %v, want %d", name, calls, err, c.want)
+			}
 		}
 	})
 	inBubble(t, "functions of other types", func(t *testing.T) {

@@ -28,9 +28,9 @@ type Registry struct {
 	init     sync.Once
 	breakers core.Registry
 	fleet    atomic.Pointer[Fleet]
-	guards   sync.Map     // of what Protect defined: name to *guard
-	defined  atomic.Int64 // how many guards there are
-	// definitions counts guards entered, before their breakers are updated.
+	code     sync.Map     // what Protect was given: name to *Policy, that of the first
+	defined  atomic.Int64 // how many those are
+	// definitions counts what was entered there, before the breaker is updated.
 	definitions atomic.Int64
 	checks      checks
 }
@@ -71,13 +71,21 @@ func (r *Registry) Breakers() *core.Registry {
 func (r *Registry) Policy(name string) Policy { return r.policyUnder(r.fleet.Load(), name) }
 
 func (r *Registry) policyUnder(f *Fleet, name string) Policy {
+	code, _ := r.code.Load(name)
+	given, _ := code.(*Policy)
+	return r.policyOf(f, name, given)
+}
+
+// policyOf is what holds under a fleet for a name that the code gives a policy,
+// or none.
+func (r *Registry) policyOf(f *Fleet, name string, code *Policy) Policy {
 	p, listed := f.lookup(name)
-	if known, ok := r.guards.Load(name); ok {
-		if code := known.(*guard).code; listed {
-			p = p.adopt(code)
-		} else {
-			p = code
-		}
+	switch {
+	case code == nil:
+	case listed:
+		p = p.adopt(*code)
+	default:
+		p = *code
 	}
 	p = p.clone()
 	if r.Attach != nil {
@@ -104,54 +112,56 @@ func (r *Registry) size() Limits {
 	return Limits{Max: r.breakers.Max, Idle: r.breakers.Idle}.withDefaults()
 }
 
-// define enters g, unless there is a guard of that name, and returns the one
-// that holds. No lock is held: a breaker may call its hooks here, and those may
-// call the Registry.
-func (r *Registry) define(g *guard) (*guard, error) {
-	g.retry.Store(&g.code.Retry)
-	if known, ok := r.guards.Load(g.name); ok {
-		return known.(*guard), nil
+// define enters the policy of a name, unless there is one, which must not differ.
+// No lock is held: a breaker may call its hooks here, and those may call the
+// Registry.
+func (r *Registry) define(name string, code *Policy) error {
+	breakers := r.Breakers()
+	known, ok := r.code.Load(name)
+	if !ok {
+		if r.defined.Add(1) > int64(r.size().Max) {
+			r.defined.Add(-1)
+			_, err := breakers.Get(name) // one that is shared, or by another policy
+			return err
+		}
+		if known, ok = r.code.LoadOrStore(name, code); ok {
+			r.defined.Add(-1)
+		}
 	}
-	if r.defined.Add(1) > int64(r.size().Max) {
-		r.defined.Add(-1)
-		_, err := r.Breakers().Get(g.name) // one that is shared, or by another policy
-		return g, err
-	}
-	if known, loaded := r.guards.LoadOrStore(g.name, g); loaded {
-		r.defined.Add(-1)
-		return known.(*guard), nil
+	if ok {
+		if !code.sameBreaker(*known.(*Policy)) {
+			return &core.ConfigError{Field: "name", Value: name, Allowed: "one whose breaker is not protected with another policy; use the same policy, or another name"}
+		}
+		return nil
 	}
 	r.definitions.Add(1)
-	b, err := r.Breakers().Get(g.name)
-	if err == nil {
-		err = r.refresh(g, b)
+	b, err := breakers.Get(name)
+	if err == nil && b.Name() == name { // else it is shared by many
+		err = r.refresh(b)
 	}
 	if err != nil {
-		r.guards.Delete(g.name)
+		r.code.Delete(name)
 		r.defined.Add(-1)
-		return nil, fmt.Errorf("presets: protecting %q: %w", g.name, err)
+		return fmt.Errorf("presets: protecting %q: %w", name, err)
 	}
-	return g, nil
+	return nil
 }
 
-// refresh gives a guard, and its breaker if that is not nil, what holds now.
+// refresh gives a breaker that may have been there before what holds now.
 // Whoever replaces the fleet does so before, so of two the later wins.
-func (r *Registry) refresh(g *guard, b *core.Breaker) error {
+func (r *Registry) refresh(b *core.Breaker) error {
 	for {
 		f := r.fleet.Load()
-		p := r.policyUnder(f, g.name)
+		p := r.policyUnder(f, b.Name())
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
 			return err
 		}
-		if b != nil && b.Name() == g.name { // else it is shared by many
-			if err := b.Update(p.breakerConfig(r, g.name)); err != nil {
-				return err
-			}
-			if b.State() == core.Open && p.checkEvery() > 0 {
-				r.checks.note(g.name, false)
-			}
+		if err := b.Update(p.breakerConfig(r, b.Name())); err != nil {
+			return err
 		}
-		g.retry.Store(&p.Retry)
+		if b.State() == core.Open && p.checkEvery() > 0 {
+			r.checks.note(b.Name(), false)
+		}
 		if r.fleet.Load() == f {
 			return nil
 		}
@@ -164,8 +174,10 @@ func (r *Registry) refresh(g *guard, b *core.Breaker) error {
 // says what and nothing changes. A nil f is none. The size of the Registry is
 // set once; what f says of it is ignored if it differs, and [Watch] reports it.
 //
-// A call sees the old settings or the new ones of its breaker; the retries of a
-// call that has begun go on by the policy it began with.
+// An attempt sees the old settings or the new ones of its breaker, and a call
+// keeps the retries it began with. Breakers change one after the other, and after
+// the retries: a call that begins meanwhile may have new retries and a breaker
+// that is still as it was.
 func (r *Registry) Apply(f *Fleet) error {
 	if f != nil {
 		if err := f.Validate(); err != nil {
@@ -174,17 +186,17 @@ func (r *Registry) Apply(f *Fleet) error {
 		f = f.clone()
 	}
 	var faults []error
-	for name := range r.guards.Range {
-		if err := r.policyUnder(f, name.(string)).Validate(); err != nil {
+	check := func(name string) {
+		if err := r.policyUnder(f, name).Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("presets: the policy of %q: %w", name, err))
 		}
 	}
+	for name := range r.code.Range {
+		check(name.(string))
+	}
 	for name := range r.Breakers().All() {
-		if _, guarded := r.guards.Load(name); guarded {
-			continue
-		}
-		if err := r.policyUnder(f, name).Validate(); err != nil {
-			faults = append(faults, fmt.Errorf("presets: the policy of %q: %w", name, err))
+		if _, checked := r.code.Load(name); !checked {
+			check(name)
 		}
 	}
 	if faults != nil {
@@ -205,13 +217,8 @@ func (r *Registry) Apply(f *Fleet) error {
 			break
 		}
 	}
-	for _, g := range r.guards.Range {
-		if err := r.refresh(g.(*guard), nil); err != nil {
-			faults = append(faults, err)
-		}
-	}
 	r.noteOpen() // they may have got a health check
-	return errors.Join(faults...)
+	return nil
 }
 
 const (

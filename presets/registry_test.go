@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -653,5 +655,68 @@ func TestRegistryFirstUse(t *testing.T) {
 		}
 		time.AfterFunc(time.Millisecond, cancel)
 		wg.Wait()
+	}
+}
+
+// The first two functions of a registry may be protected, and called, at once.
+func TestRegistryFirstTwo(t *testing.T) {
+	fleet := &presets.Fleet{Policies: map[string]presets.Policy{"a*": {Config: core.Config{FailureThreshold: -1}}}}
+	for i := range 500 {
+		registry, err := presets.NewRegistry(fleet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := presets.Moderate().With(func(p *presets.Policy) { p.Registry, p.Retry.InitialDelay = registry, 1 })
+		var calls atomic.Int64
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				f := presets.ProtectFunc("a"+strconv.Itoa(i), p, func(context.Context) error { calls.Add(1); return errDown })
+				_ = f(t.Context())
+			})
+		}
+		wg.Wait()
+		if calls.Load() != 2 {
+			t.Fatalf("%d calls of two functions that the file says are not retried", calls.Load())
+		}
+	}
+}
+
+// A function past the cap has its retries by the file, and by the next one.
+func TestRetriesPastTheCap(t *testing.T) {
+	fleet := &presets.Fleet{Registry: presets.Limits{Max: 1}, Policies: map[string]presets.Policy{"b": {Config: core.Config{FailureThreshold: -1}}}}
+	registry, err := presets.NewRegistry(fleet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := presets.Moderate().With(func(p *presets.Policy) { p.Registry, p.Retry.InitialDelay = registry, 1 })
+	_ = presets.ProtectFunc("a", p, func(context.Context) error { return nil })
+	calls := 0
+	b := presets.ProtectFunc("b", p, func(context.Context) error { calls++; return errDown })
+	if _ = b(t.Context()); calls != 1 {
+		t.Errorf("%d calls, want 1 as the file has no retry", calls)
+	}
+	fleet.Policies["b"] = fleet.Policies["b"].With(func(p *presets.Policy) {
+		p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: 2, InitialDelay: 1}
+	})
+	if err := registry.Apply(fleet); err != nil {
+		t.Fatal(err)
+	}
+	calls = 0
+	if _ = b(t.Context()); calls != 2 {
+		t.Errorf("%d calls after the file was changed, want 2", calls)
+	}
+}
+
+// What a Fleet made in Go says by funcs is not forgotten for those of Protect.
+func TestRegistryKeepsTheFleetsFuncs(t *testing.T) {
+	check := func(context.Context) error { return nil }
+	registry, err := presets.NewRegistry(&presets.Fleet{Policies: map[string]presets.Policy{"p": {HealthCheck: check}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = presets.ProtectFunc("p", presets.Policy{Registry: registry}, check)
+	if registry.Policy("p").HealthCheck == nil {
+		t.Error("Protect without a health check took away the fleet's")
 	}
 }

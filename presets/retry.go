@@ -116,6 +116,9 @@ func (r Retry) delay(n int, draw float64) time.Duration {
 		d *= draw
 	} else {
 		d *= 1 + r.JitterFactor*(2*draw-1)
+		if d > limit { // back inside, or half of them would come back together
+			d = max(2*limit-d, 0)
+		}
 	}
 	if d >= limit { // which a float may not hold exactly
 		return r.MaxDelay
