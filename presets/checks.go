@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,7 +162,19 @@ func (s *scheduler) begin(name string) {
 	if next := time.Now().Add(every); !known || next.Before(at) {
 		s.due[name] = next
 		heap.Push(&s.order, appointment{next, name})
+		s.tidy()
 	}
+}
+
+// tidy forgets what no longer holds, once that is most of the order: breakers
+// that open again and again leave one each time.
+func (s *scheduler) tidy() {
+	const few = 100
+	if len(s.order) <= 2*len(s.due)+few {
+		return
+	}
+	s.order = slices.DeleteFunc(s.order, func(a appointment) bool { return !s.due[a.name].Equal(a.at) })
+	heap.Init(&s.order)
 }
 
 // start starts the checks that are due, as many as may run, and returns when to
