@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -58,6 +59,7 @@ const (
 	quick     flags = 1 << 9  // issued on the short path; a success may settle on it too
 	limited   flags = 1 << 10 // there is a CallTimeout
 	settled   flags = 1 << 11
+	stopped   flags = 1 << 12 // start is how long the call took
 )
 
 func (p *Permit) has(f flags) bool { return p.notes.bits&f != 0 }
@@ -69,6 +71,53 @@ func (p *Permit) claim() bool {
 	first := !p.has(settled)
 	p.notes.bits |= settled
 	return first
+}
+
+// Take moves the permit: the one returned has to be settled in p's place, which
+// counts as settled from now on. It is how a permit gets into a struct that
+// outlives the function that asked for it.
+func (p *Permit) Take() Permit {
+	bits := p.notes.bits
+	p.notes.bits |= settled
+	return Permit{phase: p.phase, other: p.other, start: p.start, notes: notes{bits: bits, probe: p.notes.probe}}
+}
+
+// Probe reports whether the call is one of the few that decide about a breaker
+// that is half-open. A holder that may keep such a permit for long should see to
+// it that it is settled well before ProbeTimeout.
+func (p *Permit) Probe() bool {
+	if p.other != nil {
+		for i := range p.other.parts {
+			if p.other.parts[i].Probe() {
+				return true
+			}
+		}
+		return false
+	}
+	return p.notes.probe > 0
+}
+
+// Answered ends the time that the call is said to have taken, though it is
+// settled later: when a response has begun, say, that is yet to be read.
+func (p *Permit) Answered() {
+	switch {
+	case p.has(settled) || p.has(stopped):
+	case p.other != nil:
+		for i := range p.other.parts {
+			p.other.parts[i].Answered()
+		}
+	case p.has(timed):
+		p.start = max(p.phase.breaker.now()-p.start, 0)
+		p.notes.bits |= stopped
+	}
+}
+
+// took is how long the call took, if that is known, when it is settled at now.
+func (p *Permit) took(now time.Duration) time.Duration {
+	if p.has(stopped) {
+		return p.start
+	}
+	return now - p.start
 }
 
 // noCopy makes go vet report copies.
@@ -148,6 +197,17 @@ func (p *Permit) Done(ctx context.Context, err error) {
 // trivial reports whether no error is a success, without asking a Classify.
 func (p *Permit) trivial() bool {
 	return p.phase != nil && p.phase.breaker.settings.Load().Classify == nil
+}
+
+// Report is Settle with what there is to say of it: err is told to Hooks and
+// log, and of a [Failure] it may say when to come back ([RetryAfter]). Nobody
+// classifies it.
+func (p *Permit) Report(ctx context.Context, o Outcome, err error) {
+	v := verdict{outcome: o.known(), err: err}
+	if v.outcome == Failure && err != nil {
+		v.after, v.timedOut = max(askedFor(err), 0), errors.Is(err, context.DeadlineExceeded)
+	}
+	p.settle(ctx, v)
 }
 
 // RetryAfter settles the call as a [Failure] that says when to come back, as

@@ -12,7 +12,7 @@ func (p *Permit) succeed() bool {
 	var now time.Duration
 	if p.has(timed) {
 		now = b.now()
-		length := now - p.start
+		length := p.took(now)
 		if b.settings.Load().isSlow(length) {
 			return false
 		}
@@ -40,7 +40,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 		now = b.now()
 	}
 	if p.has(timed) {
-		told.Duration = max(now-p.start, 0)
+		told.Duration = max(p.took(now), 0)
 		told.Slow = v.outcome != Ignored && s.isSlow(told.Duration)
 	}
 
