@@ -1,0 +1,81 @@
+package roundtrip_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/roundtrip"
+)
+
+// again is a body of one byte that can be read again after it was closed.
+type again struct{ read bool }
+
+func (b *again) Read(p []byte) (int, error) {
+	if b.read {
+		return 0, io.EOF
+	}
+	b.read = true
+	return copy(p, "x"), nil
+}
+
+func (b *again) Close() error {
+	b.read = false
+	return nil
+}
+
+// TestAllocs: what a call costs besides its round trip.
+func TestAllocs(t *testing.T) {
+	req := request(t, http.MethodGet, "http://example.com/path", nil)
+	empty := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}
+	plain := &again{}
+	full := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/plain"}}, Body: plain}
+	stream := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream; charset=utf-8"}}, Body: &again{}}
+	returns := func(resp *http.Response) base {
+		return func(*http.Request) (*http.Response, error) { return resp, nil }
+	}
+	config := func(string) core.Config { return core.Config{Timeout: time.Hour} }
+	refusing := &roundtrip.Transport{Base: returns(empty), Registry: &core.Registry{Config: config}}
+	b, err := refusing.Breakers().Get(roundtrip.Host(req))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(t, b)
+	classifying := &roundtrip.Transport{Base: returns(empty), Classify: roundtrip.DefaultClassify}
+
+	buf := make([]byte, 16)
+	for _, row := range []struct {
+		name string
+		tr   *roundtrip.Transport
+		most float64
+	}{
+		{"no body", &roundtrip.Transport{Base: returns(empty)}, 0},
+		{"no body, with a Gate", &roundtrip.Transport{Base: returns(empty), Gate: core.MustNew("host", core.Config{})}, 0},
+		{"no body, with Classify", classifying, 0},
+		{"refused", refusing, 0},
+		{"a body read to its end", &roundtrip.Transport{Base: returns(full)}, 1},
+		{"a stream", &roundtrip.Transport{Base: returns(stream)}, 0},
+		{"failed", &roundtrip.Transport{Base: fails(io.ErrUnexpectedEOF), Gate: core.MustNew("host", core.Config{FailureThreshold: -1})}, 0},
+	} {
+		call := func() {
+			full.Body = plain // not what wraps it since the last call
+			resp, err := row.tr.RoundTrip(req)
+			if err != nil {
+				return
+			}
+			for err == nil {
+				_, err = resp.Body.Read(buf)
+			}
+			_ = resp.Body.Close()
+		}
+		call() // what is made at the first call
+		if got := testing.AllocsPerRun(300, call); got > row.most {
+			t.Errorf("%s: %v allocations, want at most %v", row.name, got, row.most)
+		}
+	}
+	if got := b.Snapshot().Totals.Refused; got == 0 {
+		t.Error("nothing was refused, want refusals to have been measured")
+	}
+}

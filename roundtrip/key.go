@@ -1,0 +1,67 @@
+package roundtrip
+
+import (
+	"hash/maphash"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// Host is the key that a [Transport] uses if it has no other: the host that the
+// request goes to, in lower case, with the port, "example.com:443". It is that of
+// the URL, not the Host header, which may name something behind it. A failing
+// proxy is charged to the host.
+func Host(req *http.Request) string { return host(req.URL) }
+
+func host(u *url.URL) string {
+	name, port := strings.ToLower(u.Hostname()), u.Port()
+	if port == "" {
+		switch strings.ToLower(u.Scheme) {
+		case "https", "wss":
+			port = "443"
+		case "http", "ws":
+			port = "80"
+		default:
+			port = strings.ToLower(u.Scheme)
+		}
+	}
+	return net.JoinHostPort(name, port)
+}
+
+// keys remembers the keys of the hosts last seen, so that making them costs a
+// call nothing. It is bounded: hosts that fall into the same place take turns.
+type keys [256]atomic.Pointer[hostKey]
+
+// maxKey is the length of the longest name of a breaker, and more than that of
+// any host. A longer one is not remembered.
+const maxKey = 256
+
+type hostKey struct{ scheme, host, key string }
+
+//nolint:gochecknoglobals // a seed is made once
+var hostSeed = maphash.MakeSeed()
+
+func (k *keys) of(req *http.Request) string {
+	u := req.URL
+	slot := &k[maphash.String(hostSeed, u.Host)%uint64(len(k))]
+	if seen := slot.Load(); seen != nil && seen.host == u.Host && seen.scheme == u.Scheme {
+		return seen.key
+	}
+	key := host(u)
+	if len(key) <= maxKey {
+		slot.Store(&hostKey{strings.Clone(u.Scheme), strings.Clone(u.Host), key})
+	}
+	return key
+}
+
+// Safe reports whether a request has a method that changes nothing: GET, HEAD,
+// OPTIONS or TRACE. See [Transport.Probes].
+func Safe(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}

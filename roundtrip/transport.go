@@ -1,0 +1,174 @@
+package roundtrip
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Transport is an [http.RoundTripper] behind circuit breakers. The zero Transport
+// has one breaker for each host, of the zero [core.Config], in front of
+// [http.DefaultTransport]. Its fields must not be changed once it is in use; it is
+// safe for concurrent use and starts no goroutine.
+//
+// It keeps to the contract of a RoundTripper: the request is passed on as it is,
+// its body is closed when it is refused, a response is returned whatever its
+// status, with the body unread. Only the body may be wrapped, with Read and Close
+// (and Write, if it has that).
+//
+// A call is settled by [DefaultClassify], or Classify: when the headers have come,
+// if that decides it (a failure status, no body, an upgraded connection, a
+// stream), else when the body has been read, could not be read, or was closed.
+// Its duration, for [core.Config.SlowAfter], is the time to the headers. A probe
+// is settled as a success after Lease at the latest. A body that is neither read
+// to its end nor closed, which holds its connection too, stays in flight.
+//
+// A refusal is an [*core.OpenError], which errors.As finds in what http.Client
+// returns; nothing was sent. Of a 429 or 503 with a Retry-After, the breaker stays
+// open until then if the response opens it, within its MaxTimeout.
+type Transport struct {
+	// Base makes the calls. Nil means [http.DefaultTransport].
+	Base http.RoundTripper
+	// Gate is asked for every request. Nil means a breaker of Registry.
+	Gate core.Gate
+	// Registry holds the breakers by Key. Nil means one of the Transport's own.
+	Registry *core.Registry
+	// Key names the breaker of a request. Nil means [Host].
+	Key func(*http.Request) string
+	// Classify decides what became of a call. Nil means [DefaultClassify]. It may
+	// be called by several goroutines at once, and must not read the body.
+	Classify func(Exchange) core.Outcome
+	// Streams reports whether a response is settled at its headers, because its
+	// body may take for ever. Nil means that text/event-stream is.
+	Streams func(*http.Response) bool
+	// Probes reports whether a request may be sent to find out whether a host is
+	// well again; others are refused while it is half-open. Nil means that every
+	// one may. [Safe] is for those whose failed calls do harm.
+	Probes func(*http.Request) bool
+	// Lease is how long the body of a probe may be read before the probe counts
+	// as a success. Zero means 10 s; it should be less than the breaker's
+	// ProbeTimeout, when the probe would be lost.
+	Lease time.Duration
+	// Respond answers a refusal with a response in place of an error, for code
+	// that understands nothing else: 503 with Retry-After and a problem+json body.
+	// [Refused] tells it from one that a server has sent.
+	Respond bool
+	// KeepIdle keeps CloseIdleConnections from reaching Base. Retrying clients
+	// call that after every failed call, and it closes the connections to all
+	// hosts.
+	KeepIdle bool
+
+	own  core.Registry
+	keys keys
+}
+
+// New returns a Transport with the breakers of a registry, one for each host. A
+// nil registry is one of its own, of breakers with the default configuration.
+func New(registry *core.Registry) *Transport { return &Transport{Registry: registry} }
+
+const defaultLease = 10 * time.Second
+
+func (t *Transport) base() http.RoundTripper {
+	if t.Base != nil {
+		return t.Base
+	}
+	return http.DefaultTransport
+}
+
+// Breakers returns the registry that holds the breakers, for a look at them.
+func (t *Transport) Breakers() *core.Registry {
+	if t.Registry != nil {
+		return t.Registry
+	}
+	return &t.own
+}
+
+// gate returns the gate of a request.
+func (t *Transport) gate(req *http.Request) (core.Gate, error) {
+	if t.Gate != nil {
+		return t.Gate, nil
+	}
+	key := t.Key
+	if key == nil {
+		key = t.keys.of
+	}
+	b, err := t.Breakers().Get(key(req))
+	if err != nil { // as a name it is not valid: it shares a breaker, as all do past the cap
+		return t.Breakers().Get(core.OverflowName)
+	}
+	return b, nil
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req == nil || req.URL == nil || req.URL.Host == "" {
+		return t.base().RoundTrip(req) // which knows what to say of it
+	}
+	ctx := req.Context()
+	gate, err := t.gate(req)
+	if err != nil {
+		return t.refuse(req, err)
+	}
+	p, err := gate.Allow(ctx)
+	if err != nil {
+		return t.refuse(req, err)
+	}
+	e, done := Exchange{Request: req}, false
+	defer func() {
+		if !done { // Base, or what classifies, has panicked or exited
+			p.Settle(ctx, core.Failure)
+			e.discard()
+		}
+	}()
+	if t.Probes != nil && p.Probe() && !t.Probes(req) {
+		done = true
+		p.Settle(ctx, core.Ignored)
+		return t.refuse(req, notAProbe(gate))
+	}
+	var begun time.Time
+	if t.Classify != nil {
+		begun = time.Now()
+	}
+	e.Response, e.Err = t.base().RoundTrip(req)
+	if t.Classify != nil {
+		e.Elapsed = time.Since(begun)
+	}
+	o := t.classify(e)
+	if o == core.Success && t.hasBody(e) {
+		e.Response.Body = t.watch(&p, e)
+	} else {
+		p.Report(ctx, o, e.reason(o))
+	}
+	done = true
+	return e.Response, e.Err
+}
+
+// hasBody reports whether there is a body that may yet show a failure.
+func (t *Transport) hasBody(e Exchange) bool {
+	resp := e.Response
+	switch {
+	case resp == nil || resp.Body == nil || resp.Body == http.NoBody,
+		resp.StatusCode == http.StatusSwitchingProtocols || e.Request.Method == http.MethodConnect, // a connection now
+		e.Request.Method == http.MethodHead:
+		return false
+	case t.Streams != nil:
+		return !t.Streams(resp)
+	}
+	return !isEventStream(resp)
+}
+
+func (t *Transport) classify(e Exchange) core.Outcome {
+	if t.Classify == nil {
+		return DefaultClassify(e)
+	}
+	return t.Classify(e)
+}
+
+// CloseIdleConnections passes on what [http.Client.CloseIdleConnections] asks for,
+// if Base has that method and KeepIdle is not set.
+func (t *Transport) CloseIdleConnections() {
+	if base, ok := t.base().(interface{ CloseIdleConnections() }); ok && !t.KeepIdle {
+		base.CloseIdleConnections()
+	}
+}
