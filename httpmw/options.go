@@ -1,0 +1,57 @@
+package httpmw
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Options change what [New] makes. In each field zero is the stated default. The
+// funcs must be safe for concurrent use.
+type Options struct {
+	// Gate is asked for every request. Nil means a breaker of the registry.
+	Gate core.Gate
+	// Key names the breaker of a request; the empty key has none, and the request
+	// passes. Nil means [Pattern], which knows the route where the middleware is
+	// inside a [http.ServeMux]; outside of one use [Route]. What a client can make
+	// up, such as the path, is no key.
+	Key func(*http.Request) string
+	// Skip reports whether a request passes without being counted or refused, of
+	// a health check, say. Nil means none. OPTIONS always passes.
+	Skip func(*http.Request) bool
+	// Classify decides what became of a request whose handler has returned, begun
+	// a stream, or hijacked the connection (101, if it wrote no other status); of a
+	// probe it is asked at the headers too. Nil means [DefaultClassify].
+	Classify func(r *http.Request, status int) core.Outcome
+	// Refuse answers a request that is refused. Nil means [Refuse].
+	Refuse func(w http.ResponseWriter, r *http.Request, refusal *core.OpenError)
+	// Streams reports whether a response, whose header this is, is settled when it
+	// is first flushed, because it may take for ever. Nil means that
+	// text/event-stream is.
+	Streams func(http.Header) bool
+	// Lease is how long the handler of a probe may go on after its headers before
+	// the probe is settled by them. Zero means 10 s; it should be less than the
+	// breaker's ProbeTimeout, when the probe would be lost.
+	Lease time.Duration
+}
+
+const defaultLease = 10 * time.Second
+
+func (o *Options) fill() {
+	if o.Key == nil {
+		o.Key = Pattern
+	}
+	if o.Classify == nil {
+		o.Classify = DefaultClassify
+	}
+	if o.Refuse == nil {
+		o.Refuse = Refuse
+	}
+	if o.Streams == nil {
+		o.Streams = isEventStream
+	}
+	if o.Lease <= 0 {
+		o.Lease = defaultLease
+	}
+}

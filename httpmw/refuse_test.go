@@ -1,0 +1,190 @@
+package httpmw_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/httpmw"
+)
+
+func TestMW02_Refusal(t *testing.T) {
+	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
+		w := newWard(t, core.Config{})
+		w.open(t)
+		s := serve(t, w.guard(status(http.StatusOK)))
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead} {
+			a := s.do(request(t, method, s.URL, nil))
+			wantCode(t, a, http.StatusServiceUnavailable)
+			for name, want := range map[string]string{"Content-Type": "application/problem+json", "Cache-Control": "no-store"} {
+				if got := a.header.Get(name); got != want {
+					t.Errorf("%s: %s is %q, want %q", method, name, got, want)
+				}
+			}
+			after, err := strconv.Atoi(a.header.Get("Retry-After"))
+			if most := int(rest / time.Second); err != nil || after > most || after < most-20 {
+				t.Errorf("%s: Retry-After is %q, want the seconds left of %d", method, a.header.Get("Retry-After"), most)
+			}
+			if all := fmt.Sprint(a.header, a.body); strings.Contains(all, "ward") || strings.Contains(all, "circuit") || strings.Contains(all, "failures") {
+				t.Errorf("%s: the answer tells of the inside: %s", method, all)
+			}
+			if method == http.MethodHead {
+				if a.body != "" || a.err != nil {
+					t.Errorf("HEAD has the body %q, %v; want none", a.body, a.err)
+				}
+				continue
+			}
+			var problem struct {
+				Type, Title, Detail string
+				Status              int
+			}
+			if err := json.Unmarshal([]byte(a.body), &problem); err != nil || problem.Type != "about:blank" || problem.Title != "Service Unavailable" || problem.Status != 503 || problem.Detail == "" {
+				t.Errorf("%s: the body is %s, %v; want a problem", method, a.body, err)
+			}
+			if got := a.header.Get("Content-Length"); got != strconv.Itoa(len(a.body)) {
+				t.Errorf("%s: Content-Length is %q, of %d bytes", method, got, len(a.body))
+			}
+		}
+		w.idle(t)
+	})
+	bubble(t, func(t *testing.T) { // where no time passes
+		for left, want := range map[time.Duration]string{
+			time.Nanosecond: "1", time.Second: "1", time.Second + 1: "2", 1200 * time.Millisecond: "2", time.Minute: "60",
+			0: "1", -time.Hour: "1", 1<<63 - 1: "9223372037",
+		} {
+			rec := httptest.NewRecorder()
+			httpmw.Refuse(rec, httptest.NewRequest(http.MethodGet, "/", nil), &core.OpenError{RetryAt: time.Now().Add(left)})
+			if got := rec.Header().Get("Retry-After"); got != want {
+				t.Errorf("Retry-After %q when %v is left, want %q", got, left, want)
+			}
+		}
+		for name, refusal := range map[string]*core.OpenError{"forced open": {Cause: core.HeldOpen}, "nil": nil} {
+			rec := httptest.NewRecorder()
+			httpmw.Refuse(rec, httptest.NewRequest(http.MethodGet, "/", nil), refusal)
+			if got := rec.Header()["Retry-After"]; got != nil || rec.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s: status %d, Retry-After %q; want 503 and none", name, rec.Code, got)
+			}
+		}
+	})
+}
+
+func TestMW16_Exemptions(t *testing.T) {
+	w := newWard(t, core.Config{})
+	s := serve1(t, httpmw.New(nil, &httpmw.Options{
+		Gate: w, Skip: func(r *http.Request) bool { return r.URL.Path == "/healthz" },
+	})(status(http.StatusInternalServerError)))
+	try := func() {
+		t.Helper()
+		wantCode(t, s.get(t, "/healthz"), http.StatusInternalServerError)
+		wantCode(t, s.do(request(t, http.MethodOptions, s.URL+"/orders", nil)), http.StatusInternalServerError)
+		w.idle(t)
+	}
+	try()
+	wantState(t, w, core.Closed)
+	w.open(t)
+	try()
+	if got := w.Snapshot().Totals.Refused; got != 0 {
+		t.Errorf("%d refused, want none", got)
+	}
+	wantCode(t, s.get(t, "/orders"), http.StatusServiceUnavailable)
+}
+
+func TestMW17_RefusalReadsNoBody(t *testing.T) {
+	w := newWard(t, core.Config{})
+	s := serve1(t, w.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n, err)
+	})))
+	const head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n"
+	upload := func() (lines []string, from *bufio.Reader, conn io.Writer) {
+		c := s.dial(t)
+		_, _ = io.WriteString(c, head)
+		from = bufio.NewReader(c)
+		line, err := from.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []string{line}, from, c
+	}
+	lines, from, conn := upload()
+	if lines[0] != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("an admitted client that asks first is told %q, want 100", lines[0])
+	}
+	_, _ = from.ReadString('\n')
+	_, _ = io.WriteString(conn, bodyOf(1000))
+	resp, err := http.ReadResponse(from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, _ := io.ReadAll(resp.Body); string(body) != "1000 <nil>" {
+		t.Errorf("the handler has read %s, want 1000 bytes", body)
+	}
+	w.want(t, core.Success)
+
+	w.open(t)
+	if lines, _, _ = upload(); !strings.HasPrefix(lines[0], "HTTP/1.1 503 ") {
+		t.Errorf("a refused client that asks first is told %q, want 503", lines[0])
+	}
+	rec := httptest.NewRecorder()
+	w.guard(status(http.StatusOK)).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/", unread{t}))
+	if rec.Code != http.StatusServiceUnavailable {
+		t.Errorf("status %d, want 503", rec.Code)
+	}
+}
+
+// unread is a body that is not to be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) { u.t.Error("the body is read"); return 0, io.EOF }
+
+// Nothing that comes from a client gets into the head of a refusal.
+func TestNothingIsInjectedIntoARefusal(t *testing.T) {
+	registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 1} }}
+	s := serve1(t, httpmw.New(registry, &httpmw.Options{
+		Key: func(r *http.Request) string { return r.URL.Path + r.Header.Get("X-Tenant") }, // as it should not be
+	})(status(http.StatusInternalServerError)))
+	for _, target := range []string{"/a%0d%0aSet-Cookie:%20x=1", "/%3Cscript%3E", "/%22,%22status%22:200", "/a%00b"} {
+		var a answer
+		for range 2 {
+			req := request(t, http.MethodGet, s.URL+target, nil)
+			req.Header.Set("X-Tenant", `"><script>`)
+			a = s.do(req)
+		}
+		wantCode(t, a, http.StatusServiceUnavailable)
+		if all := fmt.Sprint(a.header, a.body); strings.Contains(all, "ookie") || strings.Contains(all, "script") || !json.Valid([]byte(a.body)) || len(a.header) != 5 {
+			t.Errorf("%s: the answer has something of it, or is not as it should be: %s", target, all)
+		}
+	}
+}
+
+// Refuse can be replaced, and is given the facts.
+func TestRefuseOfOnesOwn(t *testing.T) {
+	w := newWard(t, core.Config{})
+	w.open(t)
+	s := serve1(t, httpmw.New(nil, &httpmw.Options{Gate: w, Refuse: func(rw http.ResponseWriter, _ *http.Request, e *core.OpenError) {
+		http.Error(rw, e.Name, http.StatusTooManyRequests)
+	}})(status(http.StatusOK)))
+	if a := s.get(t, "/"); a.code != http.StatusTooManyRequests || a.body != "ward\n" {
+		t.Errorf("got %d, %q; want 429, ward", a.code, a.body)
+	}
+}
+
+// Without a breaker, because its Config is not valid, a route is refused.
+func TestConfigThatIsNotValid(t *testing.T) {
+	registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 5000} }}
+	h := httpmw.New(registry, nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler is entered") }))
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+	if got := rec.Header().Get("Retry-After"); rec.Code != http.StatusServiceUnavailable || got != "" || strings.Contains(rec.Body.String(), "5000") {
+		t.Errorf("status %d, Retry-After %q, body %s; want 503, none, nothing of the Config", rec.Code, got, rec.Body)
+	}
+}
