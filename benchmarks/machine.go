@@ -20,6 +20,8 @@ var compared = []string{
 	"github.com/go-kratos/aegis",
 	"github.com/zeromicro/go-zero",
 	"github.com/afex/hystrix-go",
+	"github.com/hashicorp/go-retryablehttp",
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
 	"go.opentelemetry.io/otel",
 	"go.opentelemetry.io/otel/sdk/metric",
 }

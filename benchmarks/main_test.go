@@ -1,10 +1,14 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 // TestQuick runs the whole command with tiny samples: every benchmark checks
@@ -23,7 +27,7 @@ func TestQuick(t *testing.T) {
 		t.Error("the file differs from what was printed")
 	}
 	text := out.String()
-	for _, want := range []string{"## Targets", "go -C benchmarks run . -quick -out RESULTS.md", gobreakerExecute} {
+	for _, want := range []string{"## Targets", "go -C benchmarks run . -quick -out RESULTS.md", gobreakerExecute, clientFailsafe, handlers()[0].subject} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q", want)
 		}
@@ -83,5 +87,36 @@ func TestBenchesAreNamedOnce(t *testing.T) {
 			t.Errorf("%v is there twice", b.key())
 		}
 		seen[b.key()] = true
+	}
+}
+
+type respond func(*http.Request) (*http.Response, error)
+
+func (f respond) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// TestGobreakerTransport: the peer that we wrote passes a 5xx on, and counts it.
+func TestGobreakerTransport(t *testing.T) {
+	sent := 0
+	rt := newGobreakerTransport(respond(func(*http.Request) (*http.Response, error) {
+		sent++
+		return &http.Response{StatusCode: http.StatusBadGateway, Body: http.NoBody}, nil
+	}))
+	const failures = 6 // more than five in a row
+	for range failures {
+		if err := roundTrip(rt, newRequest(http.MethodGet, "http://example.com/", nil), make([]byte, 1)); err != nil {
+			t.Fatalf("a 502 gave the error %v, want the response", err)
+		}
+	}
+	req := newRequest(http.MethodPost, "http://example.com/", nil)
+	body := newReplay()
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		t.Fatal(err)
+	}
+	req.Body = body
+	if err := roundTrip(rt, req, nil); err != gobreaker.ErrOpenState || sent != failures {
+		t.Errorf("after %d failures: error %v, %d sent; want %v", failures, err, sent, gobreaker.ErrOpenState)
+	}
+	if n, err := body.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Error("the body of a refused request was not closed")
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -37,6 +38,8 @@ survive its panic; "permit", "two-step", "panel" and aegis only ask and report.
 	timeTable(&w, m)
 	allocTable(&w, m)
 	floorTable(&w, m)
+	listTable(&w, m, "Lookup of one of 10,000 names, parallel", "map", lookups())
+	httpTables(&w, m)
 	heapTable(&w, heaps)
 	return w.String()
 }
@@ -60,40 +63,71 @@ func targetTable(w *strings.Builder, m measurements, heaps map[string]weight) {
 			row(w, t.path, t.what, amount(t.limit, t.unit), "–", "–", "**"+err.Error()+"**")
 			continue
 		}
-		verdict, middle := "met", "–"
+		verdict, half := "met", "–"
 		if !met {
 			verdict = "**NOT MET**"
 		}
 		if s.low != s.high {
-			middle = number(s.low) + " to " + number(s.high)
+			half = number(s.low) + " to " + number(s.high)
 		}
-		row(w, t.path, t.what, "≤ "+amount(t.limit, t.unit), amount(s.median, t.unit), middle, verdict)
+		row(w, t.path, t.what, "≤ "+amount(t.limit, t.unit), amount(s.median, t.unit), half, verdict)
 	}
 }
 
 func timeTable(w *strings.Builder, m measurements) {
 	w.WriteString("\n## Time of a call, ns\n\nA dash: no sample, or none that counts; long windows are there for their size, serial only.\n\n")
-	perScenario(w, func(k key) string { return median(m, k) })
+	perScenario(w, m, median)
 }
 
 func allocTable(w *strings.Builder, m measurements) {
 	w.WriteString("\n## Allocations of a call and their bytes\n\n")
-	perScenario(w, func(k key) string { return allocs(m, k) })
+	perScenario(w, m, allocs)
 }
 
 // perScenario writes a table of breakers by scenarios.
-func perScenario(w *strings.Builder, cell func(key) string) {
-	columns := scenarios()
-	head := []string{"breaker"}
-	for _, c := range columns {
-		head = append(head, c.title)
+func perScenario(w *strings.Builder, m measurements, cell cell) {
+	g := grid{head: []string{"breaker"}}
+	for _, sc := range scenarios() {
+		g.column(sc.name, sc.title)
 	}
-	row(w, head...)
-	rule(w, "l"+strings.Repeat("r", len(columns)))
 	for _, s := range subjects() {
-		cells := []string{s.name}
-		for _, c := range columns {
-			cells = append(cells, cell(key{c.name, s.name}))
+		g.rows = append(g.rows, s.name)
+	}
+	g.write(w, m, cell)
+}
+
+// perExchange writes a table of clients by exchanges.
+func perExchange(w *strings.Builder, m measurements, cell cell) {
+	g := grid{head: []string{"RoundTripper"}}
+	for _, e := range exchanges() {
+		g.column(e.name, e.title)
+	}
+	for _, c := range clients() {
+		g.rows = append(g.rows, c.name)
+	}
+	g.write(w, m, cell)
+}
+
+// grid is a table of subjects by scenarios.
+type grid struct {
+	head      []string
+	scenarios []string
+	rows      []string
+}
+
+type cell func(measurements, key) string
+
+func (g *grid) column(scenario, title string) {
+	g.scenarios, g.head = append(g.scenarios, scenario), append(g.head, title)
+}
+
+func (g *grid) write(w *strings.Builder, m measurements, cell cell) {
+	row(w, g.head...)
+	rule(w, "l"+strings.Repeat("r", len(g.scenarios)))
+	for _, subject := range g.rows {
+		cells := []string{subject}
+		for _, s := range g.scenarios {
+			cells = append(cells, cell(m, key{s, subject}))
 		}
 		row(w, cells...)
 	}
@@ -107,12 +141,45 @@ func floorTable(w *strings.Builder, m measurements) {
 		serial := key{floorSerial, f.name}
 		row(w, f.name, median(m, serial), median(m, key{floorParallel, f.name}), allocs(m, serial))
 	}
-	w.WriteString("\n## Lookup of one of 10,000 names, parallel\n\n")
-	row(w, "map", "ns", "allocations, bytes")
+}
+
+// listTable is of benchmarks that have one scenario.
+func listTable(w *strings.Builder, m measurements, title, subject string, list []bench) {
+	w.WriteString("\n## " + title + "\n\n")
+	row(w, subject, "ns", "allocations, bytes")
 	rule(w, "lrr")
-	for _, b := range lookups() {
+	for _, b := range list {
 		row(w, b.subject, median(m, b.key()), allocs(m, b.key()))
 	}
+}
+
+func httpTables(w *strings.Builder, m measurements) {
+	fmt.Fprintf(w, `
+## RoundTrippers: time of a call, ns
+
+All have their library's defaults. "switchgear roundtrip" has a breaker for each
+host and goes by the status too; failsafehttp's one breaker counts errors only;
+gobreaker has no RoundTripper, so this is one written around Execute, with one
+breaker, to which 5xx is a failure. Otelhttp has the default providers, which are
+no-op: neither a span nor a metric is kept. Go-retryablehttp does not log, as it
+would by default. These two have no breaker: they refuse nothing.
+
+Without "loopback" the call goes to a transport that does nothing. Its response
+has http.NoBody, which switchgear leaves as it is, or a body of %d bytes, which it
+wraps, to see how it ends; failsafehttp and otelhttp wrap both, the others
+neither. Every call reads the body to its end and closes it. Over loopback each
+has a new request, and the server is in the same process: its time and its
+allocations are in the numbers. Parallel is %d goroutines in all.
+
+`, bodySize, perCore*runtime.GOMAXPROCS(0))
+	perExchange(w, m, median)
+	w.WriteString("\n## RoundTrippers: time divided by that of failsafehttp\n\nIn each pass; the median over the passes.\n\n")
+	perExchange(w, m, func(m measurements, k key) string {
+		return middle(m.paired(k, key{k.scenario, clientFailsafe}, quotient))
+	})
+	w.WriteString("\n## RoundTrippers: allocations of a call and their bytes\n\n")
+	perExchange(w, m, allocs)
+	listTable(w, m, "Handler that sends a status, serial", "handler", handlers())
 }
 
 func heapTable(w *strings.Builder, heaps map[string]weight) {
@@ -125,8 +192,9 @@ func heapTable(w *strings.Builder, heaps map[string]weight) {
 	}
 }
 
-func median(m measurements, k key) string {
-	v := m.ns(k)
+func median(m measurements, k key) string { return middle(m.ns(k)) }
+
+func middle(v []float64) string {
 	if len(v) == 0 {
 		return "–"
 	}

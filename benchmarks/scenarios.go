@@ -42,20 +42,22 @@ type scenario struct {
 	skips func(*subject) bool
 }
 
+// through is what a scenario does with a breaker: prepare it, and make calls.
+func through(w work, prepare func(*subject, func(work) call) error, judge judge, loop loop) func(*testing.B, *subject) error {
+	return func(b *testing.B, s *subject) error {
+		bind, done := s.fresh()
+		if done != nil {
+			defer done()
+		}
+		if err := prepare(s, bind); err != nil {
+			return err
+		}
+		return judge(b, loop(b, func() call { return bind(w) }))
+	}
+}
+
 func scenarios() []scenario {
 	sizeOnly := func(s *subject) bool { return s.sizeOnly }
-	through := func(w work, prepare func(*subject, func(work) call) error, judge judge, loop loop) func(*testing.B, *subject) error {
-		return func(b *testing.B, s *subject) error {
-			bind, done := s.fresh()
-			if done != nil {
-				defer done()
-			}
-			if err := prepare(s, bind); err != nil {
-				return err
-			}
-			return judge(b, loop(b, bind(w)))
-		}
-	}
 	noMix := func(s *subject) bool { return s.noMix }
 	return []scenario{
 		{closedSerial, "closed serial", through(succeeding, warm, neverRefused, serially), func(*subject) bool { return false }},
@@ -80,9 +82,10 @@ func scenarios() []scenario {
 func allBenches() []bench {
 	var all []bench
 	for _, f := range floors() {
+		fresh := func() call { return f.call }
 		all = append(all,
-			bench{scenario: floorSerial, subject: f.name, run: func(b *testing.B) error { return neverRefused(b, serially(b, f.call)) }},
-			bench{scenario: floorParallel, subject: f.name, run: func(b *testing.B) error { return neverRefused(b, inParallel(b, f.call)) }})
+			bench{scenario: floorSerial, subject: f.name, run: func(b *testing.B) error { return neverRefused(b, serially(b, fresh)) }},
+			bench{scenario: floorParallel, subject: f.name, run: func(b *testing.B) error { return neverRefused(b, inParallel(b, fresh)) }})
 	}
 	breakers := subjects()
 	for _, sc := range scenarios() {
@@ -92,7 +95,9 @@ func allBenches() []bench {
 			}
 		}
 	}
-	return append(all, lookups()...)
+	all = append(all, lookups()...)
+	all = append(all, httpBenches()...)
+	return append(all, handlers()...)
 }
 
 // warm brings a closed breaker to the state it will stay in.
@@ -139,11 +144,21 @@ func open(s *subject, bind func(work) call) error {
 // for in each call.
 func isRefusal(err error) bool { return err != nil && err != errFailed } //nolint:errorlint // see above
 
-// loop calls as often as b wants and returns how many calls were refused.
-type loop func(b *testing.B, c call) (refused int)
+// loop calls as often as b wants and returns how many calls were refused. Each
+// goroutine has a call of its own, from fresh.
+type loop func(b *testing.B, fresh func() call) (refused int)
 
-func serially(b *testing.B, c call) (refused int) {
-	watched(b, 1, func() {
+func serially(b *testing.B, fresh func() call) int { return inTurn(b, 1, fresh) }
+
+// againstServer is for calls whose other side is in this process too: while one
+// goes to sleep, the other is woken on a second core.
+func againstServer(b *testing.B, fresh func() call) int {
+	return inTurn(b, min(2, runtime.GOMAXPROCS(0)), fresh)
+}
+
+func inTurn(b *testing.B, cores int, fresh func() call) (refused int) {
+	c := fresh()
+	watched(b, cores, func() {
 		n := 0 // not the captured one, which would be a store to memory a call
 		for b.Loop() {
 			if isRefusal(c()) {
@@ -155,13 +170,13 @@ func serially(b *testing.B, c call) (refused int) {
 	return refused
 }
 
-func inParallel(b *testing.B, c call) int {
+func inParallel(b *testing.B, fresh func() call) int {
 	var refused atomic.Int64
 	b.SetParallelism(perCore)
 	b.ResetTimer()
 	watched(b, runtime.GOMAXPROCS(0), func() {
 		b.RunParallel(func(pb *testing.PB) {
-			n := 0
+			c, n := fresh(), 0
 			for pb.Next() {
 				if isRefusal(c()) {
 					n++

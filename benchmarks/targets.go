@@ -2,7 +2,7 @@ package main
 
 import "errors"
 
-// target is a number that the engine is to reach. What it is compared with is
+// target is a number that we are to reach. What it is compared with is
 // measured in the same run; nothing here is a result.
 type target struct {
 	path  string
@@ -26,9 +26,11 @@ func (t target) met(m measurements, heaps map[string]weight) (spread, bool, erro
 
 func ratio(path, what string, a, b key, limit float64) target {
 	return target{path, what, limit, "×", func(m measurements, _ map[string]weight) []float64 {
-		return m.paired(a, b, func(a, b float64) float64 { return a / b })
+		return m.paired(a, b, quotient)
 	}}
 }
+
+func quotient(a, b float64) float64 { return a / b }
 
 func difference(path, what string, a, b key, limit float64) target {
 	return target{path, what, limit, "ns", func(m measurements, _ map[string]weight) []float64 {
@@ -40,8 +42,10 @@ func atMost(path string, k key, limit float64) target {
 	return target{path, "time", limit, "ns", func(m measurements, _ map[string]weight) []float64 { return m.ns(k) }}
 }
 
-func noAllocs(path string, keys ...key) target {
-	return target{path, "allocations", 0, "allocs", func(m measurements, _ map[string]weight) []float64 {
+func noAllocs(path string, keys ...key) target { return allocsAtMost(path, 0, keys...) }
+
+func allocsAtMost(path string, limit float64, keys ...key) target {
+	return target{path, "allocations", limit, "allocs", func(m measurements, _ map[string]weight) []float64 {
 		var worst int64
 		for _, k := range keys {
 			if len(m.valid(k)) == 0 {
@@ -64,7 +68,7 @@ func bytesAtMost(path, subject string, pick func(weight) float64, limit float64)
 	}}
 }
 
-// targets are those of the design that concern the engine. Where a peer has
+// targets are those of the design that are compared here. Where a peer has
 // both kinds of API, like is compared with like.
 func targets() []target {
 	const (
@@ -74,6 +78,7 @@ func targets() []target {
 		refused   = "refused"
 		over      = "core.Do over Allow + Settle"
 		lookup    = "registry lookup, 10,000 names, parallel"
+		noop      = "RoundTripper over a no-op transport"
 	)
 	at := func(scenario, subject string) key { return key{scenario, subject} }
 	both := func(subject string, scenarios ...string) []key {
@@ -110,5 +115,10 @@ func targets() []target {
 		bytesAtMost("time window, once used", engineTime+permitAPI, func(w weight) float64 { return w.used }, 1024),
 		atMost(lookup, at(lookupParallel, lookupSubject), 60),
 		noAllocs(lookup, at(lookupParallel, lookupSubject)),
+
+		ratio(noop, "serial, no body: switchgear ÷ failsafehttp", at(emptySerial, clientOurs), at(emptySerial, clientFailsafe), 1.0/8),
+		ratio(noop, "serial, body wrapped and read: switchgear ÷ failsafehttp", at(bodySerial, clientOurs), at(bodySerial, clientFailsafe), 1.0/8),
+		noAllocs(noop+", body not wrapped", at(emptySerial, clientOurs), at(emptyParallel, clientOurs), at(httpRefusedSerial, clientOurs), at(httpRefusedParallel, clientOurs)),
+		allocsAtMost(noop+", body wrapped", 1, at(bodySerial, clientOurs)),
 	)
 }
