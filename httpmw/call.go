@@ -21,6 +21,7 @@ import (
 type call struct {
 	m      *middleware
 	r      *http.Request
+	ctx    context.Context //nolint:containedctx // r's, before a handler changes that in place
 	header func() http.Header
 	permit core.Permit // settled by who sets ended
 	probe  bool
@@ -30,7 +31,7 @@ type call struct {
 }
 
 func (m *middleware) watch(p *core.Permit, r *http.Request) *call {
-	return &call{m: m, r: r, probe: p.Probe(), permit: p.Take()}
+	return &call{m: m, r: r, ctx: r.Context(), probe: p.Probe(), permit: p.Take()}
 }
 
 // wrap returns w, with the status that goes over the wire noted: the first that
@@ -148,11 +149,16 @@ func (c *call) verdict() (core.Outcome, error) {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	o := c.m.Classify(c.r, status)
+	var o core.Outcome
+	if c.m.Classify == nil {
+		o = classify(c.ctx, status)
+	} else {
+		o = c.m.Classify(c.r, status)
+	}
 	switch {
 	case o == core.Success || o == core.Ignored:
 		return o, nil
-	case c.r.Context().Err() == context.DeadlineExceeded:
+	case c.ctx.Err() == context.DeadlineExceeded:
 		return o, context.DeadlineExceeded
 	}
 	return o, &statusError{status}
@@ -163,7 +169,7 @@ func (c *call) abandon() {
 	if c.ended.Load() {
 		return
 	}
-	if c.r.Context().Err() == context.Canceled {
+	if c.ctx.Err() == context.Canceled {
 		c.settle(core.Ignored, nil)
 		return
 	}
@@ -180,7 +186,7 @@ func (c *call) settle(o core.Outcome, err error) {
 // report is settle for the lease, which may end while it is begun.
 func (c *call) report(o core.Outcome, err error) {
 	if !c.ended.Swap(true) {
-		c.permit.Report(c.r.Context(), o, err)
+		c.permit.Report(c.ctx, o, err)
 	}
 }
 

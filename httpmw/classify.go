@@ -14,7 +14,11 @@ import (
 //   - status 5xx, but for 501: [core.Failure];
 //   - everything else: [core.Success].
 func DefaultClassify(r *http.Request, status int) core.Outcome {
-	switch r.Context().Err() {
+	return classify(r.Context(), status)
+}
+
+func classify(ctx context.Context, status int) core.Outcome {
+	switch ctx.Err() {
 	case context.Canceled:
 		return core.Ignored
 	case context.DeadlineExceeded:

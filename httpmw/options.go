@@ -42,9 +42,6 @@ func (o *Options) fill() {
 	if o.Key == nil {
 		o.Key = Pattern
 	}
-	if o.Classify == nil {
-		o.Classify = DefaultClassify
-	}
 	if o.Refuse == nil {
 		o.Refuse = Refuse
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -275,4 +276,17 @@ func TestClientGoneAtOnce(t *testing.T) {
 	if entered != 2 {
 		t.Errorf("the handler was entered %d times, want 2: while closed and as a probe", entered)
 	}
+}
+
+// A handler further in may replace the request's context in place, and end it.
+func TestContextReplacedInPlace(t *testing.T) {
+	w := newWard(t, core.Config{FailureThreshold: -1})
+	h := w.guard(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		*r = *r.WithContext(ctx)
+		cancel()
+		rw.WriteHeader(http.StatusInternalServerError)
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	w.want(t, core.Failure)
 }

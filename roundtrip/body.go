@@ -22,6 +22,7 @@ type body struct {
 	permit    core.Permit // settled by who sets ended
 	lease     *lease
 	ended     atomic.Bool
+	reading   atomic.Bool // a Read has not returned yet
 }
 
 // writableBody is the body of what is a connection, by another name than 101.
@@ -45,7 +46,9 @@ func (t *Transport) watch(p *core.Permit, e Exchange) io.ReadCloser {
 
 // Read settles when the body ends, or cannot be read.
 func (b *body) Read(buf []byte) (int, error) {
+	b.reading.Store(true)
 	n, err := b.ReadCloser.Read(buf)
+	b.reading.Store(false)
 	if err != nil {
 		b.lease.stop()
 		b.end(bodyError(err))
@@ -53,11 +56,16 @@ func (b *body) Read(buf []byte) (int, error) {
 	return n, err
 }
 
-// Close settles as a success if nothing has failed so far.
+// Close settles as a success if nothing has failed so far. Who closes a body that
+// another goroutine waits for, because the time is over, has seen it fail.
 func (b *body) Close() (err error) {
 	defer func() { err = b.ReadCloser.Close() }() // after, or a Read at the same time would fail first
 	b.lease.stop()
-	b.end(nil)
+	if ctx := b.request.Context(); b.reading.Load() && ctx.Err() != nil {
+		b.end(ctx.Err())
+	} else {
+		b.end(nil)
+	}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -265,7 +266,13 @@ func TestInnerLayerCancels(t *testing.T) {
 // What comes from outside, as a query or a header does, must not open the
 // breaker of a host that never saw it.
 func TestRequestsThatCannotBeSent(t *testing.T) {
-	s := serve(t, func(http.ResponseWriter, *http.Request) {})
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s := serve(t, func(http.ResponseWriter, *http.Request) {}, func(s *httptest.Server) { s.Config.Protocols = protocols })
+	two := private(t)
+	two.Protocols = new(http.Protocols)
+	two.Protocols.SetUnencryptedHTTP2(true)
 	proxy := func(u string) *http.Transport {
 		tr := private(t)
 		tr.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(u) }
@@ -285,6 +292,7 @@ func TestRequestsThatCannotBeSent(t *testing.T) {
 		{"query", direct, func(req *http.Request) { req.URL.RawQuery = "q=a HTTP/1.1\r\nX-Admin: yes" }, 1},
 		{"opaque", direct, func(req *http.Request) { req.URL.Opaque = "/a\x7f" }, 1},
 		{"Host that is no domain", direct, func(req *http.Request) { req.Host = "xn--\u00fc" }, 1},
+		{"Host by HTTP/2", two, func(req *http.Request) { req.Host = "a\r\nX-Admin: yes" }, 1},
 		{"Host through a proxy", proxy(s.URL), func(req *http.Request) { req.Host = "a\r\nX-Admin: yes" }, 1},
 		{"no header", direct, func(req *http.Request) { req.Header = nil }, 1},
 		{"unknown scheme", direct, func(req *http.Request) { req.URL.Scheme = "gopher" }, 1},
@@ -308,6 +316,19 @@ func TestRequestsThatCannotBeSent(t *testing.T) {
 			wantTotals(t, b, core.Totals{Calls: row.calls, Ignored: row.calls})
 		})
 	}
+	t.Run("says the server", func(t *testing.T) { // which the error repeats
+		for text, header := range map[string]string{
+			"invalid Host header":         "HTTP/1.1 200 OK\r\ninvalid Host header\r\n\r\n",
+			"unsupported protocol scheme": "HTTP/1.1 200 OK\r\nunsupported protocol scheme\r\n\r\n",
+		} {
+			addr := rawServer(t, func(c *net.TCPConn) { _, _ = io.WriteString(c, header) })
+			tr, b := behind(t, private(t), core.Config{FailureThreshold: 1})
+			if _, err := tr.RoundTrip(request(t, http.MethodGet, addr, nil)); err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("err = %v, want one with the words of the server", err)
+			}
+			wantTotals(t, b, core.Totals{Calls: 1, Failures: 1})
+		}
+	})
 	t.Run("a Host that is sent as an empty one", func(t *testing.T) { // "/var/run/x.sock" is in use
 		tr, b := behind(t, fails(io.ErrUnexpectedEOF), core.Config{FailureThreshold: 1})
 		req := request(t, http.MethodGet, s.URL, nil)

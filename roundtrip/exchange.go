@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -42,7 +44,8 @@ type Exchange struct {
 //
 // It goes by the request's context first: an error's text and kind say little, a
 // cancelled request may fail with any error at all. An error of reading the
-// request's own body cannot be told from one of the host.
+// request's own body is told from one of the host where it has a type or a text
+// that shows it.
 func DefaultClassify(e Exchange) core.Outcome {
 	if e.Err != nil {
 		return classifyError(e.Request, e.Err)
@@ -111,8 +114,43 @@ func unsendable(req *http.Request, err error) bool {
 	if strings.ContainsFunc(req.URL.RequestURI(), func(r rune) bool { return r < ' ' || r == '\x7f' }) {
 		return true
 	}
-	text := err.Error() // of a Host that is not valid too: it may be sent as an empty one
-	return strings.Contains(text, "unsupported protocol scheme") || strings.Contains(text, "invalid Host header")
+	return bodyUnreadable(err) || refusedBefore(req, err)
+}
+
+// bodyUnreadable reports whether err is one of reading the request's own body,
+// which is a client's when a proxy passes it on. Those that are wrapped in nothing,
+// as most are, cannot be told from one of the host.
+func bodyUnreadable(err error) bool {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return true
+	}
+	// A connection that copies the body itself says so; an error of the system is
+	// then its own.
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "readfrom" {
+		_, own := errors.AsType[syscall.Errno](op.Err)
+		return !own
+	}
+	switch err.Error() {
+	case "invalid byte in chunk length", "malformed chunked encoding":
+		return true
+	}
+	return false
+}
+
+// refusedBefore reports whether net/http says that it has not sent the request.
+// Its errors have no types; only whole texts and beginnings are believed, because
+// some errors quote what a host has sent.
+func refusedBefore(req *http.Request, err error) bool {
+	switch text := err.Error(); {
+	case text == "http: invalid Host header", text == "http2: invalid Host header",
+		text == "http2: request header list larger than peer's advertised limit":
+		return true
+	case strings.HasPrefix(text, "http2: invalid ") && strings.Contains(text, " request header: "):
+		return true
+	case strings.HasPrefix(text, "unsupported protocol scheme"):
+		return req.URL.Scheme != "http" && req.URL.Scheme != "https"
+	}
+	return false
 }
 
 func sendable(h http.Header) bool {

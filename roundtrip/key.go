@@ -5,8 +5,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Host is the key that a [Transport] uses if it has no other: the host that the
@@ -26,6 +29,12 @@ func host(u *url.URL) string {
 		default:
 			port = strings.ToLower(u.Scheme)
 		}
+	}
+	if ascii, err := httpguts.PunycodeHostPort(name); err == nil { // as it goes over the wire
+		name = ascii
+	}
+	if number, err := strconv.Atoi(port); err == nil {
+		port = strconv.Itoa(number)
 	}
 	return net.JoinHostPort(name, port)
 }
