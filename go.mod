@@ -12,6 +12,9 @@ require (
 	github.com/hashicorp/go-retryablehttp v0.7.8
 	go.yaml.in/yaml/v4 v4.0.0
 	golang.org/x/net v0.62.0
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20240227224415-6ceb2ff114de
+	google.golang.org/grpc v1.63.0 // the oldest with NewClient and CanonicalTarget
+	google.golang.org/protobuf v1.33.0
 	pgregory.net/rapid v1.3.0
 )
 

@@ -1,0 +1,111 @@
+package grpcmw_test
+
+import (
+	"context"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/grpcmw"
+)
+
+// fixed is a stream that is always the same.
+func fixed(cs grpc.ClientStream) grpc.Streamer {
+	return func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+		return cs, nil
+	}
+}
+
+// endless is a stream without an end.
+type endless struct{ grpc.ClientStream }
+
+func (endless) RecvMsg(any) error { return nil }
+func (endless) SendMsg(any) error { return nil }
+
+func TestAllocations(t *testing.T) {
+	if raced() {
+		t.Skip("the race detector allocates")
+	}
+	cc := connect(t, "passthrough:///memory")
+	open := opened(t)
+	generated := []grpc.CallOption{grpc.StaticMethod()}
+	own := []grpc.CallOption{grpc.StaticMethod(), grpc.WaitForReady(true)}
+	message := wrapperspb.String("text")
+	handler := func(_ context.Context, req any) (any, error) { return req, nil }
+	streamHandler := func(any, grpc.ServerStream) error { return nil }
+	rejects := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+		return errNotFound
+	}
+
+	one, many := grpcmw.UnaryClient(nil, nil), grpcmw.StreamClient(nil, nil)
+	refusing := grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: open})
+	oneThere, manyThere := grpcmw.UnaryServer(nil, nil), grpcmw.StreamServer(nil, nil)
+	unaryInfo, streamInfo := &grpc.UnaryServerInfo{FullMethod: unary, Server: 1}, &grpc.StreamServerInfo{FullMethod: both}
+	streamer, method := fixed(endless{}), both
+	for _, c := range []struct {
+		name string
+		want float64
+		call func()
+	}{
+		{"a unary call", 0, func() { _ = one(bg, unary, message, message, cc, nothing) }},
+		{"a unary call of generated code", 0, func() { _ = one(bg, unary, message, message, cc, nothing, generated...) }},
+		{"a unary call with options", 1, func() { _ = one(bg, unary, message, message, cc, nothing, own...) }},
+		{"a unary call with an answer that is an error", 0, func() { _ = one(bg, unary, message, message, cc, rejects) }},
+		{"a refusal", 1, func() { _ = refusing(bg, unary, message, message, cc, nothing) }},
+		{"a stream", 2, func() { _, _ = many(bg, descs[both], cc, method, streamer, own...) }},
+		{"a stream and a message", 2, func() {
+			cs, _ := many(bg, descs[both], cc, method, streamer)
+			_ = cs.RecvMsg(message)
+			_ = cs.SendMsg(message)
+		}},
+		{"a unary call in a server", 0, func() { _, _ = oneThere(bg, message, unaryInfo, handler) }},
+		{"a stream in a server", 0, func() { _ = manyThere(1, noServerStream{}, streamInfo, streamHandler) }},
+	} {
+		if got := testing.AllocsPerRun(1000, c.call); got > c.want {
+			t.Errorf("%s: %v allocations, want at most %v", c.name, got, c.want)
+		}
+	}
+}
+
+var errNotFound = status.Error(codes.NotFound, "not here")
+
+// BenchmarkInterceptors is what the interceptors cost around calls that do
+// nothing.
+func BenchmarkInterceptors(b *testing.B) {
+	cc, err := grpc.NewClient("passthrough:///memory", grpc.WithTransportCredentials(noTLS))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cc.Close()
+	open := core.MustNew("open", core.Config{FailureThreshold: 1})
+	p, _ := open.Allow(b.Context())
+	p.Settle(b.Context(), core.Failure)
+	message := wrapperspb.String("text")
+	one, many, refusing := grpcmw.UnaryClient(nil, nil), grpcmw.StreamClient(nil, nil), grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: open})
+	there := grpcmw.UnaryServer(nil, nil)
+	info := &grpc.UnaryServerInfo{FullMethod: unary}
+	handler := func(_ context.Context, req any) (any, error) { return req, nil }
+	streamer := fixed(endless{})
+	for _, c := range []struct {
+		name string
+		call func()
+	}{
+		{"unary client", func() { _ = one(bg, unary, message, message, cc, nothing) }},
+		{"unary client refused", func() { _ = refusing(bg, unary, message, message, cc, nothing) }},
+		{"unary server", func() { _, _ = there(bg, message, info, handler) }},
+		{"stream client opened", func() { _, _ = many(bg, descs[both], cc, both, streamer) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					c.call()
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,156 @@
+package grpcmw
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// ClassifyClient is what clients use without a Classify of their own:
+//
+//   - the caller cancelled, or closed the connection: [core.Ignored];
+//   - the caller's deadline passed: [core.Failure];
+//   - a breaker further in refused: [core.Ignored];
+//   - the call could not be sent as it is, or a message was longer than allowed:
+//     [core.Ignored];
+//   - Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and
+//     DataLoss: [core.Failure];
+//   - any other code: [core.Success], the server answered.
+func ClassifyClient(ctx context.Context, err error) core.Outcome {
+	if err == nil {
+		return core.Success
+	}
+	switch {
+	case ctx.Err() == context.Canceled:
+		return core.Ignored
+	case ctx.Err() == context.DeadlineExceeded:
+		return core.Failure
+	case errors.Is(err, core.ErrOpen):
+		return core.Ignored
+	}
+	st := statusOf(err)
+	switch st.Code() { //nolint:exhaustive // the others are the server's answer
+	case codes.Canceled:
+		return core.Ignored
+	case codes.ResourceExhausted, codes.Internal:
+		if unsendable(st.Message()) {
+			return core.Ignored
+		}
+		return core.Failure
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Unknown, codes.DataLoss:
+		return core.Failure
+	}
+	return core.Success
+}
+
+// unsendable reports whether a message of gRPC's says that the call itself is at
+// fault, which no code tells. What comes from outside, such as a name or a header,
+// must not be able to open the breaker of a healthy server.
+func unsendable(message string) bool {
+	for _, text := range [...]string{
+		"larger than max",        // a message, in either direction
+		"message too large",      // for the wire
+		"error while marshaling", // such as a text that is not UTF-8
+		"header key \"",          // not valid, or its value is not
+		"header list size to send violates",
+	} {
+		if strings.Contains(message, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// ClassifyServer is what servers use without a Classify of their own, of what a
+// handler returned:
+//
+//   - the call's deadline passed, or the client has gone within 10 ms of it, which
+//     is how a deadline looks when the client's clock is first: [core.Failure];
+//   - the client has gone otherwise: [core.Ignored], whatever the handler made of
+//     that;
+//   - a breaker further in refused: [core.Ignored];
+//   - Unknown, which is what an error that is no status goes out as,
+//     DeadlineExceeded, Internal, Unavailable and DataLoss: [core.Failure];
+//   - any other code: [core.Success].
+func ClassifyServer(ctx context.Context, err error) core.Outcome {
+	if err == nil {
+		return core.Success
+	}
+	switch {
+	case overdue(ctx):
+		return core.Failure
+	case ctx.Err() != nil:
+		return core.Ignored
+	case errors.Is(err, core.ErrOpen):
+		return core.Ignored
+	}
+	switch statusOf(err).Code() { //nolint:exhaustive // the others are answers
+	case codes.Canceled:
+		return core.Ignored
+	case codes.Unknown, codes.DeadlineExceeded, codes.Internal, codes.Unavailable, codes.DataLoss:
+		return core.Failure
+	}
+	return core.Success
+}
+
+// overdue reports whether a context has ended by its deadline. A client whose
+// deadline has passed cancels the call, so that a server hears of it twice, and
+// either may be first.
+func overdue(ctx context.Context) bool {
+	const slack = 10 * time.Millisecond
+	deadline, ok := ctx.Deadline()
+	return ok && ctx.Err() != nil && time.Until(deadline) < slack
+}
+
+// statusOf returns the status that goes over the wire for err.
+func statusOf(err error) *status.Status {
+	if st, ok := status.FromError(err); ok {
+		return st
+	}
+	return status.FromContextError(err)
+}
+
+// report settles a call that ended with err and a trailer.
+func report(ctx context.Context, p *core.Permit, o core.Outcome, err error, trailer metadata.MD) {
+	if o == core.Failure && err != nil {
+		if wait, ok := asked(err, trailer); ok {
+			err = core.RetryAfter(err, wait)
+		}
+		if overdue(ctx) || statusOf(err).Code() == codes.DeadlineExceeded {
+			err = &overdueError{err}
+		}
+	}
+	p.Report(ctx, o, err)
+}
+
+// asked returns the wait that a server asks for, by RetryInfo or by pushback.
+func asked(err error, trailer metadata.MD) (wait time.Duration, ok bool) {
+	for _, detail := range statusOf(err).Details() {
+		if info, isInfo := detail.(*errdetails.RetryInfo); isInfo && info.GetRetryDelay() != nil {
+			return info.GetRetryDelay().AsDuration(), true
+		}
+	}
+	if values := trailer.Get(pushback); len(values) == 1 {
+		ms, err := strconv.ParseInt(values[0], 10, 64)
+		if err == nil && ms >= 0 {
+			return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond, true
+		}
+	}
+	return 0, false
+}
+
+// overdueError says of an error that it is that of a deadline.
+type overdueError struct{ error }
+
+func (e *overdueError) Unwrap() error        { return e.error }
+func (e *overdueError) Is(target error) bool { return target == context.DeadlineExceeded }

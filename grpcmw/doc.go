@@ -1,0 +1,22 @@
+// Package grpcmw puts circuit breakers into gRPC clients and servers, as
+// interceptors:
+//
+//	cc, err := grpc.NewClient(target,
+//		grpc.WithUnaryInterceptor(grpcmw.UnaryClient(nil, nil)),
+//		grpc.WithStreamInterceptor(grpcmw.StreamClient(nil, nil)))
+//
+//	server := grpc.NewServer(
+//		grpc.UnaryInterceptor(grpcmw.UnaryServer(nil, nil)),
+//		grpc.StreamInterceptor(grpcmw.StreamServer(nil, nil)))
+//
+// A call counts once, when it is really over: a stream when its status is known,
+// not when it was opened. Retries that a service config asks for happen further
+// in, and are one call; a retrying interceptor belongs outside, with [Retriable].
+//
+// Tracing and metrics that are stats handlers, as otelgrpc's, see below a client's
+// interceptors and above a server's: a refusal has no client span, and a server
+// span with Unavailable.
+//
+// A refusal is a status with code Unavailable, with RetryInfo and ErrorInfo, and
+// matches [core.ErrOpen]. A server adds what keeps clients from retrying it.
+package grpcmw
