@@ -26,6 +26,7 @@ type Breaker struct {
 	epoch    time.Time // the zero of the breaker's clock
 	clock    func() time.Time
 	mu       sync.Mutex // held to replace phase or settings, and by probes
+	record   *record    // guarded by mu; nil until there is something
 }
 
 const maxName = 256
@@ -156,6 +157,7 @@ func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 				return b.turnAway(ctx, s, ph, now, full.err)
 			}
 			if now, number := b.probe(ctx, ph); number > 0 {
+				b.tellProbe(ctx)
 				return b.permit(s, ph, now, number), nil
 			} // else things have changed, or all places are taken: look again
 		}
@@ -184,6 +186,13 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 		b.deliver()
 	}
 	return now, number
+}
+
+func (b *Breaker) tellProbe(ctx context.Context) {
+	if b.settings.Load().Hooks.Probe != nil {
+		b.book().queueEvent(event{ctx: background(ctx), probe: true})
+		b.deliver()
+	}
 }
 
 // permit counts an admission and makes its permit. A start of zero is read from

@@ -71,8 +71,8 @@ type Config struct {
 	// timeout, also when it returns no error. Zero or negative means none.
 	CallTimeout time.Duration `json:"call_timeout,omitzero"`
 
-	// Durations keeps the mean and the percentiles of durations. It costs two
-	// clock readings a call and about 4 KiB a core.
+	// Durations keeps the mean, the percentiles and the buckets of durations, see
+	// [Breaker.Buckets]. It costs two clock readings a call and about 4 KiB a core.
 	Durations bool `json:"durations,omitzero"`
 	// History is how far back [Snapshot.History] goes, in 60 intervals. Zero
 	// or negative means off; at least 1 min, at most 24 h. It costs a clock

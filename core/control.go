@@ -18,7 +18,10 @@ func (b *Breaker) Force(o Override) error {
 		return &ConfigError{Field: "Override", Value: o, Allowed: "NoOverride, ForcedOpen, Disabled or Shadow"}
 	}
 	b.mu.Lock()
-	s := b.overridden(newSettings(b.settings.Load().Config, o))
+	now, old := b.now(), b.settings.Load()
+	b.advanceLocked(context.Background(), old, now) // what lies behind is timed by the old override
+	b.recordLocked().overriddenUntil(old.override, b.phase.Load().state, now)
+	s := b.overridden(newSettings(old.Config, o))
 	b.settings.Store(s)
 	if s.Logger != nil {
 		b.book().queueEvent(event{ctx: context.Background(), override: &o})

@@ -40,12 +40,13 @@ const (
 	maxRun    = 100 * time.Millisecond
 )
 
-// event is one thing to tell; exactly one of the pointers is set.
+// event is one thing to tell; exactly one of the pointers is set, or probe.
 type event struct {
 	ctx        context.Context // handed on to the hook, as the call's own
 	transition *Transition
 	refused    *OpenError
 	settled    *Settlement
+	probe      bool
 	override   *Override // only for the log
 	logged     bool      // refused: also goes to the log
 }
@@ -149,7 +150,7 @@ func (b *Breaker) deliver() {
 // tell runs the log line and the hook of one event; neither can hurt the other.
 func (b *Breaker) tell(l *ledger, e event) {
 	s := b.settings.Load()
-	defer b.guard(e.ctx, l, s, func() { s.hook(e) }) // deferred: the handler may call Goexit
+	defer b.guard(e.ctx, l, s, func() { s.hook(b.name, e) }) // deferred: the handler may call Goexit
 	b.guard(e.ctx, l, s, func() { b.log(s, e) })
 }
 
@@ -177,8 +178,10 @@ func (b *Breaker) log(s *settings, e event) {
 	}
 }
 
-func (s *settings) hook(e event) {
+func (s *settings) hook(name string, e event) {
 	switch {
+	case e.probe && s.Hooks.Probe != nil:
+		s.Hooks.Probe(e.ctx, name)
 	case e.transition != nil && s.Hooks.Transition != nil:
 		s.Hooks.Transition(e.ctx, *e.transition)
 	case e.refused != nil && s.Hooks.Refused != nil:

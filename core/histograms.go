@@ -7,27 +7,31 @@ import (
 	"time"
 )
 
-// histograms keeps durations of this minute and of the one before, in shards.
-// The buckets are log-linear: eight to each doubling, from 1 µs to 19 hours.
-//
-// A shard's halves take turns; half g&1 holds minute g. Whoever is first in a
-// minute empties the half it will fill, under mu. A call that read the minute
-// before that and adds after it is counted in a half that is a minute older, or
-// lost: the counts are never more than the truth and exact at rest.
+// histograms keeps durations in shards, those of successes and of failures
+// apart. The buckets are log-linear: eight to each doubling, from 1 µs to 19
+// hours. Their counts only grow: what happened lately is what they hold more than
+// they did when the minute before this one began, which whoever is first in a
+// minute notes, under mu. A call that ends meanwhile may fall into either minute.
 type histograms struct {
 	minute atomic.Int64
 	mu     sync.Mutex
 	shards []lengths
+	// begun is what the shards held when minute m began, at m&1, for the current
+	// minute and the one before. It is guarded by mu.
+	begun [2]lengthCounts
 }
 
-type lengths [2][lengthBuckets]atomic.Uint64
+type (
+	lengths      [2][lengthBuckets]atomic.Uint64 // by failed
+	lengthCounts [lengthBuckets]uint64
+)
 
 const (
-	lengthUnit    = 10          // 2^10 ns, about a microsecond: what is shorter is in the first bucket
-	lengthBits    = 3           // eight buckets to a doubling
-	lengthBuckets = 34 * 8      // up to 2^46 ns
-	maxHistograms = 8           // 4 KiB a shard: more would cost more memory than contention
-	lengthSpan    = time.Minute // of a half
+	lengthUnit    = 10     // 2^10 ns, about a microsecond: what is shorter is in the first bucket
+	lengthBits    = 3      // eight buckets to a doubling
+	lengthBuckets = 34 * 8 // up to 2^46 ns
+	maxHistograms = 8      // 4 KiB a shard: more would cost more memory than contention
+	lengthSpan    = time.Minute
 )
 
 func newHistograms() *histograms {
@@ -56,48 +60,65 @@ func bucketStart(i int) time.Duration {
 
 func bucketMiddle(i int) time.Duration { return (bucketStart(i) + bucketStart(i+1)) / 2 }
 
-// turn makes room for the minute of now.
-func (h *histograms) turn(now time.Duration) int64 {
-	minute := int64(now / lengthSpan)
-	current := h.minute.Load()
-	if minute <= current {
-		return current
+// turn notes what there was if now is in a new minute.
+func (h *histograms) turn(now time.Duration) {
+	if int64(now/lengthSpan) > h.minute.Load() {
+		h.mu.Lock()
+		h.turnLocked(now)
+		h.mu.Unlock()
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	current = h.minute.Load()
-	if minute <= current {
-		return current
-	}
-	for i := range h.shards {
-		for half := range h.shards[i] {
-			if int64(half) == minute&1 || minute-current > 1 {
-				for j := range h.shards[i][half] {
-					h.shards[i][half][j].Store(0)
-				}
-			}
-		}
-	}
-	h.minute.Store(minute)
-	return minute
 }
 
-func (h *histograms) add(now time.Duration, shard uint8, d time.Duration) {
-	h.shards[int(shard)&(len(h.shards)-1)][h.turn(now)&1][bucketOf(d)].Add(1)
+func (h *histograms) turnLocked(now time.Duration) {
+	minute, current := int64(now/lengthSpan), h.minute.Load()
+	if minute <= current {
+		return
+	}
+	total := h.counts(Success)
+	failed := h.counts(Failure)
+	for i := range total {
+		total[i] += failed[i]
+	}
+	h.begun[minute&1] = total
+	if minute-current > 1 { // nothing happened in the minute before
+		h.begun[(minute-1)&1] = total
+	}
+	h.minute.Store(minute)
+}
+
+func (h *histograms) add(now time.Duration, shard uint8, o Outcome, d time.Duration) {
+	h.turn(now)
+	h.shards[int(shard)&(len(h.shards)-1)].of(o)[bucketOf(d)].Add(1)
+}
+
+func (l *lengths) of(o Outcome) *[lengthBuckets]atomic.Uint64 {
+	if o == Failure {
+		return &l[1]
+	}
+	return &l[0]
+}
+
+// counts sums the shards.
+func (h *histograms) counts(o Outcome) (sum lengthCounts) {
+	for i := range h.shards {
+		row := h.shards[i].of(o)
+		for j := range sum {
+			sum[j] += row[j].Load()
+		}
+	}
+	return sum
 }
 
 func (h *histograms) read(now time.Duration) Durations {
-	h.turn(now)
-	var total [lengthBuckets]uint64
+	h.mu.Lock()
+	h.turnLocked(now)
+	before := h.begun[(h.minute.Load()-1)&1]
+	h.mu.Unlock()
+	total, failed := h.counts(Success), h.counts(Failure)
 	var d Durations
-	for i := range h.shards {
-		for half := range h.shards[i] {
-			for j := range total {
-				n := h.shards[i][half][j].Load()
-				total[j] += n
-				d.Count += n
-			}
-		}
+	for i := range total {
+		total[i] += failed[i] - before[i]
+		d.Count += total[i]
 	}
 	if d.Count == 0 {
 		return Durations{}
@@ -117,7 +138,7 @@ func (h *histograms) read(now time.Duration) Durations {
 
 // percentile returns the middle of the bucket that holds the call of that rank
 // (nearest-rank definition).
-func percentile(total *[lengthBuckets]uint64, count, percent uint64) time.Duration {
+func percentile(total *lengthCounts, count, percent uint64) time.Duration {
 	rank := (count*percent + 99) / 100
 	for i, n := range total {
 		if rank <= n {

@@ -27,6 +27,9 @@ type Hooks struct {
 	// Refused is told of each refusal, and, in [Shadow], of each call that
 	// would have been refused.
 	Refused func(ctx context.Context, err *OpenError)
+	// Probe is told of each probe that is let out, by the breaker's name. Its ctx
+	// is that of the call.
+	Probe func(ctx context.Context, name string)
 	// Settled is told of each settlement.
 	Settled func(ctx context.Context, s Settlement)
 }

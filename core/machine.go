@@ -49,7 +49,9 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 			if h := st.history.Load(); h != nil {
 				h.roll(st, at)
 			}
-			st.lost.Add(uint64(ph.half.lose(at, s)))
+			lost := uint64(ph.half.lose(at, s))
+			st.lost.Add(lost)
+			b.recordLocked().probes.Failures += lost
 			ph.half.failed++
 			b.openLocked(ctx, s, at, ProbeLost, ph.half.counts(), &verdict{})
 			continue
@@ -98,6 +100,7 @@ func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts, err err
 	if old.state == ph.state {
 		return
 	}
+	b.recordLocked().changed(old.state, ph.state, ph.cause, b.settings.Load().override, ph.since)
 	t := &Transition{
 		Name: b.name, From: old.state, To: ph.state, Cause: ph.cause,
 		At: b.epoch.Add(ph.since), Opens: int(ph.opens), Counts: counts, Err: err,

@@ -246,6 +246,7 @@ type modelRunner struct {
 	b     *core.Breaker
 	m     model
 	sums  core.Totals
+	times [3]time.Duration // by state
 	epoch time.Time
 
 	permits [maxPermits]*core.Permit
@@ -311,6 +312,7 @@ func (r *modelRunner) step(draw drawFunc) {
 	case op < 14:
 		d := pickFrom(draw, 500*time.Millisecond, time.Second, time.Nanosecond, time.Second-time.Nanosecond, 2*time.Second, 3*time.Second, 20*time.Second)
 		*line = "sleep " + d.String()
+		r.elapse(r.now(), r.now()+d)
 		time.Sleep(d)
 	case op == 14:
 		switch draw(4) {
@@ -437,6 +439,22 @@ func (r *modelRunner) settle(ctx context.Context, k int, draw drawFunc) string {
 	return fmt.Sprintf("settle %d: %v, mark %q, after %v: late %t", id, outcome, mark, after, isLate)
 }
 
+// elapse accounts a time to the states that the model goes through in it.
+func (r *modelRunner) elapse(from, to time.Duration) {
+	for m := r.m; from < to; {
+		m.roll(&r.cfg, from)
+		end := to
+		switch {
+		case m.state == core.Open:
+			end = min(end, m.until)
+		case m.probes != "":
+			end = min(end, m.issued[m.probes[0]]+r.cfg.ProbeTimeout)
+		}
+		r.times[m.state] += end - from
+		from = end
+	}
+}
+
 func (r *modelRunner) compare() {
 	state, snap := r.b.State(), r.b.Snapshot()
 	m := r.m // a look must not roll the model: only a call makes a transition
@@ -446,6 +464,9 @@ func (r *modelRunner) compare() {
 	}
 	if want := m.sums(r.sums); snap.Totals != want { // also of a probe that only time has lost
 		r.fatalf("Totals\n %+v; want\n %+v", snap.Totals, want)
+	}
+	if want := (core.TimeIn{Closed: r.times[core.Closed], Open: r.times[core.Open], HalfOpen: r.times[core.HalfOpen]}); snap.TimeIn != want {
+		r.fatalf("TimeIn %+v; want %+v", snap.TimeIn, want)
 	}
 	if got := len(r.settled); got != 0 {
 		r.fatalf("Settled was told of %d settlements that nobody made", got)
@@ -469,6 +490,13 @@ func (r *modelRunner) chain(snap *core.Snapshot) {
 		if all[i].From != all[i-1].To || all[i].Seq != all[i-1].Seq+1 || all[i].At.Before(all[i-1].At) {
 			r.fatalf("transition %+v after %+v", all[i], all[i-1])
 		}
+	}
+	var made uint64
+	for _, c := range snap.Changes {
+		made += c.Count
+	}
+	if n := len(all); n > 0 && made != all[n-1].Seq || n == 0 && made != 0 {
+		r.fatalf("%d changes are counted: %+v; transitions %+v", made, snap.Changes, all)
 	}
 	if len(all) > 0 {
 		last := all[len(all)-1]

@@ -302,6 +302,17 @@ func sumsUnderContention(t *testing.T, cfg core.Config) {
 	if cfg.Durations && snap.Durations.Count != uint64(ended.Load()) {
 		t.Errorf("%d durations, want %d", snap.Durations.Count, ended.Load())
 	}
+	if cfg.Durations {
+		sum := map[core.Outcome]int64{}
+		for _, o := range []core.Outcome{core.Success, core.Failure} {
+			for _, n := range b.Buckets(o) {
+				sum[o] += int64(n)
+			}
+		}
+		if sum[core.Success] != int64(ok) || sum[core.Failure] != failures.Load() {
+			t.Errorf("buckets of %v, want %d and %d", sum, ok, failures.Load())
+		}
+	}
 	if cfg.Hooks.Settled != nil && settledHook.Load()+snap.EventsDropped != calls {
 		t.Errorf("Settled was told %d times, %d were dropped, of %d", settledHook.Load(), snap.EventsDropped, calls)
 	}

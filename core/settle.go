@@ -17,7 +17,7 @@ func (p *Permit) succeed() bool {
 			return false
 		}
 		if h := st.lengths.Load(); h != nil {
-			h.add(now, p.shard(), length)
+			h.add(now, p.shard(), Success, length)
 		}
 	} else if p.phase.buckets != nil {
 		now = b.now()
@@ -83,7 +83,7 @@ func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duratio
 		}
 	}
 	if h := st.lengths.Load(); h != nil && p.has(timed) && told.Outcome != Ignored {
-		h.add(now, p.shard(), told.Duration)
+		h.add(now, p.shard(), told.Outcome, told.Duration)
 	}
 	c := p.count()
 	if told.Late {
@@ -194,13 +194,17 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 	ph := p.phase
 	s, now := b.settings.Load(), b.now()
 	b.advanceLocked(ctx, s, now)
-	if b.phase.Load() != ph {
-		return true, p.notes.probe <= ph.half.lostThrough
-	}
 	h := ph.half
+	if b.phase.Load() != ph {
+		if lost = p.notes.probe <= h.lostThrough; !lost {
+			b.recordLocked().probes.add(v.outcome)
+		}
+		return true, lost
+	}
 	if !h.give(p.notes.probe, s) {
 		return true, true // a copy of the permit was settled before
 	}
+	b.recordLocked().probes.add(v.outcome)
 	if m.slow() {
 		h.slow++
 	}

@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Snapshot is one reading of a [Breaker], rolled to At: a break that is over
 // by then reads half-open, calls that have left the window are not in it. Only
@@ -27,6 +30,9 @@ type Snapshot struct {
 	History   []Interval // oldest first, the last one running; nil unless Config.History
 	// Transitions are the last 64, oldest first.
 	Transitions []Transition
+	Changes     []Change // every way to change state, with how often it was taken
+	TimeIn      TimeIn
+	Probes      Probes
 	// EventsDropped counts events that neither hook nor Logger was told of, see
 	// [Hooks]; HookPanics counts panics of hooks and of the Logger.
 	EventsDropped, HookPanics uint64
@@ -40,6 +46,19 @@ type view struct {
 	since, until time.Duration
 	opens        int
 	lost         int // probes that are lost by then and not yet counted
+	// passed are the ends of states that nobody has met yet, oldest first.
+	passed [2]struct {
+		state State
+		until time.Duration
+	}
+	passes int
+}
+
+// pass makes of v what it is from at on.
+func (v *view) pass(to State, cause Cause, at time.Duration) {
+	v.passed[v.passes].state, v.passed[v.passes].until = v.state, at
+	v.passes++
+	v.state, v.cause, v.since = to, cause, at
 }
 
 // viewLocked looks without changing anything: reading a breaker must not fire
@@ -48,12 +67,15 @@ func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
 	v := view{state: ph.state, cause: ph.cause, since: ph.since, until: ph.until, opens: int(ph.opens)}
 	if v.state == HalfOpen {
 		if at, out := ph.half.lostAt(s); out && now >= at {
-			until := later(at, s.breakFor(v.opens+1, float64(ph.draw), 0))
-			v = view{Open, ProbeLost, at, until, v.opens + 1, ph.half.lostBy(at, s)}
+			v.opens++
+			v.lost = ph.half.lostBy(at, s)
+			v.until = later(at, s.breakFor(v.opens, float64(ph.draw), 0))
+			v.pass(Open, ProbeLost, at)
 		}
 	}
 	if v.state == Open && now >= v.until {
-		v.state, v.cause, v.since, v.until = HalfOpen, BreakOver, v.until, 0
+		v.pass(HalfOpen, BreakOver, v.until)
+		v.until = 0
 	}
 	return v
 }
@@ -112,6 +134,7 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		snap.Totals = st.totals()
 		snap.Totals.lose(v.lost)
 	}
+	b.record.fill(&snap, &v, now)
 	b.mu.Unlock()
 
 	if st != nil {
@@ -123,4 +146,37 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		}
 	}
 	return snap, s
+}
+
+// Config returns the configuration in force, with every default filled in.
+func (b *Breaker) Config() Config {
+	c := b.settings.Load().Config
+	if c.Health != nil {
+		own := *c.Health
+		c.Health = &own
+	}
+	return c
+}
+
+// Buckets ranges over the durations of all [Success] or [Failure] calls since
+// [Config.Durations] was switched on, in buckets that hold any, shortest first: a
+// bucket's middle, which its calls differ from by at most 1/16 (half a
+// microsecond below 8 µs), and how many. The counts never go back. There are at
+// most 272 buckets; without Durations and for other outcomes there are none.
+func (b *Breaker) Buckets(o Outcome) iter.Seq2[time.Duration, uint64] {
+	return func(yield func(time.Duration, uint64) bool) {
+		st := b.stats()
+		if st == nil || o != Success && o != Failure {
+			return
+		}
+		h := st.lengths.Load()
+		if h == nil {
+			return
+		}
+		for i, n := range h.counts(o) {
+			if n > 0 && !yield(bucketMiddle(i), n) {
+				return
+			}
+		}
+	}
 }

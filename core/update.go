@@ -31,9 +31,11 @@ func (b *Breaker) update(cfg Config) {
 	ph := b.phase.Load()
 	switch {
 	case ph.state == HalfOpen:
-		b.advanceLocked(context.Background(), old, b.now())
+		now := b.now()
+		b.advanceLocked(context.Background(), old, now)
 		if b.phase.Load() == ph {
 			ph.half.mark(s)
+			b.recordLocked().overriddenUntil(old.override, HalfOpen, now) // a shorter ProbeTimeout must not take time back
 		}
 	case ph.state == Closed && (s.Window != old.Window || (s.SlowAfter > 0) != (old.SlowAfter > 0) && s.Window.For > 0):
 		b.reshapeLocked(s, ph)

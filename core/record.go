@@ -1,0 +1,75 @@
+package core
+
+import "time"
+
+// record is what a breaker has been through. It is made when there is something
+// to record, which for most breakers is never, and guarded by Breaker.mu.
+type record struct {
+	changes [changeCount]uint64
+	probes  Probes
+	times   TimeIn        // until then
+	then    time.Duration // on the breaker's clock; within the current stay, or its end was met late
+}
+
+// recordLocked returns the breaker's record.
+func (b *Breaker) recordLocked() *record {
+	if b.record == nil {
+		b.record = new(record)
+	}
+	return b.record
+}
+
+// changed counts a change that took effect at a time.
+func (r *record) changed(from, to State, cause Cause, o Override, at time.Duration) {
+	for i, c := range changes() {
+		if c.From == from && c.To == to && c.Cause == cause {
+			r.changes[i]++
+		}
+	}
+	if o != ForcedOpen && o != Disabled {
+		r.pass(from, at)
+	}
+}
+
+// pass accounts the time until then for a state.
+func (r *record) pass(s State, at time.Duration) {
+	r.times.add(s, max(at-r.then, 0))
+	r.then = max(r.then, at)
+}
+
+// overriddenUntil accounts the time until then for an override, or, without one,
+// for the state.
+func (r *record) overriddenUntil(o Override, s State, at time.Duration) {
+	switch d := max(at-r.then, 0); o {
+	case ForcedOpen:
+		r.times.ForcedOpen += d
+	case Disabled:
+		r.times.Disabled += d
+	case NoOverride, Shadow:
+		r.times.add(s, d)
+	}
+	r.then = max(r.then, at)
+}
+
+// fill tells a Snapshot what is recorded and what v, the view of now, adds to it.
+func (r *record) fill(snap *Snapshot, v *view, now time.Duration) {
+	if r == nil {
+		r = new(record)
+	}
+	all := changes()
+	for i := range all {
+		all[i].Count = r.changes[i]
+	}
+	snap.Changes = all[:]
+	snap.Probes = r.probes
+	snap.Probes.Failures += uint64(v.lost)
+
+	is := *r
+	if snap.Override != ForcedOpen && snap.Override != Disabled {
+		for _, p := range v.passed[:v.passes] {
+			is.pass(p.state, p.until)
+		}
+	}
+	is.overriddenUntil(snap.Override, v.state, now)
+	snap.TimeIn = is.times
+}

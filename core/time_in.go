@@ -1,0 +1,21 @@
+package core
+
+import "time"
+
+// TimeIn is how long a breaker has been in each state. The times add up to its
+// age: while it is forced open or disabled, the time is that of the override and
+// not of the state below. [Shadow] changes nothing here.
+type TimeIn struct {
+	Closed, Open, HalfOpen, ForcedOpen, Disabled time.Duration
+}
+
+func (t *TimeIn) add(s State, d time.Duration) {
+	switch s {
+	case Closed:
+		t.Closed += d
+	case Open:
+		t.Open += d
+	case HalfOpen:
+		t.HalfOpen += d
+	}
+}
