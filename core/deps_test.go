@@ -53,6 +53,45 @@ func TestDeps(t *testing.T) {
 	}
 }
 
+// TestArrows: each dependency lives in one folder, and packages know each other
+// one way only, so that nobody compiles what he does not use.
+func TestArrows(t *testing.T) {
+	only := map[string]string{ // who may import it, besides examples
+		"github.com/shirou/gopsutil/":      "core/failsafe",
+		"go.etcd.io/bbolt":                 "ralph",
+		"go.opentelemetry.io/":             "otelexport",
+		"google.golang.org/grpc":           "grpcmw",
+		"github.com/hashicorp/":            "roundtrip",
+		"github.com/felixge/httpsnoop":     "httpmw",
+		"go.yaml.in/":                      "presets",
+		modulePath + "/presets":            "presets",
+		modulePath + "/roundtrip":          "roundtrip",
+		modulePath + "/httpmw":             "httpmw",
+		modulePath + "/grpcmw":             "grpcmw",
+		modulePath + "/ralph":              "ralph",
+		modulePath + "/otelexport":         "otelexport",
+		modulePath + "/core/failsafe":      "ralph",
+		"github.com/cenkalti/backoff/":     "presets",
+		"github.com/fsnotify/fsnotify":     "presets",
+		"github.com/agnivade/levenshtein":  "presets",
+		"github.com/google/jsonschema-go/": "presets",
+		"google.golang.org/protobuf":       "grpcmw",
+		"google.golang.org/genproto/":      "grpcmw",
+	}
+	for _, line := range goList(t, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}:{{.}}{{"\n"}}{{end}}`, "./...") {
+		importer, path, _ := strings.Cut(line, ":")
+		importer = strings.TrimPrefix(strings.TrimPrefix(importer, modulePath), "/")
+		if strings.HasPrefix(importer, "examples/") {
+			continue
+		}
+		for dependency, folder := range only {
+			if strings.HasPrefix(path+"/", dependency) && importer != folder && !strings.HasPrefix(importer, folder+"/") {
+				t.Errorf("%s imports %s, which is for %s alone", importer, path, folder)
+			}
+		}
+	}
+}
+
 // TestSource: core starts nothing and looks at nothing but the monotonic clock.
 func TestSource(t *testing.T) {
 	files, err := filepath.Glob("*.go")
