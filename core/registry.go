@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -94,6 +95,25 @@ func (r *Registry) Get(name string) (*Breaker, error) {
 	}
 	return r.add(name, s, e == nil)
 }
+
+// Gate is [Registry.Get] for names that come from outside, as adapters need it: a
+// name that is not valid shares a breaker, as all do past the cap, and where the
+// Config is not, the gate refuses every call with what Get says of it.
+func (r *Registry) Gate(name string) Gate {
+	b, err := r.Get(name)
+	if err != nil {
+		b, err = r.Get(OverflowName)
+	}
+	if err != nil {
+		return broken{err}
+	}
+	return b
+}
+
+// broken is the gate where there is no breaker.
+type broken struct{ err error }
+
+func (b broken) Allow(context.Context) (Permit, error) { return Permit{}, b.err }
 
 // add makes the breaker of a name that has none; fresh is false for one that had
 // one a moment ago. User code runs without mu.

@@ -357,3 +357,30 @@ func TestRegistryStats(t *testing.T) {
 		}
 	})
 }
+
+func TestRegistryGate(t *testing.T) {
+	r := &core.Registry{Config: func(name string) core.Config {
+		if name == "spoilt" || name == core.OverflowName {
+			return core.Config{FailureThreshold: 1001}
+		}
+		return core.Config{}
+	}}
+	if b, err := r.Get("a"); err != nil || r.Gate("a") != core.Gate(b) {
+		t.Errorf("the gate of a name is %v, want its breaker", r.Gate("a"))
+	}
+	for _, name := range []string{"spoilt", ""} {
+		if _, err := r.Gate(name).Allow(bg); !strings.Contains(fmt.Sprint(err), "FailureThreshold") {
+			t.Errorf("the gate of %q, whose Config is not valid, says %v; want what is wrong with it", name, err)
+		}
+	}
+	var plain core.Registry
+	shared, _ := plain.Get(core.OverflowName)
+	for _, name := range []string{"", "a\x00b", strings.Repeat("x", 257)} {
+		if g := plain.Gate(name); g != core.Gate(shared) {
+			t.Errorf("the gate of %q is %v, want the shared breaker", name, g)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = plain.Gate("a") }); n != 0 {
+		t.Errorf("a lookup allocates %v times", n)
+	}
+}

@@ -52,20 +52,8 @@ func (m *middleware) gate(r *http.Request) core.Gate {
 	if key == "" {
 		return nil
 	}
-	b, err := m.registry.Get(key)
-	if err != nil { // as a name it is not valid: it shares a breaker, as all do past the cap
-		b, err = m.registry.Get(core.OverflowName)
-	}
-	if err != nil {
-		return broken{err}
-	}
-	return b
+	return m.registry.Gate(key)
 }
-
-// broken refuses because there is no breaker: its Config is not valid.
-type broken struct{ err error }
-
-func (b broken) Allow(context.Context) (core.Permit, error) { return core.Permit{}, b.err }
 
 func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	g := m.gate(r)

@@ -85,19 +85,15 @@ func (t *Transport) Breakers() *core.Registry {
 }
 
 // gate returns the gate of a request.
-func (t *Transport) gate(req *http.Request) (core.Gate, error) {
+func (t *Transport) gate(req *http.Request) core.Gate {
 	if t.Gate != nil {
-		return t.Gate, nil
+		return t.Gate
 	}
 	key := t.Key
 	if key == nil {
 		key = t.keys.of
 	}
-	b, err := t.Breakers().Get(key(req))
-	if err != nil { // as a name it is not valid: it shares a breaker, as all do past the cap
-		return t.Breakers().Get(core.OverflowName)
-	}
-	return b, nil
+	return t.Breakers().Gate(key(req))
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -106,10 +102,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.base().RoundTrip(req) // which knows what to say of it
 	}
 	ctx := req.Context()
-	gate, err := t.gate(req)
-	if err != nil {
-		return t.refuse(req, err)
-	}
+	gate := t.gate(req)
 	p, err := gate.Allow(ctx)
 	if err != nil {
 		return t.refuse(req, err)
