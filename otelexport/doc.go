@@ -1,0 +1,51 @@
+// Package otelexport exports circuit breakers through OpenTelemetry: metrics that
+// cost the calls nothing, attributes on spans, and transitions as events. It needs
+// OpenTelemetry's API and no SDK, so any provider will do.
+//
+//	registry := &core.Registry{Config: func(string) core.Config {
+//		return core.Config{
+//			Durations: true, // for sdkproducer
+//			Hooks:     otelexport.SpanHooks(otelexport.EventHooks(nil, core.Hooks{})),
+//		}
+//	}}
+//	unregister, err := otelexport.Register(nil, registry, nil) // with the global provider
+//
+// Package setup beside it does that and more with one call, for programs that have
+// no provider yet. Package sdkproducer has the durations, which the API has no
+// instrument for. README.md has what becomes of the names in Prometheus, and
+// dashboards and alerts are beside it.
+//
+// # Metrics
+//
+// All have circuit_breaker.name, but for the last. A metric of a breaker is there
+// from its first collection on, also where it is zero, and ends with the breaker.
+//
+//	circuit_breaker.calls                 Counter        {call}        .result=success|failure|ignored|rejected
+//	circuit_breaker.slow_calls            Counter        {call}
+//	circuit_breaker.timeouts              Counter        {call}
+//	circuit_breaker.spared_calls          Counter        {call}        admitted in shadow mode, else rejected
+//	circuit_breaker.active                UpDownCounter  {call}        admitted, not yet over
+//	circuit_breaker.status                UpDownCounter  {breaker}     .state=closed|open|half_open|forced_open|disabled: 1 or 0
+//	circuit_breaker.state.time            Counter        s             .state
+//	circuit_breaker.state.transitions     Counter        {transition}  .state, .state.previous
+//	circuit_breaker.trips                 Counter        {trip}        .transition.reason
+//	circuit_breaker.window.calls          UpDownCounter  {call}        .result=success|failure
+//	circuit_breaker.window.failure_ratio  Gauge          1             closed, and enough calls
+//	circuit_breaker.failure.limit         Gauge          1             if there is one
+//	circuit_breaker.probes                Counter        {call}        .result=success|failure|ignored
+//	circuit_breaker.open.remaining        Gauge          s
+//	circuit_breaker.call.duration         Histogram      s             .result=success|failure; from sdkproducer
+//	circuit_breaker.export.skipped        UpDownCounter  {breaker}     .skip.reason=limit|duplicate
+//
+// The state is not a number: a state that is over before anybody looks is in
+// state.time and state.transitions. The reasons of trips are failures_in_row,
+// failure_rate, slow_rate, probe_failed, probe_slow and probe_lost.
+//
+// # Logs
+//
+// A [core.Config.Logger] is a [log/slog.Logger]; NewLogger of
+// go.opentelemetry.io/contrib/bridges/otelslog makes one that ends in OpenTelemetry,
+// with the trace of the call, overrides and the first refusal of a break included.
+// [EventHooks] needs no bridge and gives events a name and attributes that the
+// metrics have too. With both, each transition is there twice.
+package otelexport

@@ -1,0 +1,12 @@
+package otelexport
+
+// Options change what [Register] does. In each field zero is the stated default.
+type Options struct {
+	// MaxBreakers is how many breakers are exported at most, of all sources
+	// that are registered with the meter; if these say different numbers, the
+	// largest holds. Zero means 300, negative no limit. The metrics SDK keeps
+	// 2000 series of an instrument, unless it is told otherwise, and lumps
+	// together what is more; a breaker has up to 6 of one instrument, so above
+	// 333 the provider needs sdk/metric.WithCardinalityLimit.
+	MaxBreakers int
+}
