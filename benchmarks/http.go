@@ -138,7 +138,8 @@ func httpBenches() []bench {
 		for _, c := range clients() {
 			if c.refuses || !e.open {
 				s := e.with(c)
-				all = append(all, bench{scenario: e.name, subject: c.name, run: func(b *testing.B) error { return e.run(b, s) }})
+				twoSided := e.name == loopbackGet || e.name == loopbackUpload
+				all = append(all, bench{scenario: e.name, subject: c.name, twoSided: twoSided, run: func(b *testing.B) error { return e.run(b, s) }})
 			}
 		}
 	}

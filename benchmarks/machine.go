@@ -21,7 +21,9 @@ var compared = []string{
 	"github.com/zeromicro/go-zero",
 	"github.com/afex/hystrix-go",
 	"github.com/hashicorp/go-retryablehttp",
+	"google.golang.org/grpc",
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc",
 	"go.opentelemetry.io/otel",
 	"go.opentelemetry.io/otel/sdk/metric",
 }

@@ -1,5 +1,5 @@
-// Command benchmarks puts Switchgear's engine and its RoundTripper side by side
-// with other Go circuit breakers and prints tables.
+// Command benchmarks puts Switchgear's engine, its RoundTripper and its gRPC
+// interceptors side by side with other Go circuit breakers and prints tables.
 //
 //	go -C benchmarks run .                    # the tables, in some minutes
 //	go -C benchmarks run . -out RESULTS.md    # and keep them

@@ -27,7 +27,7 @@ func TestQuick(t *testing.T) {
 		t.Error("the file differs from what was printed")
 	}
 	text := out.String()
-	for _, want := range []string{"## Targets", "go -C benchmarks run . -quick -out RESULTS.md", gobreakerExecute, clientFailsafe, handlers()[0].subject} {
+	for _, want := range []string{"## Targets", "go -C benchmarks run . -quick -out RESULTS.md", gobreakerExecute, clientFailsafe, handlers()[0].subject, grpcFailsafe, grpcBoth} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q", want)
 		}
@@ -40,10 +40,11 @@ func TestQuick(t *testing.T) {
 }
 
 func TestTargetsAreJudgedByTheMedian(t *testing.T) {
-	a, b := key{"s", "a"}, key{"s", "b"}
+	a, b, c := key{"s", "a"}, key{"s", "b"}, key{"s", "c"}
 	m := measurements{
-		a: {{ns: 10}, {ns: 40}, {ns: 10}},
+		a: {{ns: 10}, {ns: 40, allocs: 0.4}, {ns: 10, allocs: 0.2}},
 		b: {{ns: 20}, {ns: 20}, {ns: 40}},
+		c: {{ns: 1, allocs: 2.1}, {ns: 1, allocs: 1.9}, {ns: 1, allocs: 5}},
 	}
 	tests := []struct {
 		name   string
@@ -56,6 +57,9 @@ func TestTargetsAreJudgedByTheMedian(t *testing.T) {
 		{"difference", difference("", "", a, b, -10), -10, true},
 		{"time", atMost("", b, 19), 20, false},
 		{"allocations", noAllocs("", a, b), 0, true},
+		{"allocations added, none", allocsAdded("", "", a, b, 0), 0, true},
+		{"allocations added", allocsAdded("", "", b, c, 1), -2, true},
+		{"allocations added, too many", allocsAdded("", "", c, b, 1), 2, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,8 +69,11 @@ func TestTargetsAreJudgedByTheMedian(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := ratio("", "", a, key{"s", "c"}, 1).met(m, nil); err == nil {
-		t.Error("a target without a benchmark must be an error")
+	none := key{"s", "none"}
+	for _, missing := range []target{ratio("", "", a, none, 1), allocsAdded("", "", a, none, 0), allocsAdded("", "", none, a, 0)} {
+		if _, _, err := missing.met(m, nil); err == nil {
+			t.Error("a target without a benchmark must be an error")
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ func (k key) String() string { return k.scenario + "/" + k.subject }
 // sample is one measurement.
 type sample struct {
 	ns     float64
-	allocs int64
+	allocs float64
 	bytes  int64
 }
 
@@ -45,7 +45,7 @@ func measure(benches []bench, p plan, progress io.Writer) (measurements, error) 
 		fmt.Fprintf(progress, "pass %d of %d, %d benchmarks\n", pass+1, p.passes, len(benches))
 		for _, b := range benches {
 			wait := p.wait
-			if b.scenario == loopbackGet || b.scenario == loopbackUpload { // client and server wait for each other's core
+			if b.twoSided {
 				wait = math.Inf(1)
 			}
 			s, err := once(b, wait)
@@ -74,7 +74,7 @@ func once(b bench, wait float64) (sample, error) {
 		case fault != nil && !b.overruns:
 			return sample{}, fault
 		case fault == nil && r.Extra[waitedMetric] <= wait:
-			return sample{float64(r.T.Nanoseconds()) / float64(r.N), r.AllocsPerOp(), r.AllocedBytesPerOp()}, nil
+			return sample{float64(r.T.Nanoseconds()) / float64(r.N), float64(r.MemAllocs) / float64(r.N), r.AllocedBytesPerOp()}, nil
 		}
 	}
 	return sample{ns: math.NaN()}, nil
@@ -137,7 +137,7 @@ func (m measurements) leftOut() int {
 func (m measurements) allocs(k key) (allocs, bytes int64) {
 	var a, b []int64
 	for _, s := range m.valid(k) {
-		a, b = append(a, s.allocs), append(b, s.bytes)
+		a, b = append(a, int64(s.allocs)), append(b, s.bytes)
 	}
 	slices.Sort(a)
 	slices.Sort(b)

@@ -40,6 +40,7 @@ survive its panic; "permit", "two-step", "panel" and aegis only ask and report.
 	floorTable(&w, m)
 	listTable(&w, m, "Lookup of one of 10,000 names, parallel", "map", lookups())
 	httpTables(&w, m)
+	grpcTables(&w, m)
 	heapTable(&w, heaps)
 	return w.String()
 }
@@ -174,9 +175,7 @@ allocations are in the numbers. Parallel is %d goroutines in all.
 `, bodySize, perCore*runtime.GOMAXPROCS(0))
 	perExchange(w, m, median)
 	w.WriteString("\n## RoundTrippers: time divided by that of failsafehttp\n\nIn each pass; the median over the passes.\n\n")
-	perExchange(w, m, func(m measurements, k key) string {
-		return middle(m.paired(k, key{k.scenario, clientFailsafe}, quotient))
-	})
+	perExchange(w, m, relativeTo(clientFailsafe))
 	w.WriteString("\n## RoundTrippers: allocations of a call and their bytes\n\n")
 	perExchange(w, m, allocs)
 	listTable(w, m, "Handler that sends a status, serial", "handler", handlers())
@@ -189,6 +188,13 @@ func heapTable(w *strings.Builder, heaps map[string]weight) {
 	for _, s := range subjects() {
 		h := heaps[s.name]
 		row(w, s.name, fmt.Sprintf("%.0f", h.fresh), fmt.Sprintf("%.0f", h.used), strconv.Itoa(h.instances))
+	}
+}
+
+// relativeTo is a cell that is divided by another subject's.
+func relativeTo(subject string) cell {
+	return func(m measurements, k key) string {
+		return middle(m.paired(k, key{k.scenario, subject}, quotient))
 	}
 }
 

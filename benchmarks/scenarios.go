@@ -14,6 +14,7 @@ type bench struct {
 	subject  string
 	run      func(*testing.B) error
 	overruns bool // see subject
+	twoSided bool // client and server wait for each other's core
 }
 
 func (b bench) key() key { return key{b.scenario, b.subject} }
@@ -91,13 +92,14 @@ func allBenches() []bench {
 	for _, sc := range scenarios() {
 		for _, s := range breakers {
 			if !sc.skips(s) {
-				all = append(all, bench{sc.name, s.name, func(b *testing.B) error { return sc.run(b, s) }, s.overruns})
+				all = append(all, bench{scenario: sc.name, subject: s.name, overruns: s.overruns, run: func(b *testing.B) error { return sc.run(b, s) }})
 			}
 		}
 	}
 	all = append(all, lookups()...)
 	all = append(all, httpBenches()...)
-	return append(all, handlers()...)
+	all = append(all, handlers()...)
+	return append(all, grpcBenches()...)
 }
 
 // warm brings a closed breaker to the state it will stay in.

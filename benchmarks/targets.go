@@ -1,6 +1,9 @@
 package main
 
-import "errors"
+import (
+	"errors"
+	"math"
+)
 
 // target is a number that we are to reach. What it is compared with is
 // measured in the same run; nothing here is a result.
@@ -58,6 +61,24 @@ func allocsAtMost(path string, limit float64, keys ...key) target {
 	}}
 }
 
+// allocsAdded is by how many whole allocations the calls of a exceed those of b.
+// Where a server takes part they are not exact.
+func allocsAdded(path, what string, a, b key, limit float64) target {
+	return target{path, what, limit, "allocs", func(m measurements, _ map[string]weight) []float64 {
+		var with, without []float64
+		for _, s := range m.valid(a) {
+			with = append(with, s.allocs)
+		}
+		for _, s := range m.valid(b) {
+			without = append(without, s.allocs)
+		}
+		if len(with) == 0 || len(without) == 0 {
+			return nil
+		}
+		return []float64{math.Round(spreadOf(with).median - spreadOf(without).median)}
+	}}
+}
+
 func bytesAtMost(path, subject string, pick func(weight) float64, limit float64) target {
 	return target{path, "heap of one breaker", limit, "B", func(_ measurements, heaps map[string]weight) []float64 {
 		w, ok := heaps[subject]
@@ -79,6 +100,8 @@ func targets() []target {
 		over      = "core.Do over Allow + Settle"
 		lookup    = "registry lookup, 10,000 names, parallel"
 		noop      = "RoundTripper over a no-op transport"
+		unary     = "unary gRPC client interceptor over a no-op invoker"
+		wire      = "gRPC over a connection, allocations added"
 	)
 	at := func(scenario, subject string) key { return key{scenario, subject} }
 	both := func(subject string, scenarios ...string) []key {
@@ -120,5 +143,16 @@ func targets() []target {
 		ratio(noop, "serial, body wrapped and read: switchgear ÷ failsafehttp", at(bodySerial, clientOurs), at(bodySerial, clientFailsafe), 1.0/8),
 		noAllocs(noop+", body not wrapped", at(emptySerial, clientOurs), at(emptyParallel, clientOurs), at(httpRefusedSerial, clientOurs), at(httpRefusedParallel, clientOurs)),
 		allocsAtMost(noop+", body wrapped", 1, at(bodySerial, clientOurs)),
+
+		ratio(unary, "serial: switchgear ÷ failsafegrpc", at(unarySerial, grpcOurs), at(unarySerial, grpcFailsafe), 1.0/8),
+		ratio(unary, "parallel: switchgear ÷ failsafegrpc", at(unaryParallel, grpcOurs), at(unaryParallel, grpcFailsafe), 1.0/8),
+		noAllocs(unary, at(unarySerial, grpcOurs), at(unaryParallel, grpcOurs)),
+		noAllocs(unary+", refused", at(unaryRefusedSerial, grpcOurs), at(unaryRefusedParallel, grpcOurs)),
+		noAllocs(unary+", the call has an option", at(unaryOption, grpcOurs)),
+		allocsAtMost("gRPC stream over a no-op streamer", 2, at(streamSerial, grpcOurs)),
+		allocsAdded(wire, "unary, bufconn: client", at(unaryBufconn, grpcOurs), at(unaryBufconn, grpcBare), 0),
+		allocsAdded(wire, "unary, bufconn: both sides", at(unaryBufconn, grpcBoth), at(unaryBufconn, grpcPassing), 0),
+		allocsAdded(wire, "stream, bufconn: client", at(streamBufconn, grpcOurs), at(streamBufconn, grpcBare), 2),
+		allocsAdded(wire, "stream, bufconn: both sides", at(streamBufconn, grpcBoth), at(streamBufconn, grpcPassing), 2),
 	)
 }

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -26,6 +27,23 @@ type endless struct{ grpc.ClientStream }
 func (endless) RecvMsg(any) error { return nil }
 func (endless) SendMsg(any) error { return nil }
 
+// told is a stream that gRPC says is over when it is received from, as a
+// grpc.Streamer's that returns it.
+type told struct {
+	grpc.ClientStream
+
+	finished func(error)
+}
+
+func (s *told) RecvMsg(any) error  { s.finished(errUnavailable); return errUnavailable }
+func (*told) SendMsg(any) error    { return nil }
+func (*told) Trailer() metadata.MD { return nil }
+
+func (s *told) open(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s.finished = opts[len(opts)-1].(grpc.OnFinishCallOption).OnFinish
+	return s, nil
+}
+
 func TestAllocations(t *testing.T) {
 	if raced() {
 		t.Skip("the race detector allocates")
@@ -43,6 +61,8 @@ func TestAllocations(t *testing.T) {
 
 	one, many := grpcmw.UnaryClient(nil, nil), grpcmw.StreamClient(nil, nil)
 	refusing := grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: open})
+	counted := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: newBreaker(t, counting()), Classify: func(context.Context, error) core.Outcome { return core.Success }})
+	whole := new(told).open
 	oneThere, manyThere := grpcmw.UnaryServer(nil, nil), grpcmw.StreamServer(nil, nil)
 	unaryInfo, streamInfo := &grpc.UnaryServerInfo{FullMethod: unary, Server: 1}, &grpc.StreamServerInfo{FullMethod: both}
 	streamer, method := fixed(endless{}), both
@@ -55,12 +75,17 @@ func TestAllocations(t *testing.T) {
 		{"a unary call of generated code", 0, func() { _ = one(bg, unary, message, message, cc, nothing, generated...) }},
 		{"a unary call with options", 1, func() { _ = one(bg, unary, message, message, cc, nothing, own...) }},
 		{"a unary call with an answer that is an error", 0, func() { _ = one(bg, unary, message, message, cc, rejects) }},
-		{"a refusal", 1, func() { _ = refusing(bg, unary, message, message, cc, nothing) }},
+		{"a refusal", 0, func() { _ = refusing(bg, unary, message, message, cc, nothing) }},
 		{"a stream", 2, func() { _, _ = many(bg, descs[both], cc, method, streamer, own...) }},
 		{"a stream and a message", 2, func() {
 			cs, _ := many(bg, descs[both], cc, method, streamer)
 			_ = cs.RecvMsg(message)
 			_ = cs.SendMsg(message)
+		}},
+		{"a stream to its end", 2, func() {
+			cs, _ := counted(bg, descs[both], cc, method, whole)
+			_ = cs.SendMsg(message)
+			_ = cs.RecvMsg(message)
 		}},
 		{"a unary call in a server", 0, func() { _, _ = oneThere(bg, message, unaryInfo, handler) }},
 		{"a stream in a server", 0, func() { _ = manyThere(1, noServerStream{}, streamInfo, streamHandler) }},
@@ -90,6 +115,7 @@ func BenchmarkInterceptors(b *testing.B) {
 	info := &grpc.UnaryServerInfo{FullMethod: unary}
 	handler := func(_ context.Context, req any) (any, error) { return req, nil }
 	streamer := fixed(endless{})
+	running, _ := many(bg, descs[both], cc, both, streamer)
 	for _, c := range []struct {
 		name string
 		call func()
@@ -98,6 +124,7 @@ func BenchmarkInterceptors(b *testing.B) {
 		{"unary client refused", func() { _ = refusing(bg, unary, message, message, cc, nothing) }},
 		{"unary server", func() { _, _ = there(bg, message, info, handler) }},
 		{"stream client opened", func() { _, _ = many(bg, descs[both], cc, both, streamer) }},
+		{"stream client, a message each way", func() { _, _ = running.SendMsg(message), running.RecvMsg(message) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

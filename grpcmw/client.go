@@ -22,8 +22,9 @@ type ClientOptions struct {
 	// "dns:///example.com:443/package.Service/Method".
 	Key func(cc *grpc.ClientConn, method string) string
 	// Classify decides what became of a call; err is nil at the good end of a
-	// stream. Nil means [ClassifyClient]. Of a stream it may be called by a
-	// goroutine of gRPC's, where a panic ends the program.
+	// stream. Nil means [ClassifyClient]. It is asked once for each call, and may
+	// use the stream. Of one that ends while nobody uses it, it runs on a goroutine
+	// of its own, where a panic ends the program.
 	Classify func(ctx context.Context, err error) core.Outcome
 	// Settle is when a stream that goes well is a success. Zero means at its end.
 	Settle Settle
@@ -50,6 +51,7 @@ type client struct {
 	ClientOptions
 
 	breakers breakers
+	refusals refusals
 }
 
 func newClient(registry *core.Registry, o *ClientOptions) *client {
@@ -94,7 +96,7 @@ func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInte
 		}
 		p, err := gate.Allow(ctx)
 		if err != nil {
-			return refused(ctx, err)
+			return c.refusals.of(ctx, err)
 		}
 		defer p.Settle(ctx, core.Failure) // no effect, unless the call panics or exits
 		t := trailers.Get().(*trailer)

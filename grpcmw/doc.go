@@ -11,7 +11,9 @@
 //
 // A call counts once, when it is really over: a stream when its status is known,
 // not when it was opened. Retries that a service config asks for happen further
-// in, and are one call; a retrying interceptor belongs outside, with [Retriable].
+// in, and are one call. An interceptor that makes a call several times, one after
+// the other or at once, belongs outside, with [Retriable]: further in, the attempts
+// would share what the breaker learns the outcome by.
 //
 // Tracing and metrics that are stats handlers, as otelgrpc's, see below a client's
 // interceptors and above a server's: a refusal has no client span, and a server

@@ -8,47 +8,76 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// held is a permit that several goroutines may settle. The first does; the others
-// wait until it has, so that a probe's place is free when a stream has ended.
+// held is a permit that several goroutines may settle, of which the first one does.
+// What it runs for that, a Classify, a gate and hooks, may do anything, also call
+// what it is told of: it runs with no lock held.
 type held struct {
 	mu      sync.Mutex
-	permit  core.Permit
-	settled bool
-	release func() // what lend has begun
+	permit  core.Permit // of whoever has claimed it
+	probe   bool
+	claimed bool
+	settled chan struct{} // of a claimed probe; closed when it is settled
+	release func()        // what lend has begun
 }
 
-// once lets settle settle the permit, unless somebody has. If it panics, the call
-// has failed.
-func (h *held) once(ctx context.Context, settle func(*core.Permit)) {
+// once has settle settle the permit, unless somebody has or is about to, and
+// reports whether it did. If settle panics, the call has failed.
+func (h *held) once(ctx context.Context, settle func(*core.Permit)) (first bool) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.settled {
-		return
+	if h.claimed {
+		h.mu.Unlock()
+		return false
 	}
-	h.settled = true
-	if h.release != nil {
-		h.release()
+	h.claimed = true
+	if h.probe {
+		h.settled = make(chan struct{})
+		defer close(h.settled)
+	}
+	release := h.release
+	h.mu.Unlock()
+	if release != nil {
+		release()
 	}
 	defer h.permit.Settle(ctx, core.Failure)
 	settle(&h.permit)
+	return true
 }
 
 func (h *held) settle(ctx context.Context, o core.Outcome) {
 	h.once(ctx, func(p *core.Permit) { p.Settle(ctx, o) })
 }
 
+// wait returns when the probe that somebody has claimed is settled, so that its
+// place is free for who learns of its end. That takes a microsecond; but hooks run in
+// it, and one may be waiting for who waits here.
+func (h *held) wait() {
+	h.mu.Lock()
+	settled := h.settled
+	h.mu.Unlock()
+	if settled == nil {
+		return
+	}
+	const enough = 100 * time.Millisecond
+	select {
+	case <-settled:
+	case <-time.After(enough):
+	}
+}
+
 // lend makes sure that a probe gives its place back: with done when ctx ends, as a
 // success when it has taken too long.
 func (h *held) lend(ctx context.Context, lease time.Duration, done func(error)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.settled {
-		return
-	}
 	timer := time.AfterFunc(lease, func() { h.settle(ctx, core.Success) })
 	forget := context.AfterFunc(ctx, func() { done(ctx.Err()) })
-	h.release = func() {
+	release := func() {
 		timer.Stop()
 		forget()
+	}
+	h.mu.Lock()
+	claimed := h.claimed
+	h.release = release
+	h.mu.Unlock()
+	if claimed {
+		release()
 	}
 }

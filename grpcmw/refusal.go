@@ -3,6 +3,7 @@ package grpcmw
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -59,6 +60,22 @@ func refused(ctx context.Context, err error) error {
 		}
 	}
 	return &refusal{err}
+}
+
+// refusals are those of one client. A breaker refuses with the same error as long
+// as its break lasts, and so do we: a refusal allocates nothing.
+type refusals struct{ last atomic.Pointer[refusal] }
+
+func (r *refusals) of(ctx context.Context, err error) error {
+	open, ok := err.(*core.OpenError)                                                              //nolint:errorlint // one that is wrapped is made anew
+	if last := r.last.Load(); ok && last != nil && last.error == error(open) && ctx.Err() == nil { //nolint:errorlint // the very same
+		return last
+	}
+	err = refused(ctx, err)
+	if made, is := err.(*refusal); ok && is { //nolint:errorlint // it has just been made
+		r.last.Store(made)
+	}
+	return err
 }
 
 // Retriable returns a func for interceptors that retry, which says whether a call

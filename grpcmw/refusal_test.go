@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/grpcmw"
@@ -211,24 +212,31 @@ func TestARemoteWaitSetsTheBreak(t *testing.T) {
 		return st.Err()
 	}
 	plain := status.Error(codes.Unavailable, "resting")
+	headerFirst := func(ctx context.Context, cc *grpc.ClientConn, method string) error {
+		cs, err := begin(ctx, cc, method)
+		if err != nil {
+			return err
+		}
+		_, _ = cs.Header() // the end, if there is nothing else
+		return finish(cs, method)
+	}
 	for _, c := range []struct {
 		name     string
 		err      error
 		pushback []string
-		want     time.Duration // of a unary call
-		stream   time.Duration
+		want     time.Duration
 	}{
-		{"neither", plain, nil, time.Second, time.Second},
-		{"RetryInfo", info(7 * time.Second), nil, 7 * time.Second, 7 * time.Second},
-		{"RetryInfo past MaxTimeout", info(time.Hour), nil, time.Minute, time.Minute},
-		{"RetryInfo of less than Timeout", info(time.Millisecond), nil, time.Second, time.Second},
-		{"RetryInfo below zero", info(-time.Hour), nil, time.Second, time.Second},
-		{"pushback", plain, []string{"9000"}, 9 * time.Second, time.Second},
-		{"pushback past every clock", plain, []string{"9223372036854775807"}, time.Minute, time.Second},
-		{"pushback that says never", plain, []string{"-1"}, time.Second, time.Second},
-		{"pushback that is no number", plain, []string{"soon"}, time.Second, time.Second},
-		{"pushback twice", plain, []string{"9000", "9000"}, time.Second, time.Second},
-		{"both", info(7 * time.Second), []string{"9000"}, 7 * time.Second, 7 * time.Second},
+		{"neither", plain, nil, time.Second},
+		{"RetryInfo", info(7 * time.Second), nil, 7 * time.Second},
+		{"RetryInfo past MaxTimeout", info(time.Hour), nil, time.Minute},
+		{"RetryInfo of less than Timeout", info(time.Millisecond), nil, time.Second},
+		{"RetryInfo below zero", info(-time.Hour), nil, time.Second},
+		{"pushback", plain, []string{"9000"}, 9 * time.Second},
+		{"pushback past every clock", plain, []string{"9223372036854775807"}, time.Minute},
+		{"pushback that says never", plain, []string{"-1"}, time.Second},
+		{"pushback that is no number", plain, []string{"soon"}, time.Second},
+		{"pushback twice", plain, []string{"9000", "9000"}, time.Second},
+		{"both", info(7 * time.Second), []string{"9000"}, 7 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubbles(t, methods, func(t *testing.T, method string) {
@@ -237,24 +245,40 @@ func TestARemoteWaitSetsTheBreak(t *testing.T) {
 						_ = grpc.SetTrailer(ctx, pushbackOf(ms))
 					}
 				}
+				withMessage := false
 				reached := serve(t, backend{
-					unary:  func(ctx context.Context, _ string) (string, error) { push(ctx); return "", c.err },
-					stream: func(_ string, ss grpc.ServerStream) error { push(ss.Context()); return c.err },
+					unary: func(ctx context.Context, _ string) (string, error) { push(ctx); return "", c.err },
+					stream: func(_ string, ss grpc.ServerStream) error {
+						push(ss.Context())
+						if withMessage {
+							if err := ss.SendMsg(wrapperspb.String("one")); err != nil {
+								return err
+							}
+						}
+						return c.err
+					},
 				})
 				cfg := oneProbe()
 				cfg.MaxTimeout = time.Minute
 				b := newBreaker(t, cfg)
 				cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: b}), reached)...)
-				wantCode(t, call(bg, cc, method), codes.Unavailable)
-				wantState(t, b, core.Open)
-				want := c.want
-				if method != unary {
-					want = c.stream
+				fails := func(call func() error) {
+					t.Helper()
+					b.Reset()
+					wantCode(t, call(), codes.Unavailable)
+					wantState(t, b, core.Open)
+					snap := b.Snapshot()
+					if got := snap.RetryAt.Sub(snap.At); got != c.want {
+						t.Errorf("the breaker is open for %v, want %v", got, c.want)
+					}
 				}
-				snap := b.Snapshot()
-				if got := snap.RetryAt.Sub(snap.At); got != want {
-					t.Errorf("the breaker is open for %v, want %v", got, want)
+				fails(func() error { return call(bg, cc, method) })
+				if method == unary {
+					return
 				}
+				fails(func() error { return headerFirst(bg, cc, method) })
+				withMessage = true // not a response of trailers only
+				fails(func() error { return call(bg, cc, method) })
 			})
 		})
 	}
@@ -284,4 +308,53 @@ func TestRetriable(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
+}
+
+// A refusal is made once for each stay, and is that of its own breaker and stay.
+func TestRefusalsAreTheirBreakers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 1, Timeout: time.Minute} }}
+		calls := grpcmw.UnaryClient(registry, &grpcmw.ClientOptions{Key: func(_ *grpc.ClientConn, method string) string { return method }})
+		refused := func(method string) error {
+			t.Helper()
+			err := calls(bg, method, nil, nil, nil, nothing)
+			if open, ok := errors.AsType[*core.OpenError](err); !ok || open.Name != method {
+				t.Fatalf("%s is refused by %v, want its own breaker", method, err)
+			}
+			return err
+		}
+		methods := []string{"/a/a", "/b/b"}
+		for _, method := range methods {
+			b, _ := registry.Get(method)
+			p, _ := b.Allow(bg)
+			p.Settle(bg, core.Failure)
+		}
+		for range 3 {
+			for _, method := range methods {
+				first := refused(method)
+				if again := refused(method); again != first {
+					t.Error("a second refusal of the same stay is another error")
+				}
+				if wait := wantRefusal(t, first); wait != time.Minute {
+					t.Errorf("RetryInfo says %v, want 1m", wait)
+				}
+			}
+			if err := calls(cancelled(), methods[0], nil, nil, nil, nothing); status.Code(err) != codes.Canceled {
+				t.Errorf("a call that is cancelled: %v, want Canceled", err)
+			}
+			old := refused(methods[0])
+			time.Sleep(time.Minute)
+			for _, method := range methods { // the probe fails: a new break
+				b, _ := registry.Get(method)
+				p, err := b.Allow(bg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.Settle(bg, core.Failure)
+			}
+			if refused(methods[0]) == old {
+				t.Error("the refusal of a break that is over is told again")
+			}
+		}
+	})
 }

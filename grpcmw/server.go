@@ -139,14 +139,16 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 
 // probe runs the handler of a probe, which need not return to be settled.
 func (s *server) probe(ctx context.Context, p *core.Permit, handler func() error) error {
-	h := &held{permit: p.Take()}
-	done := func(err error) {
-		h.once(ctx, func(p *core.Permit) { report(ctx, p, s.Classify(ctx, err), err, nil) })
+	h := &held{permit: p.Take(), probe: true}
+	end := func(err error) (first bool) {
+		return h.once(ctx, func(p *core.Permit) { report(ctx, p, s.Classify(ctx, err), err, nil) })
 	}
 	defer h.once(ctx, func(p *core.Permit) { abandon(ctx, p) })
-	h.lend(ctx, s.Lease, done)
+	h.lend(ctx, s.Lease, func(err error) { end(err) })
 	err := handler()
-	done(err)
+	if !end(err) {
+		h.wait()
+	}
 	return err
 }
 

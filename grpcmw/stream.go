@@ -13,9 +13,9 @@ import (
 // StreamClient is [UnaryClient] for streams. A stream is settled once, when its
 // status is known, or as [ClientOptions].Settle says: by what RecvMsg returns, by
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
-// the connection closed), or by the error of opening it. A stream that nobody
-// finishes stays in flight; that of a probe is a success after Lease. Of a stream
-// only RetryInfo is heeded, not its trailer.
+// the connection closed), or by the error of opening it. When RecvMsg returns an
+// error, the place of a probe is free. A stream that nobody finishes stays in
+// flight; that of a probe is a success after Lease.
 func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientInterceptor {
 	c := newClient(registry, o)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -25,10 +25,10 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 		}
 		p, err := gate.Allow(ctx)
 		if err != nil {
-			return nil, refused(ctx, err)
+			return nil, c.refusals.of(ctx, err)
 		}
 		probe := p.Probe()
-		s := &stream{ctx: ctx, client: c, lone: !desc.ServerStreams, held: held{permit: p.Take()}}
+		s := &stream{ctx: ctx, client: c, lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
 		opened := false
 		defer func() {
 			if !opened { // streamer has panicked or exited
@@ -39,11 +39,12 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 		s.ClientStream, err = streamer(ctx, desc, cc, method, all...)
 		opened = true
 		if err != nil {
-			s.finished(err)
+			s.end(err, false)
 			return nil, err
 		}
+		s.leave(&s.calls)
 		if probe {
-			s.lend(ctx, c.Lease, s.finished)
+			s.lend(ctx, c.Lease, s.expired)
 		}
 		return s, nil
 	}
@@ -58,36 +59,129 @@ type stream struct {
 	client *client
 	lone   bool               // there is one answer, not a stream of them
 	room   [4]grpc.CallOption // so that the usual few need no memory of their own
+
+	// Guarded by mu: the calls of RecvMsg that have not returned, the other calls, how
+	// the stream is said to have ended, io.EOF for well, nil for not yet; and whether
+	// gRPC says so.
+	receiving, calls int
+	over             error
+	told             bool
 }
 
-// finished settles by the error that the stream ended with. gRPC calls it, RecvMsg
-// does, or whoever opened it; the first one counts.
+// finished notes how the stream has ended. gRPC calls it on any goroutine, and in
+// versions before 1.78 with its own lock held, with which nobody else's code is to
+// run: so a call that has not returned settles, or a goroutine.
 func (s *stream) finished(err error) {
+	if err == nil {
+		err = io.EOF
+	}
+	s.note(err, true)
+}
+
+// expired does the same when the context has ended, in case gRPC does not tell.
+func (s *stream) expired(err error) { s.note(err, false) }
+
+func (s *stream) note(over error, told bool) {
+	s.mu.Lock()
+	s.over, s.told = over, s.told || told
+	alone := s.receiving+s.calls == 0 && !s.claimed
+	s.mu.Unlock()
+	if alone {
+		go s.end(over, false)
+	}
+}
+
+// ended returns whether gRPC says that the stream has ended, and how anybody says
+// so.
+func (s *stream) ended() (told bool, over error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told, s.over
+}
+
+// end settles by the error that the stream ended with, unless somebody has or is
+// about to. A call that has met the end may read the trailer, if gRPC has told of it:
+// from then on that does not change.
+func (s *stream) end(err error, trailer bool) (first bool) {
 	if err == io.EOF { //nolint:errorlint // streams return it as it is
 		err = nil
 	}
-	s.once(s.ctx, func(p *core.Permit) {
-		// Not the trailer: gRPC may be calling with its lock held.
-		report(s.ctx, p, s.client.Classify(s.ctx, err), err, nil)
+	return s.once(s.ctx, func(p *core.Permit) {
+		o := s.client.Classify(s.ctx, err)
+		var md metadata.MD
+		if told, _ := s.ended(); told && trailer && o == core.Failure {
+			md = s.Trailer()
+		}
+		report(s.ctx, p, o, err, md)
 	})
+}
+
+func (s *stream) enter(calls *int) (before int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*calls++
+	return *calls - 1
+}
+
+// leave settles if the stream has ended and no other call is about to.
+func (s *stream) leave(calls *int) {
+	s.mu.Lock()
+	*calls--
+	over := s.over
+	if s.receiving+s.calls > 0 {
+		over = nil
+	}
+	s.mu.Unlock()
+	if over != nil {
+		s.end(over, false)
+	}
 }
 
 // RecvMsg settles at the end of the stream, or at a message if that is when.
 func (s *stream) RecvMsg(m any) error {
+	nested := s.enter(&s.receiving) > 0 // by what runs at the end: it is not to wait for itself
+	defer s.leave(&s.receiving)
 	err := s.ClientStream.RecvMsg(m)
+	over := err
+	if err == nil && s.lone { // the one answer may yet be followed by an error
+		_, over = s.ended()
+	}
 	switch {
-	case err != nil:
-		s.finished(err)
-	case s.client.Settle != AtEnd && !s.lone: // one answer may yet be followed by an error
+	case over != nil:
+		if !s.end(over, err != nil) && !nested {
+			s.wait()
+		}
+	case s.client.Settle != AtEnd && !s.lone:
 		s.settle(s.ctx, core.Success)
 	}
 	return err
 }
 
-// Header settles if that is when.
+// SendMsg settles if there is an error of its own: that it has met the end says
+// nothing of how that was.
+func (s *stream) SendMsg(m any) error {
+	s.enter(&s.calls)
+	defer s.leave(&s.calls)
+	err := s.ClientStream.SendMsg(m)
+	if err != nil && err != io.EOF { //nolint:errorlint // streams return it as it is
+		s.end(err, false)
+	}
+	return err
+}
+
+// Header settles if that is when, or if there is none because the stream has ended.
 func (s *stream) Header() (metadata.MD, error) {
+	s.enter(&s.calls)
+	defer s.leave(&s.calls)
 	md, err := s.ClientStream.Header()
-	if err == nil && md != nil && s.client.Settle == AtHeader { // there is none if the stream has failed
+	switch {
+	case err != nil:
+		s.end(err, false)
+	case md == nil:
+		if _, over := s.ended(); over != nil {
+			s.end(over, true)
+		}
+	case s.client.Settle == AtHeader:
 		s.settle(s.ctx, core.Success)
 	}
 	return md, err

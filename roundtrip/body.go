@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,9 +20,14 @@ type body struct {
 	elapsed   time.Duration
 	permit    core.Permit // settled by who sets ended
 	lease     *lease
-	ended     atomic.Bool
-	reading   atomic.Bool // a Read has not returned yet
+	ended     atomic.Uint32 // 0, byUser or byLease
+	reading   atomic.Bool   // a Read has not returned yet
 }
+
+const (
+	byUser  = 1
+	byLease = 2
+)
 
 // writableBody is the body of what is a connection, by another name than 101.
 type writableBody struct {
@@ -70,11 +74,13 @@ func (b *body) Close() (err error) {
 }
 
 // claim reports whether the caller is the first who may settle.
-func (b *body) claim() bool { return !b.ended.Load() && !b.ended.Swap(true) }
+func (b *body) claim(by uint32) bool { return b.ended.Load() == 0 && b.ended.CompareAndSwap(0, by) }
 
 func (b *body) end(err error) {
-	if !b.claim() {
-		b.lease.wait() // or who reads on could come before the place is free
+	if !b.claim(byUser) {
+		if b.ended.Load() == byLease {
+			b.lease.wait() // or who reads on could come before the place is free
+		}
 		return
 	}
 	ctx := b.request.Context()
@@ -90,9 +96,8 @@ func (b *body) end(err error) {
 
 // drop is end for a lease. It does not ask Classify: somebody may be reading.
 func (b *body) drop(o core.Outcome) {
-	b.lease.mu.Lock()
-	defer b.lease.mu.Unlock()
-	if b.claim() {
+	if b.claim(byLease) {
+		defer close(b.lease.settled)
 		b.permit.Settle(b.request.Context(), o)
 	}
 }
@@ -100,9 +105,9 @@ func (b *body) drop(o core.Outcome) {
 // lease gives the place of a probe back when its body takes too long, or when
 // the caller has cancelled and reads no more.
 type lease struct {
-	mu     sync.Mutex // held while it settles
-	timer  *time.Timer
-	forget func() bool
+	settled chan struct{} // closed when it has settled
+	timer   *time.Timer
+	forget  func() bool
 }
 
 func (b *body) lend() {
@@ -111,7 +116,7 @@ func (b *body) lend() {
 		d = defaultLease
 	}
 	ctx := b.request.Context()
-	b.lease = new(lease)
+	b.lease = &lease{settled: make(chan struct{})}
 	b.lease.timer = time.AfterFunc(d, func() { b.drop(core.Success) })
 	b.lease.forget = context.AfterFunc(ctx, func() {
 		if ctx.Err() == context.Canceled {
@@ -120,11 +125,13 @@ func (b *body) lend() {
 	})
 }
 
-// wait returns when the lease is not about to settle.
+// wait returns when the lease, which is about to settle, has. That takes a
+// microsecond; but hooks run in it, and one may be waiting for who waits here.
 func (l *lease) wait() {
-	if l != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
+	const enough = 100 * time.Millisecond
+	select {
+	case <-l.settled:
+	case <-time.After(enough):
 	}
 }
 

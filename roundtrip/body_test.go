@@ -259,6 +259,22 @@ func TestRT19_ProbeBodyAbandoned(t *testing.T) {
 			wantTotals(t, b, after)
 		})
 	}
+	bubble(t, "a hook that is told of it may use the body", func(t *testing.T) {
+		body, closed := make(chan io.Closer, 1), make(chan error, 1)
+		cfg := oneProbe()
+		cfg.Hooks.Settled = func(_ context.Context, s core.Settlement) {
+			if s.Probe {
+				closed <- (<-body).Close()
+			}
+		}
+		tr, b := behind(t, inMemory(t, h), cfg)
+		halfOpen(t, b)
+		body <- get(t, tr, "http://example.com/").Body
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+		wantTotals(t, b, core.Totals{Calls: 2, Successes: 1, Failures: 1})
+	})
 	bubble(t, "a deadline that passes is not waited for", func(t *testing.T) {
 		tr, b := behind(t, inMemory(t, h), oneProbe())
 		halfOpen(t, b)
