@@ -1,0 +1,46 @@
+package detect
+
+import (
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Budgets say how much may be used. Where they stand says what zero means: in
+// [Rules] the default of the field, in a [Budget] no limit. Negative is no limit.
+type Budgets struct {
+	Iterations int           `json:"iterations,omitzero"` // in Rules, zero means 100
+	Wall       time.Duration `json:"wall,omitzero"`       // since the beginning; in Rules, zero means 300 s
+	Idle       time.Duration `json:"idle,omitzero"`       // since the last event; in Rules, zero means 10 min
+	Tokens     int64         `json:"tokens,omitzero"`     // zero means no limit
+	Cost       float64       `json:"cost,omitzero"`       // in the caller's unit of money, at most 1e9; zero means no limit
+	ToolCalls  int           `json:"tool_calls,omitzero"` // zero means no limit
+	Hops       int           `json:"hops,omitzero"`       // hand-offs of any sort; zero means no limit
+}
+
+// task returns the budgets of a task: the defaults filled in, and -1 for no limit
+// where 0 is something else.
+func (b Budgets) task() Budgets {
+	b.Iterations = max(or(b.Iterations, 100), never)
+	b.Wall = max(or(b.Wall, 300*time.Second), never)
+	b.Idle = max(or(b.Idle, 10*time.Minute), never)
+	b.Tokens, b.Cost, b.ToolCalls, b.Hops = max(b.Tokens, 0), max(b.Cost, 0), max(b.ToolCalls, 0), max(b.Hops, 0)
+	return b
+}
+
+// limits returns b with 0 for no limit.
+func (b Budgets) limits() Budgets {
+	b.Iterations, b.Wall, b.Idle = max(b.Iterations, 0), max(b.Wall, 0), max(b.Idle, 0)
+	b.Tokens, b.Cost = max(b.Tokens, 0), max(b.Cost, 0)
+	b.ToolCalls, b.Hops = max(b.ToolCalls, 0), max(b.Hops, 0)
+	return b
+}
+
+const maxCost = 1e9 // of which 1e-9 still fits into an int64
+
+func (b Budgets) faults(prefix string) []error {
+	if !(b.Cost <= maxCost) { // NaN too
+		return []error{&core.ConfigError{Field: prefix + "Cost", Value: b.Cost, Allowed: "at most 1e9; 0 or negative for no limit"}}
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+package detect
+
+import "strconv"
+
+// Class says how the calls of a tool are judged. The zero Class is [Ordinary].
+type Class uint8
+
+// The classes of tools.
+const (
+	Ordinary   Class = iota // a repeat is a call with the same outcome, numbers aside
+	Poll                    // asks whether something is ready: judged by Rules.Poll, patiently
+	Repeatable              // is meant to be repeated (next page, next line): its outcomes are compared with their numbers, in a row it is judged like a poll, and it is part of no cycle
+	Unjudged                // is never a repeat nor part of a cycle; its errors and its use still count
+)
+
+// String returns "ordinary", "poll", "repeatable" or "unjudged".
+func (c Class) String() string {
+	switch c {
+	case Ordinary:
+		return "ordinary"
+	case Poll:
+		return "poll"
+	case Repeatable:
+		return "repeatable"
+	case Unjudged:
+		return "unjudged"
+	}
+	return "Class(" + strconv.Itoa(int(c)) + ")"
+}
+
+// MarshalText makes a Class readable in JSON and YAML. It never fails.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText has written of a known class.
+func (c *Class) UnmarshalText(text []byte) error {
+	return named(c, text, Ordinary, Unjudged, "class")
+}

@@ -1,0 +1,32 @@
+package detect
+
+import "maps"
+
+// Detector is a set of [Rules], checked and ready. It is safe for concurrent use
+// and shared by any number of runs and graphs.
+type Detector struct {
+	rules Rules // with all defaults
+	names names
+}
+
+// New returns a Detector with the rules, or what [Rules.Validate] says of them.
+// Nothing of rules is kept that the caller could change.
+func New(rules Rules) (*Detector, error) {
+	if err := rules.Validate(); err != nil {
+		return nil, err
+	}
+	return &Detector{rules: rules.withDefaults()}, nil
+}
+
+// Rules returns the rules with every default filled in, and -1 for what is off.
+func (d *Detector) Rules() Rules {
+	r := d.rules
+	r.Tools = maps.Clone(r.Tools)
+	return r
+}
+
+// NewRun returns a Run of one agent that has done nothing yet.
+func (d *Detector) NewRun() *Run { return &Run{d: d} }
+
+// NewGraph returns a Graph of one session without hand-offs yet.
+func (d *Detector) NewGraph() *Graph { return &Graph{d: d} }

@@ -1,0 +1,55 @@
+// Package detect finds out that an agent has stopped getting anywhere: it repeats
+// itself, fails in the same way, hands its work round in circles, waits for a
+// human or has used up what it may use.
+//
+//	detector, err := detect.New(detect.Rules{})
+//	if err != nil {
+//		return err
+//	}
+//	run := detector.NewRun()
+//	for step := range steps {
+//		findings, err := run.Observe(step)
+//		...
+//	}
+//
+// A [Detector] holds the rules. A [Run] follows one agent, a [Graph] the hand-offs
+// between the agents of one session, a [Budget] what several agents may use
+// together. None of them starts a goroutine, reads a clock or talks to a model: all
+// they know is what they are told, so that the same events give the same findings.
+// Each costs the same at every step, and what it keeps is bounded whatever the
+// agents do: a Run 1.2 kB, a Graph about 10 kB at most.
+//
+// A [Finding] has a [Level]. A nudge is something to tell the model; a trip is
+// something to stop it for. Nearly every rule nudges first. A rule reports once
+// when it reaches a level, not again at every step, and anew once what it saw has
+// ended.
+//
+// # What is compared
+//
+// A call is the tool and its arguments, as JSON whose keys may be in any order. A
+// repeat is a call with the same outcome as before: a call that is repeated with
+// new outcomes is a poll, a page turned or a step in a debugger. Where arguments
+// and outcomes are compared, ids that are new every time count for nothing: UUIDs,
+// hexadecimal numbers of 7 digits and more with a letter among them, 0x…, times,
+// durations, ports and paths of temporary files. Other numbers are kept in
+// arguments, since they are what makes the items of a batch different, and count
+// for nothing in outcomes. For the same reason a date without a time, and an id
+// that is all there is, are kept in arguments.
+//
+// Only the head and the tail of long texts are looked at, and their length, so
+// that 10 MB cost no more than 4 KiB.
+//
+// # What is progress
+//
+// Only the caller knows: see [Run.Progress], and [GitToken] for agents that work on
+// files. Without it the rules about progress are silent. Nudges, and calls that were
+// refused, are never progress; see [Step].
+//
+// # What the numbers are
+//
+// Thresholds are those of the circuit breaker for agents that this package
+// continues, where that had one. Some of these are short for agents that work for
+// hours: a task may take 300 s and 100 iterations, and 120 s without progress, if
+// that is reported; see Rules.Budgets and Rules.NoProgressFor. The others were measured
+// on public traces of agents; see the command traceeval beside this package.
+package detect

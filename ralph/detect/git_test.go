@@ -1,0 +1,172 @@
+package detect_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/blackbox4/switchgear/ralph/detect"
+)
+
+// repo is a work tree of git's.
+type repo struct {
+	t   *testing.T
+	dir string
+}
+
+func clone(t *testing.T) *repo {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GIT_CONFIG_GLOBAL", os.DevNull)
+	t.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	r := &repo{t: t, dir: t.TempDir()}
+	r.git("init", "-q")
+	return r
+}
+
+func (r *repo) git(args ...string) {
+	r.t.Helper()
+	cmd := exec.CommandContext(r.t.Context(), "git", append([]string{"-C", r.dir, "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+}
+
+func (r *repo) write(name, content string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *repo) token() string {
+	r.t.Helper()
+	token, err := detect.GitToken(r.t.Context(), r.dir)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return token
+}
+
+func TestGitToken(t *testing.T) {
+	r := clone(t)
+	run := drive(t, detect.Rules{}).run
+	changes := func(what string, want bool, do func()) {
+		t.Helper()
+		before := r.token()
+		do()
+		if after := r.token(); (after != before) != want {
+			t.Errorf("%s: changed %v, want %v", what, after != before, want)
+		}
+	}
+	changes("nothing, before the first commit", false, func() {})
+	changes("a file before the first commit", true, func() { r.write("a.txt", "one") })
+	changes("its content before the first commit", true, func() { r.write("a.txt", "two") })
+	changes("staged before the first commit", true, func() { r.git("add", "a.txt") })
+	changes("staged, and changed", true, func() { r.write("a.txt", "three") })
+	changes("a commit", true, func() { r.git("add", "-A"); r.git("commit", "-q", "-m", "x") })
+	changes("nothing", false, func() {})
+	changes("a tracked file", true, func() { r.write("a.txt", "four") })
+	changes("a tracked file again", true, func() { r.write("a.txt", "five") })
+	changes("an untracked file", true, func() { r.write("new/b \"q\"\n.txt", "one") })
+	changes("its content, with the same size", true, func() { r.write("new/b \"q\"\n.txt", "two") })
+	changes("a big one", true, func() { r.write("big", strings.Repeat("x", 3<<20)) })
+	changes("its end", true, func() { r.write("big", strings.Repeat("x", 3<<20-1)+"y") })
+	changes("an ignored file", false, func() {
+		r.write(".git/info/exclude", "ignored\n")
+		r.write("ignored", "x")
+	})
+	changes("a link", true, func() {
+		if err := os.Symlink("/nowhere", filepath.Join(r.dir, "link")); err != nil {
+			t.Skip(err)
+		}
+	})
+	changes("a file in a directory below", true, func() { r.write("deep/er/c", "x") })
+	changes("the time of a file", false, func() {
+		if err := os.Chtimes(filepath.Join(r.dir, "deep/er/c"), time.Now(), time.Unix(1e9, 0)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	below, err := detect.GitToken(t.Context(), filepath.Join(r.dir, "deep/er"))
+	if err != nil || below != r.token() {
+		t.Errorf("from below: %v", err)
+	}
+
+	// Work that is undone comes back to an old token.
+	run.Progress(r.token(), start())
+	r.write("a.txt", "six")
+	if !run.Progress(r.token(), start()) {
+		t.Error("a change is progress")
+	}
+	r.write("a.txt", "five")
+	if run.Progress(r.token(), start()) {
+		t.Error("undoing it is progress")
+	}
+	r.write("a.txt", "six")
+	if run.Progress(r.token(), start()) {
+		t.Error("doing it again is progress")
+	}
+	r.git("add", "-A")
+	r.git("commit", "-q", "-m", "y")
+	if !run.Progress(r.token(), start()) {
+		t.Error("a commit is progress")
+	}
+}
+
+func TestGitTokenRunsNothingOfTheRepository(t *testing.T) {
+	r := clone(t)
+	r.write("a", "x")
+	r.git("add", "-A")
+	r.git("commit", "-q", "-m", "x")
+	marker := filepath.Join(t.TempDir(), "ran")
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\ntouch '"+marker+"'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.git("config", "core.fsmonitor", script)
+	r.git("config", "diff.external", script)
+	r.git("config", "diff.x.textconv", script)
+	r.write(".gitattributes", "* diff=x\n")
+	r.write("a", "y")
+	r.token()
+	if _, err := os.Stat(marker); err == nil {
+		t.Error("a program of the repository's ran")
+	}
+}
+
+func TestGitTokenOfAnotherRepository(t *testing.T) {
+	r, other := clone(t), clone(t)
+	want := r.token()
+	t.Setenv("GIT_DIR", filepath.Join(other.dir, ".git")) // as in a hook
+	other.write("x", "y")
+	if got := r.token(); got != want {
+		t.Error("the environment leads elsewhere")
+	}
+}
+
+func TestNoGitToken(t *testing.T) {
+	r := clone(t)
+	nowhere := t.TempDir()
+	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(nowhere))
+	for name, dir := range map[string]string{"no repository": nowhere, "no directory": filepath.Join(nowhere, "x")} {
+		if token, err := detect.GitToken(t.Context(), dir); err == nil || token != "" || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %q, %v", name, token, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if token, err := detect.GitToken(ctx, r.dir); !errors.Is(err, context.Canceled) || token != "" {
+		t.Errorf("%q, %v", token, err)
+	}
+}

@@ -1,0 +1,272 @@
+package detect
+
+import (
+	"errors"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Graph follows the hand-offs between the agents of one session. It is not safe for
+// concurrent use. It remembers the last 16 hand-offs and 64 agents, whatever their
+// names are, in about 4 kB and 0.1 kB for each agent.
+//
+// Its methods return findings and errors like those of [Run].
+//
+// That names come round means nothing: every answer goes back to who asked. So an
+// agent that hands to the one who handed to it last is taken to answer. Answers are
+// not counted as hand-offs between peers, nor is what goes to a child; see
+// [Graph.Parent]. An agent that gives work to one after another, and gets the answers
+// or does not wait for them, passes nothing on and on: only when work that was handed
+// on is handed on again does [RuleHandoffs] count. Round and round means that nothing
+// new is said on the whole way, nor done, where [Graph.Acted] is told of it; a
+// hand-off without a payload says nothing.
+//
+// Payloads are compared by their words; they are near if they have 60 % of them in
+// common. But where one has other words than the other only in the places where a
+// template would have its variables, they are two items of one batch. Who hands on the
+// same words by design, such as "go on", reports progress, or switches
+// [RuleHandoffStall] off.
+type Graph struct {
+	d      *Detector
+	clock  clock
+	s      graphState
+	agents []agent
+	hops   []hop // a ring of edgeRing
+	found  []Finding
+}
+
+// graphState is what a Graph knows besides agents and hops; see runState.
+type graphState struct {
+	Index  uint32 // of the last hand-off
+	Next   uint8  // the place of the next hop
+	Since  uint32 // Index from which on RuleHandoffRepeat counts
+	Used   int64  // hand-offs of the task
+	Stall  uint32 // a bucket
+	Echo   uint32 // a bucket
+	Target uint64 // who got work last
+	Acts   [5]uint64
+	Acting uint8 // the place of the next act
+	Turn   turn  // what Target has done since
+	Fresh  bool  // something new was done since the last hand-off
+	Cycles [8]lap
+	Tokens tokens
+	Marks  marks
+}
+
+// turn is what was done for one hand-off.
+type turn struct{ Acted, New bool }
+
+// lap is how often work went round one cycle.
+type lap struct {
+	Key   uint64
+	Count uint32
+	At    uint32 // Index of the last time
+}
+
+type agent struct {
+	agentState
+	name string
+}
+
+type agentState struct {
+	Key    uint64 // a hash of its name
+	Giver  uint64 // who gave it the work it has
+	Parent uint64
+	Depth  uint32 // how often that work was passed on
+	Used   uint32 // Index when it was last used
+}
+
+type hop struct {
+	From, To uint64
+	At       time.Duration
+	Index    uint32
+	Answer   bool
+	Stale    bool // says nothing new
+	Text     gist
+}
+
+// Parent says that parent gives work to child and gets the answers, also when they
+// come by way of others. It is needed only where the order of events does not show
+// it; see [Graph].
+func (g *Graph) Parent(child, parent string) error {
+	if err := named2(child, parent, "child", "parent"); err != nil {
+		return err
+	}
+	p := g.agent(parent).Key
+	g.agent(child).Parent = p
+	return nil
+}
+
+// Handoff takes in a hand-off. An agent that hands to itself passes work on like any
+// other. The error says that a name is empty; then nothing is counted.
+func (g *Graph) Handoff(h Handoff) ([]Finding, error) {
+	if err := named2(h.From, h.To, "Handoff.From", "Handoff.To"); err != nil {
+		return nil, err
+	}
+	now := g.clock.now(h.At)
+	g.s.Index++
+	g.s.Used++
+	g.agent(h.From) // makes room for both before either is pointed at
+	to := g.agent(h.To)
+	from := g.agent(h.From)
+	one := hop{From: from.Key, To: to.Key, At: now, Index: g.s.Index, Text: gistOf(h.Payload)}
+	one.Answer = from.Parent == to.Key || from.Giver == to.Key && from != to
+	alike, exact := g.compare(&one)
+	one.Stale = !g.s.Fresh && (one.Text.Words == 0 || alike)
+	g.s.Fresh = false
+	g.remember(&one)
+
+	if !one.Answer {
+		g.repeat(&one, exact)
+		g.stall(alike)
+		g.s.Target, g.s.Turn = one.To, turn{}
+	}
+	g.cycle()
+	g.pass(&one, from, to)
+	used, limit := float64(g.s.Used), float64(g.d.rules.Budgets.Hops)
+	level, reached := share(used, limit, g.d.rules.Warn)
+	g.reach(RuleHops, level, used, reached, nil)
+	return g.take(), nil
+}
+
+// named2 is the error of an agent without a name.
+func named2(a, b, fieldA, fieldB string) error {
+	var faults []error
+	for _, one := range [...]struct{ name, field string }{{a, fieldA}, {b, fieldB}} {
+		if one.name == "" {
+			faults = append(faults, &core.ConfigError{Field: one.field, Value: "", Allowed: "the name of an agent, not empty"})
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Acted says that the agent has made a call; see [Run.Call]. It shows whether what
+// was handed to it leads to anything new. A zero call says nothing.
+func (g *Graph) Acted(agent string, call uint64) {
+	if call == 0 {
+		return
+	}
+	fresh := true
+	for _, act := range g.s.Acts {
+		fresh = fresh && act != call
+	}
+	g.s.Acts[g.s.Acting] = call
+	g.s.Acting = (g.s.Acting + 1) % uint8(len(g.s.Acts))
+	g.s.Fresh = g.s.Fresh || fresh
+	if nameKey(agent) == g.s.Target {
+		g.s.Turn.Acted = true
+		g.s.Turn.New = g.s.Turn.New || fresh
+	}
+}
+
+// Progress takes in what the session's work looks like now; see [Run.Progress].
+func (g *Graph) Progress(token string) bool {
+	if !g.s.Tokens.add(token) {
+		return false
+	}
+	g.clear()
+	return true
+}
+
+// NewTask begins a new window and a new budget; see [Run.NewTask]. Parents are kept.
+func (g *Graph) NewTask(at time.Time) {
+	g.clock.now(at)
+	g.clear()
+	g.s.Used = 0
+	g.s.Marks.forget(RuleHops)
+	for i := range g.agents {
+		g.agents[i].Giver = 0
+	}
+}
+
+// Resume clears what all rules have counted but the budget; see [Run.Resume].
+func (g *Graph) Resume(at time.Time) {
+	g.clock.now(at)
+	g.clear()
+	g.s.Marks = marks{}
+}
+
+// clear forgets what was counted. Who gave work to whom still holds.
+func (g *Graph) clear() {
+	g.hops, g.s.Next = g.hops[:0], 0
+	g.s.Stall, g.s.Echo, g.s.Turn, g.s.Fresh = 0, 0, turn{}, false
+	g.s.Cycles = [len(g.s.Cycles)]lap{}
+	g.s.Marks.forget(RuleHandoffRepeat, RuleHandoffStall, RuleHandoffEcho, RuleHandoffCycle, RuleHandoffs)
+	for i := range g.agents {
+		g.agents[i].Depth = 0
+	}
+}
+
+// Nudged says that the agents have been told of a finding of the rule; see
+// [Run.Nudged].
+func (g *Graph) Nudged(rule Rule) {
+	if rule == RuleHandoffRepeat {
+		g.s.Since = g.s.Index
+	}
+	if rule == RuleHandoffStall || rule == RuleHandoffEcho {
+		*g.level(rule) = 0
+		g.s.Marks.slot(rule, 0, g.s.Index).Level = Nudge
+	}
+	if rule == RuleHandoffCycle {
+		for i := range g.s.Cycles {
+			g.s.Cycles[i].Count = 0
+		}
+	}
+	g.s.Marks.told(rule, g.s.Index)
+}
+
+// level is the bucket of one of the two rules that have one.
+func (g *Graph) level(rule Rule) *uint32 {
+	if rule == RuleHandoffEcho {
+		return &g.s.Echo
+	}
+	return &g.s.Stall
+}
+
+// agent returns the agent of a name, at the cost of the one that was used the
+// longest time ago. It is valid until the next call with another name.
+func (g *Graph) agent(name string) *agent {
+	key, oldest := nameKey(name), 0
+	for i := range g.agents {
+		if g.agents[i].Key == key {
+			g.agents[i].Used = g.s.Index
+			return &g.agents[i]
+		}
+		if g.agents[i].Used < g.agents[oldest].Used {
+			oldest = i
+		}
+	}
+	if len(g.agents) < maxAgents {
+		oldest = len(g.agents)
+		g.agents = append(g.agents, agent{})
+	}
+	g.agents[oldest] = agent{name: clip(name), agentState: agentState{Key: key, Used: g.s.Index}}
+	return &g.agents[oldest]
+}
+
+const maxAgents = 64
+
+func nameKey(name string) uint64 { return or(mixText(prime, name), 1) }
+
+func (g *Graph) name(key uint64) string {
+	for i := range g.agents {
+		if g.agents[i].Key == key {
+			return g.agents[i].name
+		}
+	}
+	return ""
+}
+
+// remember puts a hop into the ring.
+func (g *Graph) remember(h *hop) {
+	if len(g.hops) < edgeRing {
+		g.hops = append(g.hops, *h)
+	} else {
+		g.hops[g.s.Next] = *h
+	}
+	g.s.Next = (g.s.Next + 1) % edgeRing
+}
+
+// back is the hop that was n before the last one; n < len(hops).
+func (g *Graph) back(n int) *hop { return &g.hops[(int(g.s.Next)+2*edgeRing-1-n)%edgeRing] }

@@ -1,0 +1,34 @@
+package detect
+
+import "strconv"
+
+// Level is how far a rule has got. A higher one is worse, so that they can be
+// compared with <. The zero Level is none.
+type Level uint8
+
+// The levels.
+const (
+	Nudge Level = 1 + iota // tell the model; it goes on
+	Trip                   // stop the agent
+)
+
+// String returns "nudge" or "trip", and "none" for zero.
+func (l Level) String() string {
+	switch l {
+	case 0:
+		return "none"
+	case Nudge:
+		return "nudge"
+	case Trip:
+		return "trip"
+	}
+	return "Level(" + strconv.Itoa(int(l)) + ")"
+}
+
+// MarshalText makes a Level readable in JSON and YAML. It never fails.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads what MarshalText has written of a known level.
+func (l *Level) UnmarshalText(text []byte) error {
+	return named(l, text, Level(0), Trip, "level")
+}

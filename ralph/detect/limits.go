@@ -1,0 +1,76 @@
+package detect
+
+import (
+	"fmt"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Limits are the counts from which on a rule nudges and trips. In each, zero means
+// the default of the rule, which stands with its field in [Rules], and negative
+// means that the rule does not go that far; with both negative it is off.
+type Limits struct {
+	Nudge int `json:"nudge,omitzero"`
+	Trip  int `json:"trip,omitzero"`
+}
+
+const never = -1
+
+// or returns l with its defaults filled in, and -1 for never. A nudge by default
+// that would not come before a trip does not come.
+func (l Limits) or(nudge, trip int) Limits {
+	given := l.Nudge != 0
+	l.Nudge = max(or(l.Nudge, nudge), never)
+	l.Trip = max(or(l.Trip, trip), never)
+	if !given && l.Trip > 0 && l.Nudge >= l.Trip {
+		l.Nudge = never
+	}
+	return l
+}
+
+// level is what a count has reached, and the limit that it was.
+func (l Limits) level(count int) (level Level, limit int) {
+	switch {
+	case l.Trip > 0 && count >= l.Trip:
+		return Trip, l.Trip
+	case l.Nudge > 0 && count >= l.Nudge:
+		return Nudge, l.Nudge
+	}
+	return 0, 0
+}
+
+// fresh is what is left to a trip for an agent that was nudged.
+func (l Limits) fresh() int {
+	if l.Trip < 0 {
+		return never
+	}
+	return max(l.Trip-max(l.Nudge, 0), 1)
+}
+
+// faults are those of limits whose defaults are filled in.
+func (l Limits) faults(field string, least, most int) []error {
+	var faults []error
+	allowed := fmt.Sprintf("%d to %d; 0 for the default, negative for never", least, most)
+	for _, one := range []struct {
+		name  string
+		value int
+	}{{"Nudge", l.Nudge}, {"Trip", l.Trip}} {
+		if one.value > 0 && (one.value < least || one.value > most) {
+			faults = append(faults, &core.ConfigError{Field: field + "." + one.name, Value: one.value, Allowed: allowed})
+		}
+	}
+	if l.Nudge > 0 && l.Trip > 0 && l.Nudge >= l.Trip {
+		faults = append(faults, &core.ConfigError{
+			Field: field + ".Nudge", Value: l.Nudge, Allowed: fmt.Sprintf("less than Trip (%d); negative for never", l.Trip),
+		})
+	}
+	return faults
+}
+
+func or[T comparable](v, zero T) T {
+	var z T
+	if v == z {
+		return zero
+	}
+	return v
+}

@@ -1,0 +1,66 @@
+package detect
+
+import "strconv"
+
+// Rule is one way of not getting anywhere. There are no others than the constants,
+// so that a Rule is safe as a label of a metric.
+type Rule uint8
+
+// The rules. Which field of [Rules] sets the limits is said in brackets.
+const (
+	RuleRepeat        Rule = 1 + iota // the same call with the same outcome, in a row [Repeat]
+	RulePoll                          // the same of a poll, or with time between [Poll]
+	RuleVaried                        // the same call in a row, whatever comes of it [Varied]
+	RuleWindow                        // the same call with the same outcome, among others [Window]
+	RuleCycle                         // 2 to 8 different calls, round and round [Cycle]
+	RuleSameError                     // the same error, among others [SameError]
+	RulePermission                    // calls that were not allowed [Permission]
+	RuleUnknownTool                   // calls of tools that do not exist [UnknownTool]
+	RuleAuth                          // wrong credentials [Auth]
+	RuleQuota                         // a quota is used up [Quota]
+	RuleTransient                     // passing errors in a row [Transient]
+	RuleErrors                        // errors of any sort in a row [Errors]
+	RuleErrorRate                     // the share of errors in a time [ErrorRate]
+	RuleFailures                      // iterations that failed, in a row [Failures]
+	RuleHandoffRepeat                 // the same work handed to the same agent [HandoffRepeat]
+	RuleHandoffStall                  // nearly the same work handed on again and again [HandoffStall]
+	RuleHandoffEcho                   // an agent that answers work with what it did before [HandoffEcho]
+	RuleHandoffCycle                  // round and round between agents [HandoffCycle]
+	RuleHandoffs                      // passed on and on between peers [Handoffs]
+	RuleNoProgress                    // iterations, steps or time without progress [NoProgress…]
+	RuleBlocked                       // a human is needed [Blocked]
+	RuleEmpty                         // replies that say nothing new [Empty]
+	RuleDecline                       // less and less output [Decline]
+	RuleConfidence                    // not sure enough [Confidence]
+	RuleStall                         // several weak signs together [Stall]
+	RuleCompaction                    // the context is shortened again and again [Compaction]
+	RuleCalls                         // calls in one iteration [Calls]
+	RuleIterations                    // budget [Budgets]
+	RuleWall                          // budget: time since the task began [Budgets]
+	RuleIdle                          // budget: time since the last event [Budgets]
+	RuleTokens                        // budget [Budgets]
+	RuleCost                          // budget [Budgets]
+	RuleToolCalls                     // budget [Budgets]
+	RuleHops                          // budget: hand-offs of any sort [Budgets]
+
+	numRules = iota + 1
+)
+
+// String returns the rule's name, lower case with underscores.
+func (r Rule) String() string {
+	if r == 0 {
+		return "none"
+	}
+	if int(r) < len(ruleTable) {
+		return ruleTable[r].name
+	}
+	return "Rule(" + strconv.Itoa(int(r)) + ")"
+}
+
+// MarshalText makes a Rule readable in JSON and YAML. It never fails.
+func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what MarshalText has written of a known rule.
+func (r *Rule) UnmarshalText(text []byte) error {
+	return named(r, text, Rule(0), Rule(numRules-1), "rule")
+}

@@ -1,0 +1,189 @@
+package detect
+
+import (
+	"errors"
+	"time"
+)
+
+// Run follows one agent. It is not safe for concurrent use.
+//
+// Its methods return what the event has brought about: nil, nearly always, or the
+// findings, worst first. The error of some of them says that a number of the event
+// was not a possible one; it matches [*core.ConfigError]. The event counts all the
+// same, without that number: a meter that is broken must not hide a loop.
+//
+// Times may stand still or go back: by up to a minute, the event is taken to be
+// of the time of the one before; by more, the clock was set, and time goes on from
+// there.
+//
+// A Run is saved with AppendBinary and got back with UnmarshalBinary.
+type Run struct {
+	d     *Detector
+	found *[]Finding // nil, nearly always
+	clock clock
+	s     runState
+}
+
+// Observe takes in a step. It looks at no more than 4 KiB of each text, 8 KiB of the
+// arguments if they are JSON, and keeps none of it.
+func (r *Run) Observe(s Step) ([]Finding, error) {
+	now := r.event(s.At)
+	err := r.meter(s.Tokens, s.Cost)
+	r.s.Totals.Steps++
+	switch {
+	case s.Own:
+	case s.Compaction:
+		bump(&r.s.Compactions, 1)
+		r.count(RuleCompaction, r.d.rules.Compaction, uint32(r.s.Compactions))
+	default:
+		r.s.Compactions = 0
+		r.s.Marks.Reached[RuleCompaction] = 0
+		if e := r.confidence(s.Confidence); e != nil {
+			err = errors.Join(err, e)
+		}
+		r.act(&s, now)
+	}
+	r.drain()
+	r.amounts()
+	r.times(now, false)
+	return r.take(), err
+}
+
+// act takes in what the agent itself has done.
+func (r *Run) act(s *Step, now time.Duration) {
+	bad := s.Failed || s.Err != "" || s.Exit != 0 || s.Kind != OtherError
+	if s.Question || s.Blocked {
+		r.s.Questioned = true
+	}
+	if s.Tool == "" {
+		r.s.LastCall = 0
+		r.reply(s, bad)
+	} else {
+		r.call(s, bad && !s.Refused, now)
+	}
+	if s.Refused {
+		r.s.Totals.Refused++
+		r.weak(byRefusal)
+	} else if bad || s.Tool != "" {
+		r.outcome(bad, s.Kind, r.d.rules.Tools[s.Tool] == Unjudged, now)
+	}
+	if s.Blocked {
+		r.blocked(true)
+	}
+	if r.s.Tokens.Armed && !r.s.Iterates {
+		r.s.SinceSteps++
+		r.raise(RuleNoProgress, r.d.rules.NoProgressSteps, r.s.SinceSteps)
+	}
+}
+
+// Iteration takes in the end of an iteration.
+func (r *Run) Iteration(it Iteration) ([]Finding, error) {
+	now := r.event(it.At)
+	err := r.meter(it.Tokens, it.Cost)
+	r.iteration(&it)
+	r.amounts()
+	r.times(now, false)
+	return r.take(), err
+}
+
+// Check returns the findings that come of time alone: idle, wall, no progress.
+func (r *Run) Check(at time.Time) []Finding {
+	r.times(r.clock.now(at), true)
+	return r.take()
+}
+
+// NewTask begins a new window and a new budget: a human has said something new. It
+// is not for what the agent or the caller tells itself, which would hide a loop.
+// Tokens of progress and totals are kept.
+func (r *Run) NewTask(at time.Time) {
+	now := r.event(at)
+	r.s.TaskAt = now
+	r.s.Iterates = false
+	r.s.UsedIts, r.s.UsedTokens, r.s.UsedCost, r.s.UsedCalls = 0, 0, 0, 0
+	r.clear(now)
+}
+
+// Resume clears what all rules have counted in a row or in a window, for an agent
+// that goes on after a pause. Totals, budgets and tokens of progress are kept; the
+// time of the pause counts for no rule.
+func (r *Run) Resume(at time.Time) {
+	now := r.clock.now(at)
+	r.s.TaskAt += now - r.s.Event
+	r.s.Event = now
+	r.clear(now)
+}
+
+// clear forgets what was counted in a row or in a window.
+func (r *Run) clear(now time.Duration) {
+	s := &r.s
+	r.unrepeat()
+	s.Ring.Len, s.Ring.Next = 0, 0
+	s.Errors, s.Transient, s.Failures, s.FailedPass, s.FailedAlike = 0, 0, 0, 0, 0
+	s.Blocked, s.Questioned, s.Called, s.CallsHere = 0, false, false, 0
+	s.OutputHere, s.Output, s.Outputs, s.Low = 0, 0, 0, 0
+	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, now
+	s.Compactions, s.Empty, s.EmptySaid, s.Reply.Words = 0, 0, 0, 0
+	s.Confidence, s.Confidences = 0, 0
+	s.Bucket, s.BucketBy = 0, 0
+	s.Rate = [rateParts]ratePart{}
+	s.Marks = marks{}
+	s.LastCall = 0
+}
+
+// Nudged says that the agent has been told of a finding of the rule: what the rule
+// has counted in its window is cleared, so that the agent has a chance to comply, and
+// for the next 20 calls it trips after as many more of the same as lie between its
+// two limits. It is not to be called for a finding that was not passed on. Of a rule
+// without a window it clears nothing: what it counts in a row ends when the agent
+// complies, and amounts stay what they are.
+func (r *Run) Nudged(rule Rule) {
+	if rule == RuleRepeat { // the same calls lie in the window, too
+		if key, n := r.last(); n > 0 {
+			rule = RuleWindow
+			r.s.Marks.slot(rule, key, r.s.Calls).Level = Nudge
+		}
+	}
+	if rule == RuleCycle {
+		r.s.Cycles = [maxPeriod - 1]uint16{}
+	}
+	if i := ringRule(rule); i >= 0 {
+		r.s.Since[i] = r.s.Calls
+	}
+	r.s.Marks.told(rule, r.s.Calls)
+}
+
+// Call is a hash of the last call observed, for [Graph.Acted]; zero if the last step
+// was none, or one whose repetition means nothing.
+func (r *Run) Call() uint64 { return r.s.LastCall }
+
+// Totals are what the run has been told since it began; they are never cleared.
+func (r *Run) Totals() Totals { return r.s.Totals }
+
+// Used is what the task has used of its budgets.
+func (r *Run) Used() Use {
+	return Use{
+		Iterations: int(r.s.UsedIts),
+		Tokens:     r.s.UsedTokens,
+		Cost:       float64(r.s.UsedCost) / nano,
+		ToolCalls:  int(r.s.UsedCalls),
+	}
+}
+
+// event begins one.
+func (r *Run) event(at time.Time) time.Duration {
+	now := r.clock.now(at)
+	r.s.Event = now
+	r.s.Marks.Reached[RuleIdle] = 0
+	return now
+}
+
+// take returns what was found, worst first.
+func (r *Run) take() []Finding {
+	if r.found == nil {
+		return nil
+	}
+	found := *r.found
+	r.found = nil
+	worstFirst(found)
+	return found
+}

@@ -1,0 +1,52 @@
+package detect
+
+import (
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Spans are the times after which a rule nudges and trips. Zero and negative mean
+// what they do in [Limits].
+type Spans struct {
+	Nudge time.Duration `json:"nudge,omitzero"`
+	Trip  time.Duration `json:"trip,omitzero"`
+}
+
+func (s Spans) or(nudge, trip time.Duration) Spans {
+	given := s.Nudge != 0
+	s.Nudge = max(or(s.Nudge, nudge), never)
+	s.Trip = max(or(s.Trip, trip), never)
+	if !given && s.Trip > 0 && s.Nudge >= s.Trip {
+		s.Nudge = never
+	}
+	return s
+}
+
+func (s Spans) level(d time.Duration) (level Level, limit time.Duration) {
+	switch {
+	case s.Trip > 0 && d >= s.Trip:
+		return Trip, s.Trip
+	case s.Nudge > 0 && d >= s.Nudge:
+		return Nudge, s.Nudge
+	}
+	return 0, 0
+}
+
+// left is the span to the next level, or zero if there is none.
+func (s Spans) left(level Level) time.Duration {
+	if level == 0 && s.Nudge > 0 {
+		return s.Nudge
+	}
+	if level < Trip {
+		return max(s.Trip, 0)
+	}
+	return 0
+}
+
+func (s Spans) faults(field string) []error {
+	if s.Nudge > 0 && s.Trip > 0 && s.Nudge >= s.Trip {
+		return []error{&core.ConfigError{Field: field + ".Nudge", Value: s.Nudge, Allowed: "less than Trip; negative for never"}}
+	}
+	return nil
+}
