@@ -48,7 +48,7 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 		sameCall = ring.Call[i] == uint32(call)
 		same = sameCall && ring.Out[i] == uint32(outcome)
 	}
-	if class == Poll || class == Repeatable || waited {
+	if class == Poll || class == Repeatable || waited || bad && s.Kind == TransientError {
 		f |= patient
 	}
 	if class == Repeatable {

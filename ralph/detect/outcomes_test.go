@@ -90,6 +90,16 @@ func TestPassingErrorsAreNotFailure(t *testing.T) {
 	d.want(detect.RuleErrors, "7 trip")
 }
 
+// The same may work later, so who makes the same call again does what he should.
+func TestPassingErrorsAreNoRepetition(t *testing.T) {
+	d := drive(t, detect.Rules{})
+	for range 6 {
+		d.step(detect.Step{Tool: "send", Args: "x", Kind: detect.TransientError, Err: "503"})
+	}
+	d.want(detect.RuleTransient, "3 nudge", "5 trip")
+	d.quiet(detect.RuleTransient)
+}
+
 func TestErrorsInARow(t *testing.T) {
 	d := drive(t, detect.Rules{})
 	for range 4 {

@@ -12,8 +12,9 @@ type Rules struct {
 	// Repeat is for the same call with the same outcome, in a row. Zero means 3
 	// and 5.
 	Repeat Limits `json:"repeat,omitzero"`
-	// Poll is for the same in a row of a tool of class [Poll] or [Repeatable], or
-	// with at least PollEvery between: somebody waits for something. A trip also
+	// Poll is for the same in a row of a tool of class [Poll] or [Repeatable], with
+	// at least PollEvery between, or with passing errors: somebody waits for
+	// something. A trip also
 	// needs PollFor since the first. Zero means 10 and 20.
 	Poll Limits `json:"poll,omitzero"`
 	// PollEvery is the time between two equal calls from which on they are a poll.

@@ -1,0 +1,203 @@
+package ralph
+
+import (
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/ralph/detect"
+)
+
+// setOwn sets what an agent may use by itself, and setTree what it and all below
+// it may use together. They need Agent.mu, and setTree the supervisor's.
+func (a *Agent) setOwn(own detect.Budgets) {
+	if own == (detect.Budgets{}) {
+		return
+	}
+	if a.limits == nil {
+		a.limits = new(limits)
+	}
+	a.limits.Own = own
+	if a.run != nil { // goes on under the new rules
+		data, _ := a.run.AppendBinary(nil) // never fails
+		run := a.sup.detectorFor(a.limits).NewRun()
+		if run.UnmarshalBinary(data) == nil {
+			a.run = run
+		}
+	}
+}
+
+func (a *Agent) setTree(tree detect.Budgets) {
+	var above *detect.Budget
+	if a.parent != nil {
+		above = a.parent.tree.Load()
+	}
+	if tree == (detect.Budgets{}) {
+		a.tree.Store(above)
+		return
+	}
+	if a.limits == nil {
+		a.limits = new(limits)
+	}
+	a.limits.Tree = tree
+	if a.limits.owner {
+		_ = a.tree.Load().Raise(tree) // was checked
+		return
+	}
+	own, err := detect.NewBudget(tree, above)
+	if err != nil { // was checked
+		return
+	}
+	a.limits.owner = true
+	a.tree.Store(own)
+}
+
+// change applies Options to an agent that is known. It needs mu.
+func (s *Supervisor) change(a *Agent, o Options, now time.Duration) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o.Tree != (detect.Budgets{}) && (a.limits == nil || !a.limits.owner) && len(a.children()) > 0 {
+		return &core.ConfigError{Field: "Tree", Value: o.Tree, Allowed: "none for an agent that had none before there were others below it"}
+	}
+	if o.Name != "" {
+		a.role = s.roles.get(o.Name)
+	}
+	if o.Tree == (detect.Budgets{}) && o.Budget == (detect.Budgets{}) {
+		a.touch(now)
+		return nil
+	}
+	if o.Tree != (detect.Budgets{}) {
+		a.setTree(o.Tree)
+	}
+	a.setOwn(o.Budget)
+	a.tell(Event{Kind: EventBudget, From: a.state, To: a.state}, now)
+	s.lift(a, now)
+	a.touch(now)
+	return nil
+}
+
+// lift plans the resume of an agent that was paused for a budget which was raised.
+func (s *Supervisor) lift(a *Agent, now time.Duration) {
+	if a.state != Paused || a.cause.Reason != detect.Exhausted || s.cfg.MaxRecoveryAttempts == 0 || a.exhausted() {
+		return
+	}
+	a.resumeAt = max(later(a.since, s.cfg.pauseFor(int(a.attempts))), now)
+	a.replan()
+	a.watch()
+}
+
+// exhausted reports whether a budget that keeps the agent from going on is still
+// used up.
+func (a *Agent) exhausted() bool {
+	if b := a.tree.Load(); b != nil && b.Err() != nil {
+		return true
+	}
+	if a.cause == nil || a.cause.Reason != detect.Exhausted || a.run == nil {
+		return false
+	}
+	limit, use := a.sup.detectorFor(a.limits).Rules().Budgets, a.run.Used()
+	reached := func(used, limit float64) bool { return limit > 0 && used >= limit }
+	switch a.cause.Rule {
+	case detect.RuleIterations.String():
+		return reached(float64(use.Iterations), float64(limit.Iterations))
+	case detect.RuleWall.String():
+		return reached(a.cause.Count, limit.Wall.Seconds())
+	case detect.RuleTokens.String():
+		return reached(float64(use.Tokens), float64(limit.Tokens))
+	case detect.RuleCost.String():
+		return reached(use.Cost, limit.Cost)
+	case detect.RuleToolCalls.String():
+		return reached(float64(use.ToolCalls), float64(limit.ToolCalls))
+	case detect.RuleHops.String():
+		return reached(float64(use.Hops), float64(limit.Hops))
+	}
+	return false
+}
+
+// renew begins the shared budgets of a root and of all below it anew.
+func (s *Supervisor) renew(root *Agent, now time.Duration) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	walk(root, func(a *Agent) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.limits == nil || !a.limits.owner {
+			return
+		}
+		fresh, err := detect.NewBudget(a.limits.Tree, nil)
+		if err != nil {
+			return
+		}
+		data, _ := fresh.AppendBinary(nil)      // never fails
+		_ = a.tree.Load().UnmarshalBinary(data) // of its own making
+		a.save(false)
+	})
+	walk(root, func(a *Agent) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		s.lift(a, now)
+	})
+}
+
+// exhaust pauses all that share a budget which a has used up. It must be called
+// with no lock held.
+func (s *Supervisor) exhaust(a *Agent, findings []detect.Finding, now time.Duration) {
+	spent := false
+	for i := range findings {
+		spent = spent || findings[i].Level == detect.Trip && findings[i].Reason == detect.Exhausted
+	}
+	if b := a.tree.Load(); !spent || b == nil || b.Err() == nil {
+		return
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	walk(a.root(), func(other *Agent) {
+		b := other.tree.Load()
+		if b == nil || b.Err() == nil {
+			return
+		}
+		other.mu.Lock()
+		defer other.mu.Unlock()
+		for i := range findings {
+			if f := &findings[i]; f.Level == detect.Trip && f.Reason == detect.Exhausted {
+				other.trip(causeOf(*f), nil, now)
+			}
+		}
+	})
+}
+
+// walk calls f for a and all below it, parents first. It needs the supervisor's mu.
+func walk(a *Agent, f func(*Agent)) {
+	f(a)
+	for _, b := range a.children() {
+		walk(b, f)
+	}
+}
+
+// detectorFor returns the rules for an agent with budgets of its own.
+func (s *Supervisor) detectorFor(l *limits) *detect.Detector {
+	if l == nil || l.Own == (detect.Budgets{}) {
+		return s.detector
+	}
+	s.variantsMu.Lock()
+	defer s.variantsMu.Unlock()
+	if d := s.variants[l.Own]; d != nil {
+		return d
+	}
+	rules := s.cfg.Rules
+	b, own := &rules.Budgets, l.Own
+	b.Iterations = or(own.Iterations, b.Iterations)
+	b.Wall = or(own.Wall, b.Wall)
+	b.Idle = or(own.Idle, b.Idle)
+	b.Tokens = or(own.Tokens, b.Tokens)
+	b.Cost = or(own.Cost, b.Cost)
+	b.ToolCalls = or(own.ToolCalls, b.ToolCalls)
+	b.Hops = or(own.Hops, b.Hops)
+	d, err := detect.New(rules)
+	if err != nil { // both were checked
+		return s.detector
+	}
+	if len(s.variants) < maxVariants {
+		s.variants[own] = d
+	}
+	return d
+}

@@ -1,0 +1,104 @@
+package ralph
+
+import (
+	"errors"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/ralph/detect"
+)
+
+// Handoff takes in that one agent passes work, or the answer to it, to another,
+// and says whether it may: a [*PausedError] refuses it, because one of the two is
+// paused, or because this hand-off was one too many, for which those concerned are
+// paused now. It has to be asked before. The finding is the worst that the hand-off
+// has brought about, as with [Agent.Observe]. The payload is what is asked or told,
+// as text: hand-offs are compared by it, and never by who hands to whom alone.
+//
+// From its first hand-off on, an agent and all of its tree are in one session with
+// the other's. An agent that hands to itself passes work on like any other. Ids that
+// are not monitored match [ErrUnknownAgent].
+func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
+	a, err := s.Agent(from)
+	b, err2 := s.Agent(to)
+	if err := errors.Join(err, err2); err != nil {
+		return detect.Finding{}, err
+	}
+	f, err := s.handoff(a, b, payload)
+	s.roles.handed(a, b, err == nil)
+	s.news.tell()
+	return f, err
+}
+
+func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error) {
+	at, now := s.clock()
+	for _, one := range []*Agent{a, b} {
+		if err := one.refused(); err != nil {
+			a.veto("handoff", b.id)
+			if again := a.refused(); again != nil {
+				return detect.Finding{}, again
+			}
+			return detect.Finding{}, err
+		}
+	}
+	var findings []detect.Finding
+	var err error
+	shared := s.join(a, b)
+	shared.size.Add(1)
+	shared.with(func(g *detect.Graph) {
+		for _, one := range []*Agent{a, b} {
+			if one.parent != nil && err == nil {
+				err = g.Parent(one.id, one.parent.id)
+			}
+		}
+		if err == nil {
+			findings, err = g.Handoff(detect.Handoff{At: at, From: a.id, To: b.id, Payload: payload})
+		}
+	})
+	if err != nil {
+		return detect.Finding{}, err
+	}
+	s.accuse(a, findings)
+	a.mu.Lock()
+	a.handoffs++
+	if tree := a.tree.Load(); tree != nil {
+		if more, e := tree.Spend(detect.Use{Hops: 1}, at); e == nil && more != nil {
+			a.judge(more, false, now)
+			findings = worse(findings, more)
+		}
+	}
+	a.touch(now)
+	a.mu.Unlock()
+	b.mu.Lock()
+	b.touch(now)
+	b.mu.Unlock()
+	s.exhaust(a, findings, now)
+	var worst detect.Finding
+	if len(findings) > 0 {
+		worst = findings[0]
+	}
+	return worst, a.refused()
+}
+
+// accuse judges those that findings of a session are about. A trip that names
+// nobody, or nobody that is known, is the one's who handed over.
+func (s *Supervisor) accuse(from *Agent, findings []detect.Finding) {
+	_, now := s.clock()
+	for i := range findings {
+		concerned := []*Agent{from}
+		for _, id := range findings[i].Agents {
+			if a, err := s.Agent(id); err == nil && a != from {
+				concerned = append(concerned, a)
+			}
+		}
+		if findings[i].Level == detect.Nudge {
+			concerned = concerned[:1] // whoever passes it on is to be told
+		}
+		for _, a := range concerned {
+			a.mu.Lock()
+			a.judge(findings[i:i+1], true, now)
+			a.mu.Unlock()
+		}
+	}
+}
+
+var _ core.Gate = (*Agent)(nil)

@@ -1,0 +1,52 @@
+package ralph
+
+import "strconv"
+
+// Kind is what an [Event] tells.
+type Kind uint8
+
+// The kinds of events.
+const (
+	EventNudged    Kind = iota // there is something to tell the agent, see [Agent.Nudge]
+	EventPaused                // running or recovering to paused
+	EventResumed               // paused to recovering by itself, or to running by a person
+	EventRecovered             // recovering to running: the agent has shown progress
+	EventEscalated             // a person is needed: to escalated
+	EventStopped               // to stopped
+	EventReset                 // to running, with everything forgotten
+	EventBudget                // a budget was changed
+	EventStore                 // the store cannot be written, or can again
+
+	numKinds = iota
+)
+
+// String returns the kind in a word.
+func (k Kind) String() string {
+	switch k {
+	case EventNudged:
+		return "nudged"
+	case EventPaused:
+		return "paused"
+	case EventResumed:
+		return "resumed"
+	case EventRecovered:
+		return "recovered"
+	case EventEscalated:
+		return "escalated"
+	case EventStopped:
+		return "stopped"
+	case EventReset:
+		return "reset"
+	case EventBudget:
+		return "budget"
+	case EventStore:
+		return "store"
+	}
+	return "Kind(" + strconv.Itoa(int(k)) + ")"
+}
+
+// MarshalText makes a Kind readable in JSON and YAML. It never fails.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText has written of a known kind.
+func (k *Kind) UnmarshalText(text []byte) error { return named(k, text, numKinds, "kind") }

@@ -1,0 +1,179 @@
+package ralph
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/ralph/detect"
+)
+
+// Pause pauses an agent by hand, for a reason that decides how it goes on, as for
+// any other pause: [detect.Stuck], [detect.Failing] and [detect.Transient] are
+// resumed by themselves, zero and [detect.Blocked] wait for a person,
+// [detect.Exhausted] for a budget to be raised; and a pause longer than
+// EscalationTimeout is an escalation. The note says why; by is who did it. An agent
+// that is paused, escalated or stopped already is left as it is. The error matches
+// [ErrUnknownAgent].
+func (s *Supervisor) Pause(id string, why detect.Reason, by, note string) error {
+	if why > detect.Transient {
+		return &core.ConfigError{Field: "why", Value: why, Allowed: "a reason of package detect, or 0"}
+	}
+	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
+		if a.state == Running || a.state == Recovering {
+			c := Cause{Rule: RuleManual, Reason: or(why, detect.Blocked), Severity: failsafe.Medium, Message: clipped(note), At: a.wall(now)}
+			a.pause(c, nil, clipped(by), clipped(note), now)
+		}
+		return nil
+	})
+}
+
+// Resume lets an agent go on that is paused, recovering, escalated or stopped: a
+// person, by, says so, and may add a note. It is running then, what was counted in
+// a row or in a window is forgotten, and so is how often it has been resumed;
+// totals, budgets and tokens of progress are kept. One that has used up a budget
+// is not resumed: the error matches [detect.ErrExhausted], and [Supervisor.Update]
+// or [Agent.Begin] has to come first. Of an agent that is running nothing is
+// changed. The error matches [ErrUnknownAgent].
+func (s *Supervisor) Resume(id, by, note string) error {
+	return s.operate(id, func(a *Agent, at time.Time, now time.Duration) error {
+		if a.state == Running {
+			return nil
+		}
+		if a.exhausted() {
+			return fmt.Errorf("ralph: agent %s cannot go on (%s): raise its budget by Update, or begin a new task: %w", quoted(id), a.cause, detect.ErrExhausted)
+		}
+		a.resume(Running, clipped(by), clipped(note), at, now)
+		return nil
+	})
+}
+
+// Update changes an agent's name and budgets, those that o gives. A budget that is
+// raised lets an agent that has used it up be resumed by itself as from any other
+// pause; one that was escalated still waits for [Supervisor.Resume]. The error is a
+// [*core.ConfigError] or matches [ErrUnknownAgent].
+func (s *Supervisor) Update(id string, o Options) error {
+	if err := s.check(id, o); err != nil {
+		return err
+	}
+	defer s.news.tell()
+	_, now := s.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.agents[id]
+	if a == nil {
+		return fmt.Errorf("%w %s", ErrUnknownAgent, quoted(id))
+	}
+	if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
+		return &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
+	}
+	return s.change(a, o, now)
+}
+
+// Reset makes an agent what it was when it was first monitored, running and with
+// nothing counted, but for its events and its options. Its circuit breaker is closed.
+// Iterations that are out count for nothing. What it has used of a tree's budget
+// stays used. The error matches [ErrUnknownAgent].
+func (s *Supervisor) Reset(id string) error {
+	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
+		from := a.state
+		a.run, a.attempts, a.out, a.tokens, a.task = nil, 0, 0, false, 0
+		a.calls, a.steps, a.handoffs = [recentCalls]uint32{}, [numResults]uint32{}, 0
+		a.hush()
+		a.doubt.Store(0)
+		a.life++
+		if a.breaker != nil {
+			a.breaker.Reset()
+		}
+		a.enter(Running, nil, nil, now)
+		a.tell(Event{Kind: EventReset, From: from, To: Running}, now)
+		a.watch()
+		return nil
+	})
+}
+
+// Stop ends an agent: its work is over, or somebody, by, says so. Everything is
+// refused until it is resumed or reset; when it has been idle for Config.Idle, it is
+// forgotten. The error matches [ErrUnknownAgent].
+func (s *Supervisor) Stop(id, by, note string) error {
+	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
+		if a.state == Stopped {
+			return nil
+		}
+		from := a.state
+		a.resumeAt, a.escalateAt = never, never
+		c := Cause{Rule: RuleManual, Message: clipped(note), At: a.wall(now)}
+		a.enter(Stopped, &c, nil, now)
+		a.tell(Event{Kind: EventStopped, From: from, To: Stopped, By: clipped(by), Note: clipped(note)}, now)
+		a.watch()
+		return nil
+	})
+}
+
+// Detect looks at an agent now, also at what comes of time alone, and acts on what
+// it finds. It returns all that is wrong, worst first: what the agent is paused for
+// or has to be told, and the conditions of the host, if the gate Vitals says them by
+// a method Conditions. The error matches [ErrUnknownAgent].
+func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
+	var all []failsafe.Condition
+	if v, ok := s.cfg.Vitals.(interface{ Conditions() []failsafe.Condition }); ok {
+		all = v.Conditions()
+	}
+	err := s.operate(id, func(a *Agent, at time.Time, now time.Duration) error {
+		if (a.state == Running || a.state == Recovering) && a.run != nil {
+			findings := a.run.Check(at)
+			if b := a.tree.Load(); b != nil {
+				findings = worse(findings, b.Check(at))
+			}
+			a.judge(findings, false, now)
+		}
+		if a.cause != nil && a.state != Stopped {
+			all = append(all, a.cause.condition())
+		}
+		for _, n := range a.waiting() {
+			all = append(all, failsafe.Condition{Type: failsafe.Type(n.rule.String()), Severity: failsafe.Low, Message: n.text, At: at})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	worstFirst(all)
+	return all, nil
+}
+
+// waiting are the nudges that were not told yet. It needs mu.
+func (a *Agent) waiting() []nudge {
+	if a.story == nil {
+		return nil
+	}
+	return a.story.nudges
+}
+
+// operate calls f with an agent and its lock.
+func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.Duration) error) error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	a, err := s.Agent(id)
+	if err != nil {
+		return err
+	}
+	defer s.news.tell()
+	at, now := s.clock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen.Store(int64(now))
+	return f(a, at, now)
+}
+
+// clipped is a text of a person's fit to be kept.
+func clipped(s string) string {
+	const most = 1024
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

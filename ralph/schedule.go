@@ -1,0 +1,149 @@
+package ralph
+
+import (
+	"container/heap"
+	"math"
+	"sync"
+	"time"
+)
+
+// never is a time that does not come.
+const never = time.Duration(math.MaxInt64)
+
+// schedule calls on agents when they are due. There is one timer for all of
+// them, and none while nobody is due. Times are since the supervisor's epoch.
+//
+// An agent has at most one place in it. Being called on too early or in vain must
+// do no harm: the agent looks itself what time it is, and says when it is due next.
+type schedule struct {
+	now  func() time.Duration
+	call func(*Agent)
+
+	mu     sync.Mutex
+	queue  queue
+	timer  *time.Timer
+	armed  time.Duration // when the timer fires; never if it does not
+	closed bool
+	calls  sync.WaitGroup
+}
+
+// batch is how many agents are called on before the timer is looked at again.
+const batch = 256
+
+func newSchedule(now func() time.Duration, call func(*Agent)) *schedule {
+	return &schedule{now: now, call: call, armed: never}
+}
+
+// put makes a due at that time instead of any other; never takes it out.
+func (s *schedule) put(a *Agent, due time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch p := &a.place; {
+	case s.closed:
+	case due == never:
+		if p.index > 0 {
+			heap.Remove(&s.queue, int(p.index-1))
+		}
+	case p.index > 0:
+		p.due = due
+		heap.Fix(&s.queue, int(p.index-1))
+	default:
+		p.due = due
+		heap.Push(&s.queue, a)
+	}
+	s.arm()
+}
+
+// arm sets the timer to the first who is due. It needs mu. A timer that fires too
+// early does no harm and is left alone.
+func (s *schedule) arm() {
+	if s.closed || len(s.queue) == 0 {
+		return
+	}
+	due := s.queue[0].place.due
+	if due >= s.armed {
+		return
+	}
+	s.armed = due
+	wait := max(due-s.now(), 0)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, s.fire)
+		return
+	}
+	s.timer.Reset(wait)
+}
+
+// fire calls on those who are due; it is the timer's.
+func (s *schedule) fire() {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.calls.Add(1)
+	defer s.calls.Done()
+	var due []*Agent
+	now := s.now()
+	for len(s.queue) > 0 && s.queue[0].place.due <= now && len(due) < batch {
+		due = append(due, heap.Pop(&s.queue).(*Agent))
+	}
+	s.armed = never
+	s.arm() // before anybody is called on, whose hook may take its time
+	s.mu.Unlock()
+	for _, a := range due {
+		s.call(a)
+	}
+}
+
+// close ends the schedule; nobody is called on after it returned, but by calls that
+// went on when done was closed.
+func (s *schedule) close(done <-chan struct{}) {
+	s.mu.Lock()
+	s.closed = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.queue = nil
+	s.mu.Unlock()
+	over := make(chan struct{})
+	go func() {
+		s.calls.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-done:
+	}
+}
+
+// place is that of an agent in the schedule, under its mu.
+type place struct {
+	due   time.Duration
+	index int32 // from 1; 0 is none
+}
+
+// queue is a heap, the first due first.
+type queue []*Agent
+
+func (q *queue) Len() int           { return len(*q) }
+func (q *queue) Less(i, j int) bool { return (*q)[i].place.due < (*q)[j].place.due }
+func (q *queue) Swap(i, j int) {
+	all := *q
+	all[i], all[j] = all[j], all[i]
+	all[i].place.index, all[j].place.index = int32(i+1), int32(j+1)
+}
+
+func (q *queue) Push(x any) {
+	a := x.(*Agent)
+	*q = append(*q, a)
+	a.place.index = int32(len(*q))
+}
+
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	a := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	a.place.index = 0
+	return a
+}

@@ -1,0 +1,63 @@
+package ralph
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// State is where an [Agent] stands. The zero State is [Running].
+type State uint8
+
+// The states of an agent.
+const (
+	Running    State = iota // its calls are admitted
+	Paused                  // refused; it may be resumed by itself, see [Config]
+	Recovering              // resumed on trial: a few calls, see [Probe], decide
+	Escalated               // refused until a person resumes it
+	Stopped                 // refused: its work is over, or a person said so
+
+	numStates = iota
+)
+
+// String returns "running", "paused", "recovering", "escalated" or "stopped".
+func (s State) String() string {
+	switch s {
+	case Running:
+		return "running"
+	case Paused:
+		return "paused"
+	case Recovering:
+		return "recovering"
+	case Escalated:
+		return "escalated"
+	case Stopped:
+		return "stopped"
+	}
+	return "State(" + strconv.Itoa(int(s)) + ")"
+}
+
+// MarshalText makes a State readable in JSON and YAML. It never fails.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText has written of a known state.
+func (s *State) UnmarshalText(text []byte) error {
+	return named(s, text, numStates, "state")
+}
+
+// named sets v to the one of the first n constants that text names.
+func named[T interface {
+	~uint8
+	fmt.Stringer
+}](v *T, text []byte, n T, what string,
+) error {
+	var names []string
+	for known := range n {
+		if string(text) == known.String() {
+			*v = known
+			return nil
+		}
+		names = append(names, known.String())
+	}
+	return fmt.Errorf("ralph: %s is %.64q, allowed: %s", what, text, strings.Join(names, ", "))
+}

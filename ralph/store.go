@@ -1,0 +1,263 @@
+package ralph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// store writes agents to a file, behind the calls that change them. The file is a
+// bbolt database: transactions that are there whole or not at all after a crash, a
+// lock against a second process, and one file of pure Go that needs no care.
+//
+//	meta     format, schema, and how many records there are
+//	agents   id → record
+//	events   id → the agent's last events
+//
+// One goroutine writes. It waits a moment after the first change, so that many
+// become one transaction.
+type store struct {
+	sup  *Supervisor
+	path string
+	db   *bbolt.DB
+
+	wake chan struct{} // something has changed
+	stop chan struct{} // closed by close
+	done chan struct{} // closed when the writer has ended
+
+	mu      sync.Mutex // after Agent.mu
+	changed []*Agent
+	err     error // of the last attempt
+}
+
+const (
+	schema     = 1
+	format     = "switchgear ralph"
+	writeAfter = 200 * time.Millisecond
+	retryAfter = time.Second
+	maxRetry   = 30 * time.Second
+	lockWait   = time.Second
+	perWrite   = 2000 // agents in a transaction
+)
+
+func quotedPath(path string) string { return strconv.Quote(path) }
+
+// save leaves the agent to be written. It needs mu.
+func (a *Agent) save(events bool) {
+	st := a.sup.store
+	if st == nil {
+		return
+	}
+	a.told = a.told || events
+	if !a.listed {
+		a.listed = true
+		st.add(a)
+	}
+}
+
+func (st *store) add(a *Agent) {
+	st.mu.Lock()
+	st.changed = append(st.changed, a)
+	st.mu.Unlock()
+	select {
+	case st.wake <- struct{}{}:
+	default:
+	}
+}
+
+// health says how many agents wait to be written, and what is wrong.
+func (st *store) health() (unsaved int, fault string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.err != nil {
+		fault = st.err.Error()
+	}
+	return len(st.changed), fault
+}
+
+// close writes what there is to write and gives the file back.
+func (st *store) close(ctx context.Context) error {
+	close(st.stop)
+	select {
+	case <-st.done:
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		return st.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run is the writer.
+func (st *store) run() {
+	defer close(st.done)
+	defer func() {
+		if err := st.db.Close(); err != nil {
+			st.report(err)
+		}
+	}()
+	wait, timer := writeAfter, time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-st.wake:
+		case <-st.stop:
+			st.report(st.write())
+			return
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-st.stop:
+			st.report(st.write())
+			return
+		}
+		err := st.write()
+		st.report(err)
+		switch {
+		case err == nil:
+			wait = writeAfter
+		case wait < retryAfter:
+			wait = retryAfter
+		default:
+			wait = min(2*wait, maxRetry)
+		}
+		if err != nil {
+			select {
+			case st.wake <- struct{}{}: // again
+			default:
+			}
+		}
+	}
+}
+
+// report notes how a write went, and tells it when that has changed.
+func (st *store) report(err error) {
+	if err != nil {
+		err = &StoreError{Path: st.path, Problem: "cannot be written; agents go on, and it is tried again", Err: err}
+	}
+	st.mu.Lock()
+	was := st.err
+	st.err = err
+	st.mu.Unlock()
+	if (was == nil) == (err == nil) {
+		return
+	}
+	s := st.sup
+	at, _ := s.clock()
+	e := Event{At: at, Kind: EventStore, Note: "the store " + quotedPath(st.path) + " can be written again"}
+	if err != nil {
+		e.Note = err.Error()
+	}
+	s.news.add(e)
+	s.news.tell()
+}
+
+// write writes all that has changed. What could not be written waits on.
+func (st *store) write() error {
+	st.mu.Lock()
+	changed := st.changed
+	st.changed = nil
+	st.mu.Unlock()
+	for len(changed) > 0 {
+		n := min(len(changed), perWrite)
+		err := st.put(changed[:n])
+		changed = changed[n:]
+		if err != nil {
+			st.again(changed)
+			return err
+		}
+	}
+	return nil
+}
+
+// again puts agents back that could not be written.
+func (st *store) again(agents []*Agent) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.changed = append(agents, st.changed...)
+}
+
+// saved is an agent as it is to be written.
+type saved struct {
+	agent  *Agent
+	gone   bool // it was forgotten
+	void   bool // and its record is another's
+	record record
+	told   bool
+	events []Event
+}
+
+// put writes agents in one transaction.
+func (st *store) put(agents []*Agent) (err error) {
+	// The file is mapped into memory: where somebody has cut it short, reading is
+	// a fault, and where somebody has written into it, bbolt panics.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	all := make([]saved, len(agents))
+	at, now := st.sup.clock()
+	at = at.Round(0)
+	for i, a := range agents {
+		heir, _ := st.sup.Agent(a.id) // that of the same id, if a was forgotten
+		a.mu.Lock()
+		all[i] = saved{agent: a, gone: a.gone.Load(), told: a.told}
+		if !all[i].gone {
+			all[i].record = a.record(at, now)
+			if all[i].told && a.story != nil {
+				all[i].events = append([]Event(nil), a.story.events...)
+			}
+		}
+		all[i].void = all[i].gone && heir != nil && heir != a
+		a.listed, a.told = false, false
+		a.mu.Unlock()
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file was changed or damaged by something else: %v", p)
+		}
+		if err == nil {
+			return
+		}
+		var again []*Agent
+		for i := range all {
+			a := all[i].agent
+			a.mu.Lock()
+			a.told = a.told || all[i].told
+			if !a.listed { // else it has changed meanwhile, and is in the list
+				a.listed = true
+				again = append(again, a)
+			}
+			a.mu.Unlock()
+		}
+		st.again(again)
+	}()
+	return st.db.Update(func(tx *bbolt.Tx) error {
+		records, events := counted{tx, agentsBucket}, counted{tx, eventsBucket}
+		for i := range all {
+			one, key := &all[i], []byte(all[i].agent.id)
+			if one.void {
+				continue
+			}
+			if one.gone {
+				if err := errors.Join(records.remove(key), events.remove(key)); err != nil {
+					return err
+				}
+				continue
+			}
+			if err := records.put(key, &one.record); err != nil {
+				return err
+			}
+			if one.told && len(one.events) > 0 {
+				if err := events.put(key, one.events); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,343 @@
+package ralph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"hash/maphash"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/ralph/detect"
+)
+
+// Supervisor looks after agents. It is made by [New], safe for concurrent use, and
+// has to be closed. It has one timer for all agents, and with Config.Path one
+// goroutine that writes.
+type Supervisor struct {
+	cfg      Config
+	detector *detect.Detector
+	epoch    time.Time
+	seed     maphash.Seed // of replies
+	plan     *schedule
+	news     news
+	store    *store // nil without Config.Path
+	roles    roles
+	states   [numStates]atomic.Int64
+	closed   atomic.Bool
+
+	mu     sync.RWMutex // before Agent.mu
+	agents map[string]*Agent
+	swept  time.Duration
+
+	joining sync.Mutex // before session.mu
+
+	variantsMu sync.Mutex // after Agent.mu
+	variants   map[detect.Budgets]*detect.Detector
+}
+
+const (
+	maxText     = 256 // of an id or a name
+	maxDepth    = 32
+	maxVariants = 1000
+	defaultName = "agent"
+)
+
+// New returns a supervisor without agents, or, with Config.Path, with those that
+// were in the file: in their states, with what is left of their pauses, with their
+// budgets, totals and events. What was counted in a row or in a window is
+// forgotten, and so are nudges, circuit breakers and hand-offs; time that was spent
+// without a supervisor ends pauses but counts for no rule, save for the Wall of a
+// budget that is shared. Those that are overdue are resumed or escalated at once;
+// nothing else happens to them until they are used again.
+//
+// The error is that of Config.Validate, or a [*StoreError] for a file that cannot
+// be read, is corrupt, of a newer version, or in use by somebody else: it is left
+// as it is.
+func New(cfg Config) (*Supervisor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	detector, err := detect.New(cfg.Rules)
+	if err != nil {
+		return nil, err
+	}
+	s := &Supervisor{
+		cfg: cfg, detector: detector, seed: maphash.MakeSeed(), agents: make(map[string]*Agent),
+		news:     news{hook: cfg.OnEvent, logger: cfg.Logger},
+		variants: make(map[detect.Budgets]*detect.Detector),
+	}
+	s.epoch = time.Now()
+	if cfg.Now != nil {
+		s.epoch = cfg.Now()
+	}
+	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick)
+	if cfg.Path != "" {
+		if err := s.open(cfg.Path); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Close ends the timer and writes what is not in the file yet, until ctx is done;
+// it returns what went wrong. Agents are then refused their iterations, and nothing
+// is resumed or escalated any more. A nil ctx is [context.Background]. Only the
+// first call does anything. It must not be called by Config.OnEvent.
+func (s *Supervisor) Close(ctx context.Context) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.plan.close(ctx.Done())
+	if s.store == nil {
+		return ctx.Err()
+	}
+	return s.store.close(ctx)
+}
+
+// Monitor returns the agent of an id, which begins to be looked after if it is new;
+// it is then running, unless the tree that it joins has used up its budget. Of one
+// that is known, Name and budgets are changed as by [Supervisor.Update], if o gives
+// any. The id is 1 to 256 bytes of UTF-8 without control characters; it identifies
+// a run of an agent, such as a conversation or a process, not its role.
+//
+// The error is a [*core.ConfigError], or matches [ErrUnknownAgent] for a parent
+// that is not monitored, [ErrTooManyAgents] or [ErrClosed]. Room for new agents is
+// made, at most ten times in Config.Idle, by forgetting those that have done
+// nothing for that time; but never one that is paused, recovering or escalated, is
+// in an iteration, or has others below it. A forgotten agent that is used again is
+// put back, as it was, if it still can be; in the file it is gone.
+func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
+	if err := s.check(id, o); err != nil {
+		return nil, err
+	}
+	if s.closed.Load() {
+		return nil, ErrClosed
+	}
+	defer s.news.tell()
+	_, now := s.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.agents[id]; a != nil {
+		if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
+			return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
+		}
+		return a, s.change(a, o, now)
+	}
+	a := s.newAgent(id, now)
+	if o.Parent != "" {
+		a.parent = s.agents[o.Parent]
+		if a.parent == nil {
+			return nil, fmt.Errorf("%w %s, as the parent of %s", ErrUnknownAgent, quoted(o.Parent), quoted(id))
+		}
+		if a.parent.depth() >= maxDepth {
+			return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "one with less than 32 above it"}
+		}
+	}
+	if !s.room(a, now) {
+		return nil, fmt.Errorf("%w: there are %d, which is MaxAgents, and none has been idle for %v", ErrTooManyAgents, len(s.agents), s.cfg.Idle)
+	}
+	if o.Tree == (detect.Budgets{}) && o.Parent == "" {
+		o.Tree = s.cfg.Budget
+	}
+	s.add(a)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.role = s.roles.get(or(o.Name, defaultName))
+	a.setTree(o.Tree)
+	a.setOwn(o.Budget)
+	a.touch(now)
+	return a, nil
+}
+
+// newAgent returns an agent that is running and not known yet.
+func (s *Supervisor) newAgent(id string, now time.Duration) *Agent {
+	return &Agent{sup: s, id: id, since: now, resumeAt: never, escalateAt: never, due: never}
+}
+
+// depth is how many agents there are from a up, itself included.
+func (a *Agent) depth() int {
+	n := 1
+	for a.parent != nil {
+		a = a.parent
+		n++
+	}
+	return n
+}
+
+// check is what is known of an id and of Options without looking at other agents.
+func (s *Supervisor) check(id string, o Options) error {
+	for _, one := range [][2]string{{"id", id}, {"Name", or(o.Name, defaultName)}} {
+		if text := one[1]; text == "" || len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return &core.ConfigError{Field: one[0], Value: text, Allowed: "1 to 256 bytes of UTF-8 without control characters"}
+		}
+	}
+	if o.Parent == id {
+		return &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "another agent"}
+	}
+	_, own := detect.NewBudget(o.Budget, nil)
+	_, tree := detect.NewBudget(o.Tree, nil)
+	return errors.Join(append(inside("Budget", own), inside("Tree", tree)...)...)
+}
+
+// add makes an agent known that has its id, its parent and its state. It needs mu.
+func (s *Supervisor) add(a *Agent) {
+	if p := a.parent; p != nil {
+		if p.below == nil {
+			p.below = new([]*Agent)
+		}
+		*p.below = append(*p.below, a)
+	}
+	s.agents[a.id] = a
+	s.states[a.state].Add(1)
+}
+
+// children are the agents right below a. It needs the supervisor's mu.
+func (a *Agent) children() []*Agent {
+	if a.below == nil {
+		return nil
+	}
+	return *a.below
+}
+
+// Agent returns the agent of an id; the error matches [ErrUnknownAgent].
+func (s *Supervisor) Agent(id string) (*Agent, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if a := s.agents[id]; a != nil {
+		return a, nil
+	}
+	return nil, fmt.Errorf("%w %s", ErrUnknownAgent, quoted(id))
+}
+
+// All ranges over the agents in no particular order, as they were when it began.
+func (s *Supervisor) All() iter.Seq[*Agent] {
+	return func(yield func(*Agent) bool) {
+		for _, a := range s.list() {
+			if !yield(a) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Supervisor) list() []*Agent {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*Agent, 0, len(s.agents))
+	for _, a := range s.agents {
+		all = append(all, a)
+	}
+	return all
+}
+
+// room reports whether there is room for another agent, made if it can be, though
+// not by forgetting its parent. It needs mu.
+func (s *Supervisor) room(a *Agent, now time.Duration) bool {
+	if a.parent != nil {
+		a.parent.seen.Store(int64(now))
+	}
+	s.sweep(now)
+	return len(s.agents) < s.cfg.MaxAgents
+}
+
+// sweep forgets idle agents, at most ten times in Idle. It needs mu.
+func (s *Supervisor) sweep(now time.Duration) {
+	if s.cfg.Idle == never || now-s.swept < s.cfg.Idle/10 {
+		return
+	}
+	s.swept = now
+	for {
+		forgotten := 0
+		for _, a := range s.agents {
+			if len(a.children()) == 0 && now-time.Duration(a.seen.Load()) >= s.cfg.Idle && s.forget(a) {
+				forgotten++
+			}
+		}
+		if forgotten == 0 { // else some parents may have become childless
+			return
+		}
+	}
+}
+
+// forget takes an agent out, unless it has something to remember. It needs mu.
+func (s *Supervisor) forget(a *Agent) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.out > 0 || a.state != Running && a.state != Stopped {
+		return false
+	}
+	a.gone.Store(true)
+	delete(s.agents, a.id)
+	if p := a.parent; p != nil {
+		*p.below = slices.DeleteFunc(*p.below, func(b *Agent) bool { return b == a })
+	}
+	s.states[a.state].Add(-1)
+	a.due = never
+	s.plan.put(a, never)
+	a.save(false)
+	return true
+}
+
+// readmit puts an agent back that was forgotten.
+func (s *Supervisor) readmit(a *Agent, now time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !a.gone.Load() {
+		return nil
+	}
+	switch p := a.parent; {
+	case s.agents[a.id] != nil:
+		return fmt.Errorf("%w: %s was forgotten after %v, and another has its id now", ErrUnknownAgent, quoted(a.id), s.cfg.Idle)
+	case p != nil && p.gone.Load():
+		return fmt.Errorf("%w: %s and its parent were forgotten after %v", ErrUnknownAgent, quoted(a.id), s.cfg.Idle)
+	}
+	if !s.room(a, now) {
+		return fmt.Errorf("%w: %s was forgotten after %v, and there are MaxAgents now", ErrTooManyAgents, quoted(a.id), s.cfg.Idle)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.add(a)
+	a.gone.Store(false)
+	a.save(false)
+	a.watch()
+	return nil
+}
+
+// clock reads the time, also since the epoch.
+func (s *Supervisor) clock() (time.Time, time.Duration) {
+	if s.cfg.Now != nil {
+		at := s.cfg.Now()
+		return at, max(at.Sub(s.epoch), 0)
+	}
+	at := time.Now()
+	return at, at.Sub(s.epoch)
+}
+
+// since is a time as one since the epoch; the zero time never comes.
+func (s *Supervisor) since(at time.Time) time.Duration {
+	if at.IsZero() {
+		return never
+	}
+	return at.Sub(s.epoch)
+}
+
+// hashOf makes a number of the id of a task, the same in every process; 0 is none.
+func hashOf(text string) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, text) // never fails
+	return h.Sum64() | 1
+}
