@@ -24,6 +24,9 @@ func TestContract(t *testing.T) {
 	b := core.MustNew("orders", core.Config{FailureRateThreshold: .5, MinimumCalls: -1})
 	register(t, provider, otelexport.Breakers(b), nil)
 	call(b, succeed, 1) // for the ratio
+	registerAgents(t, provider, &staff{
+		steps: steps{{"writer", "progress"}: 1}, handoffs: handoffs{{"writer", "critic", "allowed"}: 1}, confidence: confidence{"writer": .5},
+	})
 	var rm metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &rm); err != nil {
 		t.Fatal(err)

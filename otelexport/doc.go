@@ -1,6 +1,6 @@
-// Package otelexport exports circuit breakers through OpenTelemetry: metrics that
-// cost the calls nothing, attributes on spans, and transitions as events. It needs
-// OpenTelemetry's API and no SDK, so any provider will do.
+// Package otelexport exports circuit breakers, and agents, through OpenTelemetry:
+// metrics that cost the calls nothing, attributes on spans, and transitions as
+// events. It needs OpenTelemetry's API and no SDK, so any provider will do.
 //
 //	registry := &core.Registry{Config: func(string) core.Config {
 //		return core.Config{
@@ -9,6 +9,7 @@
 //		}
 //	}}
 //	unregister, err := otelexport.Register(nil, registry, nil) // with the global provider
+//	unregisterAgents, err := otelexport.RegisterAgents(nil, supervisor)
 //
 // Package setup beside it does that and more with one call, for programs that have
 // no provider yet. Package sdkproducer has the durations, which the API has no
@@ -17,8 +18,9 @@
 //
 // # Metrics
 //
-// All have circuit_breaker.name, but for the last. A metric of a breaker is there
-// from its first collection on, also where it is zero, and ends with the breaker.
+// All of breakers have circuit_breaker.name, but for export.skipped. A metric of a
+// breaker is there from its first collection on, also where it is zero, and ends with
+// the breaker.
 //
 //	circuit_breaker.calls                 Counter        {call}        .result=success|failure|ignored|rejected
 //	circuit_breaker.slow_calls            Counter        {call}
@@ -36,6 +38,16 @@
 //	circuit_breaker.open.remaining        Gauge          s
 //	circuit_breaker.call.duration         Histogram      s             .result=success|failure; from sdkproducer
 //	circuit_breaker.export.skipped        UpDownCounter  {breaker}     .skip.reason=limit|duplicate
+//
+// Those of [RegisterAgents] have gen_ai.agent.name, but for agent.status and
+// agent.handoffs; it is the name of a role, not of a single agent. What has happened
+// once to a name or pair is there with all values of the last attribute, from zero.
+//
+//	circuit_breaker.agent.status          UpDownCounter  {agent}       .agent.state=running|paused|recovering|escalated|stopped
+//	circuit_breaker.agent.steps           Counter        {step}        .result=progress|no_progress|error
+//	circuit_breaker.agent.escalations     Counter        {escalation}  .transition.reason=stuck|failing|exhausted|blocked|transient|none
+//	circuit_breaker.agent.handoffs        Counter        {handoff}     .agent.source, .agent.target, .result=allowed|refused
+//	circuit_breaker.agent.confidence      Gauge          1             the lowest of a name
 //
 // The state is not a number: a state that is over before anybody looks is in
 // state.time and state.transitions. The reasons of trips are failures_in_row,

@@ -48,7 +48,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range attributes.FindAllStringSubmatch(string(content), -1) {
-		if m[1] != "name" && (!strings.Contains(string(readme), "`"+m[1]+"`") || !strings.Contains(string(readme), m[2])) {
+		if m[1] != "name" && m[1] != "agent.source" && m[1] != "agent.target" && (!strings.Contains(string(readme), "`"+m[1]+"`") || !strings.Contains(string(readme), m[2])) {
 			t.Errorf("README.md has no %s=%s", m[1], m[2])
 		}
 	}

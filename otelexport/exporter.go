@@ -14,13 +14,13 @@ import (
 
 // exporter observes the breakers of one meter.
 type exporter struct {
-	roster       *roster.Roster[*series]
-	ints         []instrument[int64, metric.Int64Observable]
-	floats       []instrument[float64, metric.Float64Observable]
-	skipped      metric.Int64ObservableUpDownCounter
-	registration metric.Registration
-	sources      int // guarded by meters
-	panics       roster.Trouble
+	metric.Registration
+
+	roster  *roster.Roster[*series]
+	ints    []instrument[int64, metric.Int64Observable]
+	floats  []instrument[float64, metric.Float64Observable]
+	skipped metric.Int64ObservableUpDownCounter
+	panics  roster.Trouble
 }
 
 type instrument[N int64 | float64, O any] struct {
@@ -52,11 +52,17 @@ func newExporter(meter metric.Meter) (*exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.registration, err = meter.RegisterCallback(e.collect, all...)
-	if err != nil && e.registration != nil {
-		err = errors.Join(err, e.registration.Unregister())
-	}
+	e.Registration, err = observed(meter, e.collect, all)
 	return e, err
+}
+
+// observed registers a callback, all of it or nothing.
+func observed(meter metric.Meter, collect metric.Callback, all []metric.Observable) (metric.Registration, error) {
+	r, err := meter.RegisterCallback(collect, all...)
+	if err != nil && r != nil {
+		err = errors.Join(err, r.Unregister())
+	}
+	return r, err
 }
 
 func (e *exporter) create(meter metric.Meter) (all []metric.Observable, err error) {

@@ -78,23 +78,34 @@ func TestBeforeAndAfterTheProvider(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	old, young := &staff{steps: steps{{"writer", "progress"}: 1}}, &staff{steps: steps{{"writer", "progress"}: 10}}
+	agentsBefore, err := otelexport.RegisterAgents(nil, old)
+	if err != nil {
+		t.Fatal(err)
+	}
 	provider, reader := newProvider(t)
 	otel.SetMeterProvider(provider)
 	after, err := otelexport.Register(nil, otelexport.Breakers(second, core.MustNew("users", core.Config{})), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	agentsAfter, err := otelexport.RegisterAgents(nil, young)
+	if err != nil {
+		t.Fatal(err)
+	}
 	v := collect(t, reader)
+	v.want(t, values{writerProgress: 11})
 	v.of("orders").want(t, values{"calls{result=success}": 1})
 	v.of("users").want(t, values{"calls{result=success}": 0})
 	v.want(t, values{"export.skipped{skip.reason=duplicate}": 1})
 	h.want(t, `"orders"`)
 
-	if err := before(); err != nil {
+	if err := errors.Join(before(), agentsBefore()); err != nil {
 		t.Error(err)
 	}
+	collect(t, reader).want(t, values{writerProgress: 11})
 	collect(t, reader).of("orders").want(t, values{"calls{result=success}": 10})
-	if err := after(); err != nil {
+	if err := errors.Join(after(), agentsAfter()); err != nil {
 		t.Error(err)
 	}
 	if v := collect(t, reader); len(v) > 0 {

@@ -191,8 +191,8 @@ func TestVariables(t *testing.T) {
 		}
 		for _, q := range p.Targets {
 			note(p.Title, q.Expr+" "+q.Datasource.UID)
-			for _, v := range []string{"$job", "$breaker"} {
-				if !strings.Contains(q.Expr, v) && !strings.Contains(q.Expr, "circuit_breaker_export_skipped") { // which is about breakers without a name
+			for _, v := range goesBy(q.Expr) {
+				if !strings.Contains(q.Expr, v) {
 					t.Errorf("%s does not go by %s: %s", p.Title, v, q.Expr)
 				}
 			}
@@ -203,6 +203,17 @@ func TestVariables(t *testing.T) {
 			t.Errorf("nothing uses $%s", name)
 		}
 	}
+}
+
+// goesBy are the variables that a query must go by.
+func goesBy(expr string) []string {
+	switch {
+	case strings.Contains(expr, "circuit_breaker_export_skipped"), strings.Contains(expr, "circuit_breaker_agent_status"): // which have no names
+		return []string{"$job"}
+	case strings.Contains(expr, "agent_"):
+		return []string{"$job", "$agent"}
+	}
+	return []string{"$job", "$breaker"}
 }
 
 func TestPanels(t *testing.T) {
@@ -230,9 +241,10 @@ func TestPanels(t *testing.T) {
 	}
 }
 
-// Open is red and closed is green, wherever states are drawn.
+// Open is red and closed is green, wherever states are drawn, and so are agents
+// that are escalated, and running.
 func TestOpenIsRed(t *testing.T) {
-	want := map[string]string{"open": "red", "closed": "green"}
+	want := map[string]string{"open": "red", "closed": "green", "escalated": "red", "running": "green"}
 	all, _ := read(t)
 	drawn := make(map[string]int)
 	for _, p := range all {
@@ -254,8 +266,8 @@ func TestOpenIsRed(t *testing.T) {
 			}
 		}
 	}
-	for _, title := range []string{"State", "Replicas by state", "Share of time by state"} {
-		if drawn[title] != len(want) {
+	for _, title := range []string{"State", "Replicas by state", "Share of time by state", "Agents by state"} {
+		if drawn[title] != 2 {
 			t.Errorf("%s does not colour the states", title)
 		}
 	}

@@ -50,7 +50,7 @@ func with(label string, values []string) labels {
 	return l
 }
 
-// contract is all that is exported for breakers. That it is so, and that there
+// contract is all that is exported for breakers and agents. That it is so, and that there
 // is no more, is what the other tests find out.
 var contract = map[string]instrument{
 	"circuit_breaker.calls":                {"{call}", counter, "circuit_breaker_calls_total", byResult},
@@ -68,6 +68,11 @@ var contract = map[string]instrument{
 	"circuit_breaker.probes":               {"{call}", counter, "circuit_breaker_probes_total", byOutcome},
 	"circuit_breaker.open.remaining":       {"s", gauge, "circuit_breaker_open_remaining_seconds", byName},
 	"circuit_breaker.call.duration":        {"s", histogram, "circuit_breaker_call_duration_seconds", byVerdict},
+	"circuit_breaker.agent.status":         {"{agent}", upDown, "circuit_breaker_agent_status", labels{"circuit_breaker_agent_state": {"running", "paused", "recovering", "escalated", "stopped"}}},
+	"circuit_breaker.agent.steps":          {"{step}", counter, "circuit_breaker_agent_steps_total", labels{"gen_ai_agent_name": nil, "circuit_breaker_result": {"progress", "no_progress", "error"}}},
+	"circuit_breaker.agent.escalations":    {"{escalation}", counter, "circuit_breaker_agent_escalations_total", labels{"gen_ai_agent_name": nil, "circuit_breaker_transition_reason": {"stuck", "failing", "exhausted", "blocked", "transient", "none"}}},
+	"circuit_breaker.agent.handoffs":       {"{handoff}", counter, "circuit_breaker_agent_handoffs_total", labels{"circuit_breaker_agent_source": nil, "circuit_breaker_agent_target": nil, "circuit_breaker_result": {"allowed", "refused"}}},
+	"circuit_breaker.agent.confidence":     {"1", gauge, "circuit_breaker_agent_confidence_ratio", labels{"gen_ai_agent_name": nil}},
 	"circuit_breaker.export.skipped":       {"{breaker}", upDown, "circuit_breaker_export_skipped", labels{"circuit_breaker_skip_reason": {"limit", "duplicate"}}},
 }
 

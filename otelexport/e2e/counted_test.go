@@ -70,7 +70,8 @@ func counted(name string, s *snapshot) map[string]float64 {
 var timed = map[string]bool{"billing": true, "quotes": true}
 
 // arrived is what came out at the other end: the last value of each series, of a
-// histogram its count, by instance, breaker and key.
+// histogram its count, by instance, breaker and key. What is not of a breaker has
+// none.
 type arrived map[string]map[string]map[string]float64
 
 func (a arrived) put(v float64, instance, breaker, key string) {
@@ -84,10 +85,11 @@ func (a arrived) put(v float64, instance, breaker, key string) {
 }
 
 // equals reports where what arrived is not what the replicas have counted.
-func (a arrived) equals(reports map[string]map[string]snapshot) error {
+func (a arrived) equals(reports map[string]report) error {
 	var faults []error
 	for instance, all := range reports {
-		for name, s := range all {
+		faults = append(faults, agentsEqual(instance, all.Agents, a[instance][""]))
+		for name, s := range all.Breakers {
 			want, got := counted(name, &s), a[instance][name]
 			for _, key := range sorted(want) {
 				if v, ok := got[key]; !ok || v != want[key] {
@@ -95,6 +97,23 @@ func (a arrived) equals(reports map[string]map[string]snapshot) error {
 				}
 			}
 			faults = append(faults, timesFit(instance, name, s.TimeIn, got))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// agentsEqual reports where what arrived of agents is not what was counted, or zero
+// if nothing was.
+func agentsEqual(instance string, want, got map[string]float64) error {
+	var faults []error
+	for _, key := range sorted(got) {
+		if strings.HasPrefix(key, "circuit_breaker.agent.") && got[key] != want[key] {
+			faults = append(faults, fmt.Errorf("replica %s: %s is %v, and %v was counted", instance, key, got[key], want[key]))
+		}
+	}
+	for _, key := range sorted(want) {
+		if _, ok := got[key]; !ok {
+			faults = append(faults, fmt.Errorf("replica %s: %s is not there, and %v was counted", instance, key, want[key]))
 		}
 	}
 	return errors.Join(faults...)

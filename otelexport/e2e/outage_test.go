@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// shown is what a panel must show of some breakers in the outage.
+// shown is what a panel must show of some breakers, or agents, in the outage.
 type shown struct {
 	panel    string // its title and the query's letter
-	breakers string // what is chosen for $breaker
+	breakers string // what is chosen for $breaker and $agent
 	by       string // a label that tells the series apart; none means that there is but one
 	want     map[string]span
 	only     bool // there is nothing else
@@ -28,7 +28,7 @@ func more(v float64) span { return span{v, 1e9} }
 func one(s span) map[string]span { return map[string]span{"": s} }
 
 // outage is what the panels must show. The four replicas all have it, but for
-// "search", which only "d" cannot reach.
+// "search", which only "d" cannot reach; in each there are nine agents.
 var outage = []shown{
 	{panel: "Open A", breakers: "billing|search|ledger|banned|quotes|exempt", want: one(exactly(4))},
 	{panel: "Half-open A", breakers: "archive|search|ledger", want: one(exactly(1))},
@@ -47,6 +47,24 @@ var outage = []shown{
 	{panel: "Trips by breaker A", breakers: ".+", by: "circuit_breaker_name", want: map[string]span{"search": exactly(1), "quotes": exactly(4), "archive": exactly(4), "mail": more(20)}},
 	{panel: "Trips by reason A", breakers: ".+", by: "circuit_breaker_transition_reason", want: map[string]span{"failures_in_row": more(4), "probe_failed": more(2), "probe_lost": exactly(0)}},
 	{panel: "Open by version A", breakers: "search", by: "service_version", want: map[string]span{"1.0.0": exactly(0), "1.1.0": exactly(1)}, only: true},
+
+	{panel: "Escalated A", breakers: ".+", want: one(exactly(16))},
+	{panel: "Paused A", breakers: ".+", want: one(exactly(4))},
+	{panel: "Recovering A", breakers: ".+", want: one(exactly(4))},
+	{panel: "Agents at work A", breakers: ".+", want: one(exactly(32))},
+	{panel: "Agents by state A", breakers: ".+", by: "circuit_breaker_agent_state", only: true, want: map[string]span{
+		"running": exactly(8), "paused": exactly(4), "recovering": exactly(4), "escalated": exactly(16), "stopped": exactly(4),
+	}},
+	{panel: "Steps by result A", breakers: "researcher", by: "circuit_breaker_result", want: map[string]span{"progress": more(40), "no_progress": exactly(0), "error": exactly(0)}},
+	{panel: "Steps by result A", breakers: "runner", by: "circuit_breaker_result", want: map[string]span{"error": more(40), "progress": exactly(0)}},
+	{panel: "Worst by steps without progress A", breakers: ".+", by: "gen_ai_agent_name", only: true, want: map[string]span{
+		"runner": exactly(1), "writer": exactly(1), "critic": exactly(1), "coder": {0.8, 1}, "researcher": exactly(0), "doubter": exactly(0),
+	}},
+	{panel: "Confidence A", breakers: ".+", by: "gen_ai_agent_name", want: map[string]span{"researcher": exactly(0.9), "doubter": exactly(0.2)}, only: true},
+	{panel: "Escalations by agent A", breakers: ".+", by: "gen_ai_agent_name", want: map[string]span{"coder": exactly(4), "runner": exactly(4), "writer": exactly(4), "critic": exactly(4)}, only: true},
+	{panel: "Escalations by reason A", over: "5m", breakers: ".+", by: "circuit_breaker_transition_reason", want: map[string]span{"stuck": more(11), "failing": more(3), "blocked": exactly(0)}},
+	{panel: "Hand-offs A", breakers: "writer", by: "circuit_breaker_result", want: map[string]span{"refused": more(600)}},
+	{panel: "Refused hand-offs A", breakers: "writer", by: "circuit_breaker_agent_target", want: map[string]span{"critic": more(600)}, only: true},
 
 	{panel: "State A", breakers: "search", by: "instance", want: map[string]span{"a": exactly(0), "d": exactly(2)}},
 	{panel: "State A", breakers: "archive", by: "instance", want: map[string]span{"a": exactly(1), "d": exactly(1)}},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	promlabels "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -46,6 +47,9 @@ func result(e parser.Expr, known map[string]labels) (labels, error) {
 
 func selected(e *parser.VectorSelector, known map[string]labels) (labels, error) {
 	has, ok := known[e.Name]
+	if e.Name == "" { // several, by a regular expression, each of which must do
+		return several(e, known)
+	}
 	if !ok {
 		return nil, fmt.Errorf("nobody exports %q", e.Name)
 	}
@@ -70,6 +74,30 @@ func selected(e *parser.VectorSelector, known map[string]labels) (labels, error)
 		}
 	}
 	return has, nil
+}
+
+// several returns the labels that all the metrics have that e selects by name.
+func several(e *parser.VectorSelector, known map[string]labels) (labels, error) {
+	var common labels
+	for _, name := range sorted(known) {
+		if slices.ContainsFunc(e.LabelMatchers, func(m *promlabels.Matcher) bool { return m.Name == "__name__" && !m.Matches(name) }) {
+			continue
+		}
+		one := *e
+		one.Name = name
+		has, err := selected(&one, known)
+		if err != nil {
+			return nil, err
+		}
+		if common == nil {
+			common = maps.Clone(has)
+		}
+		maps.DeleteFunc(common, func(label string, _ []string) bool { _, ok := has[label]; return !ok })
+	}
+	if common == nil {
+		return nil, fmt.Errorf("nobody exports what %s selects", e)
+	}
+	return common, nil
 }
 
 func aggregated(e *parser.AggregateExpr, known map[string]labels) (labels, error) {

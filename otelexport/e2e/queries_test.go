@@ -82,7 +82,7 @@ func variables(t *testing.T) map[string]string {
 		}
 		out[m[2]] = m[1]
 	}
-	if len(out) != 2 {
+	if len(out) != 3 {
 		t.Fatalf("the dashboard has variables for %q", sorted(out))
 	}
 	return out
@@ -138,7 +138,8 @@ func rules(t *testing.T) []query {
 	return out
 }
 
-// chosen fills in the variables as Grafana would, and takes rates over a time.
-func chosen(expr, job, breaker, over string) string {
-	return strings.NewReplacer("$__rate_interval", over, "$__range", "10m", "$job", job, "$breaker", breaker).Replace(expr)
+// chosen fills in the variables as Grafana would, one name for breakers and agents,
+// and takes rates over a time.
+func chosen(expr, job, name, over string) string {
+	return strings.NewReplacer("$__rate_interval", over, "$__range", "10m", "$job", job, "$breaker", name, "$agent", name).Replace(expr)
 }

@@ -39,8 +39,18 @@ type snapshot struct {
 
 type times struct{ Closed, Open, HalfOpen, ForcedOpen, Disabled time.Duration }
 
+// report is what a replica has counted: the snapshots of its breakers, by name, and
+// of its agents every series that is not zero, as key writes them.
+type report struct {
+	Breakers map[string]snapshot
+	Agents   map[string]float64
+}
+
 // breakers are the dependencies of a replica.
 var breakers = []string{"archive", "banned", "billing", "exempt", "ledger", "mail", "quotes", "search", "trial"}
+
+// agents are the names of its agents.
+var agents = []string{"clerk", "coder", "critic", "doubter", "planner", "researcher", "runner", "tester", "writer"}
 
 // fleet starts four replicas, of which the last alone cannot reach "search" and
 // is of another version. They send what they export to endpoint; the last one
@@ -102,17 +112,17 @@ func tell(t *testing.T, all []*replica, command string) []json.RawMessage {
 }
 
 // reports ends the traffic and returns what the replicas have counted, by
-// instance and breaker.
-func reports(t *testing.T, all []*replica) map[string]map[string]snapshot {
+// instance.
+func reports(t *testing.T, all []*replica) map[string]report {
 	t.Helper()
-	out := make(map[string]map[string]snapshot)
+	out := make(map[string]report)
 	for i, line := range tell(t, all, "report") {
-		var r map[string]snapshot
+		var r report
 		if err := json.Unmarshal(line, &r); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
-		if len(r) != len(breakers) {
-			t.Fatalf("a report of %q", sorted(r))
+		if len(r.Breakers) != len(breakers) || len(r.Agents) < 30 {
+			t.Fatalf("a report of %q and %q", sorted(r.Breakers), sorted(r.Agents))
 		}
 		out[all[i].instance] = r
 	}

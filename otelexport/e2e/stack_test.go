@@ -63,13 +63,13 @@ func TestStack(t *testing.T) {
 		for alert, of := range alerted {
 			t.Run(alert, func(t *testing.T) {
 				t.Parallel()
-				eventually(t, 30*time.Second, func() error { return p.alerts(alert, of) })
+				eventually(t, 30*time.Second, func() error { return p.alerts(alert, of.label, of.values) })
 			})
 		}
 		t.Run("variables", func(t *testing.T) {
 			t.Parallel()
 			for label, selector := range variables(t) {
-				want := map[string][]string{"job": {direct, job}, "circuit_breaker_name": breakers}[label]
+				want := map[string][]string{"job": {direct, job}, "circuit_breaker_name": breakers, "gen_ai_agent_name": agents}[label]
 				if got, err := p.values(label, chosen(selector, job, "", "")); err != nil || !slices.Equal(got, want) {
 					t.Errorf("%s is one of %q, %v; it should be %q", label, got, err, want)
 				}
@@ -98,18 +98,26 @@ func TestStack(t *testing.T) {
 	})
 	eventually(t, 20*time.Second, func() error {
 		got, err := p.arrived(direct)
-		return errors.Join(err, got.equals(map[string]map[string]snapshot{scraped: counts["d"]}))
+		return errors.Join(err, got.equals(map[string]report{scraped: counts["d"]}))
 	})
 	t.Run("contract", func(t *testing.T) { p.fits(t, job) })
 	t.Run("contract of the program itself", func(t *testing.T) { p.fits(t, direct) })
 	t.Run("rules are well", p.healthy)
 }
 
-// alerted are the breakers of which alerts with a single cause tell.
-var alerted = map[string][]string{
-	"CircuitBreakerOneReplicaOnly":      {"search"},
-	"CircuitBreakerFailuresWithoutTrip": {"ledger"},
-	"CircuitBreakerOverridden":          {"banned", "exempt"},
+// alerted are the breakers, and agents, of which alerts with a single cause tell: a
+// label and its values.
+var alerted = map[string]struct {
+	label  string
+	values []string
+}{
+	"CircuitBreakerOneReplicaOnly":      {"circuit_breaker_name", []string{"search"}},
+	"CircuitBreakerFailuresWithoutTrip": {"circuit_breaker_name", []string{"ledger"}},
+	"CircuitBreakerOverridden":          {"circuit_breaker_name", []string{"banned", "exempt"}},
+	"AgentEscalated":                    {"job", []string{direct, job}},
+	"AgentHandoffPingPong":              {"circuit_breaker_agent_source", []string{"critic", "writer"}},
+	"AgentNoProgress":                   {"gen_ai_agent_name", []string{"coder", "critic", "runner", "writer"}},
+	"AgentLowConfidence":                {"gen_ai_agent_name", []string{"doubter"}},
 }
 
 // says reports an expression without data.
@@ -137,15 +145,15 @@ func (p prom) shows(known []query, s *shown) error {
 	return s.check(got)
 }
 
-// alerts reports an alert that is not of these breakers, exactly.
-func (p prom) alerts(alert string, of []string) error {
-	got, err := p.ask(fmt.Sprintf("count by (circuit_breaker_name) (ALERTS{alertname=%q})", alert))
+// alerts reports an alert that is not of these values of a label, exactly.
+func (p prom) alerts(alert, label string, of []string) error {
+	got, err := p.ask(fmt.Sprintf("count by (%s) (ALERTS{alertname=%q})", label, alert))
 	if err != nil {
 		return err
 	}
 	var names []string
 	for _, s := range got {
-		names = append(names, s.labels["circuit_breaker_name"])
+		names = append(names, s.labels[label])
 	}
 	if slices.Sort(names); !slices.Equal(names, of) {
 		return fmt.Errorf("%s is of %q, not of %q", alert, names, of)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,8 +21,8 @@ import (
 
 // OpenTelemetry makes a MeterProvider, and a LoggerProvider if OTEL_LOGS_EXPORTER
 // asks for one, as the environment says; makes them the global ones; and has the
-// metrics, durations among them, of a source exported. See the package's comment
-// for the variables. Nil options are the zero ones.
+// metrics, durations among them, of a source exported, and of agents if Options has
+// any. See the package's comment for the variables. Nil options are the zero ones.
 //
 // It does no more than start: an endpoint that is down is no error, here or ever
 // for a call. OpenTelemetry's error handler is told of it, once until it is up
@@ -38,6 +39,9 @@ func OpenTelemetry(ctx context.Context, source otelexport.Source, o *Options) (s
 	env, err := readEnvironment()
 	if source == nil {
 		err = errors.Join(&core.ConfigError{Field: "source", Value: source, Allowed: "a Source, such as a *core.Registry"}, err)
+	}
+	if v := reflect.ValueOf(o.Agents); v.Kind() == reflect.Pointer && v.IsNil() {
+		err = errors.Join(&core.ConfigError{Field: "Options.Agents", Value: o.Agents, Allowed: "Agents that are not a nil pointer, or nil for none"}, err)
 	}
 	if err != nil {
 		return nil, err
@@ -71,6 +75,14 @@ func OpenTelemetry(ctx context.Context, source otelexport.Source, o *Options) (s
 		return nil, err
 	}
 	s.stops = append(s.stops, func(context.Context) error { return unregister() })
+	if o.Agents != nil {
+		unregister, err := otelexport.RegisterAgents(nil, o.Agents)
+		if err != nil {
+			s.abandon(ctx)
+			return nil, err
+		}
+		s.stops = append(s.stops, func(context.Context) error { return unregister() })
+	}
 	return s.stop, nil
 }
 

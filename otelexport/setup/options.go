@@ -1,6 +1,9 @@
 package setup
 
-import "github.com/blackbox4/switchgear/otelexport/sdkproducer"
+import (
+	"github.com/blackbox4/switchgear/otelexport"
+	"github.com/blackbox4/switchgear/otelexport/sdkproducer"
+)
 
 // Options change what [OpenTelemetry] does. In each field zero is the stated
 // default.
@@ -12,4 +15,7 @@ type Options struct {
 	// Durations is the producer of durations, one with exemplars perhaps. Nil
 	// means one of the same source, with explicit buckets.
 	Durations *sdkproducer.Producer
+	// Agents are exported, too: a *ralph.Supervisor. Nil means none. They are no
+	// longer read once shutdown has returned, so the supervisor is closed after.
+	Agents otelexport.Agents
 }

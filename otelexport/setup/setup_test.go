@@ -330,6 +330,56 @@ func TestManyBreakers(t *testing.T) {
 	}
 }
 
+// staff are agents.
+type staff struct{}
+
+func (*staff) AgentStates() map[string]int64 { return map[string]int64{"running": 2, "escalated": 1} }
+
+func (*staff) AgentSteps() map[[2]string]uint64 {
+	return map[[2]string]uint64{{"writer", "progress"}: 7}
+}
+
+func (*staff) AgentEscalations() map[[2]string]uint64 {
+	return map[[2]string]uint64{{"writer", "stuck"}: 1}
+}
+
+func (*staff) AgentHandoffs() map[[3]string]uint64 {
+	return map[[3]string]uint64{{"writer", "critic", "refused"}: 3}
+}
+func (*staff) AgentConfidence() map[string]float64 { return map[string]float64{"writer": .4} }
+
+// TestAgents has them in a scrape, and in a collector, as they are.
+func TestAgents(t *testing.T) {
+	r, port := newReceiver(t, "http/protobuf"), freePort(t)
+	environment(t, "OTEL_METRICS_EXPORTER=otlp,prometheus", "OTEL_EXPORTER_OTLP_ENDPOINT="+r.endpoint, "OTEL_EXPORTER_PROMETHEUS_PORT="+port)
+	shutdown := start(t, new(core.Registry), &setup.Options{Agents: new(staff)})
+	scraped := parse(t, scrape(t, port, "text/plain"))
+	if err := shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if exported := renamed(t, r.points(t)); !maps.Equal(scraped, exported) {
+		t.Errorf("%v scraped, %v exported", scraped, exported)
+	}
+	const name = `gen_ai_agent_name="writer"`
+	for metric, want := range map[string]float64{
+		series("circuit_breaker_agent_status", []string{`circuit_breaker_agent_state="escalated"`}):                                                                                    1,
+		series("circuit_breaker_agent_status", []string{`circuit_breaker_agent_state="paused"`}):                                                                                       0,
+		series("circuit_breaker_agent_steps_total", []string{name, `circuit_breaker_result="progress"`}):                                                                               7,
+		series("circuit_breaker_agent_escalations_total", []string{name, `circuit_breaker_transition_reason="stuck"`}):                                                                 1,
+		series("circuit_breaker_agent_escalations_total", []string{name, `circuit_breaker_transition_reason="none"`}):                                                                  0,
+		series("circuit_breaker_agent_handoffs_total", []string{`circuit_breaker_agent_source="writer"`, `circuit_breaker_agent_target="critic"`, `circuit_breaker_result="refused"`}): 3,
+		series("circuit_breaker_agent_handoffs_total", []string{`circuit_breaker_agent_source="writer"`, `circuit_breaker_agent_target="critic"`, `circuit_breaker_result="allowed"`}): 0,
+		series("circuit_breaker_agent_confidence_ratio", []string{name}):                                                                                                               .4,
+	} {
+		if got, there := scraped[metric]; !there || got != want {
+			t.Errorf("%s is %v (there: %t), want %v", metric, got, there, want)
+		}
+	}
+	if n := len(scraped); n != 2+5+3+6+2+1 { // the first are of export.skipped
+		t.Errorf("%d series: %v", n, scraped)
+	}
+}
+
 // TestExemplars has them in OpenMetrics, which is the text format that knows them.
 func TestExemplars(t *testing.T) {
 	port := freePort(t)
@@ -363,6 +413,10 @@ func TestFaults(t *testing.T) {
 	}{
 		{[]string{"OTEL_METRICS_EXPORTER=otlp,carbon", "OTEL_LOGS_EXPORTER=prometheus", "OTEL_EXPORTER_OTLP_PROTOCOL=http/json"}, []string{"OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_PROTOCOL"}},
 		{[]string{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=smoke"}, []string{"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL"}},
+		{[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4317"}, []string{"OTEL_EXPORTER_OTLP_ENDPOINT"}},
+		{[]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://", "OTEL_LOGS_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_ENDPOINT=ftp://collector"}, []string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}},
+		{[]string{"OTEL_METRIC_EXPORT_INTERVAL=9223372036855"}, []string{"OTEL_METRIC_EXPORT_INTERVAL"}},
+		{[]string{"OTEL_METRIC_EXPORT_INTERVAL=15s", "OTEL_METRIC_EXPORT_TIMEOUT=-1"}, []string{"OTEL_METRIC_EXPORT_INTERVAL", "OTEL_METRIC_EXPORT_TIMEOUT"}},
 	} {
 		t.Run(strings.Join(c.variables, " "), func(t *testing.T) {
 			environment(t, c.variables...)
@@ -381,8 +435,20 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+	t.Run("secrets", func(t *testing.T) {
+		environment(t, "OTEL_EXPORTER_OTLP_ENDPOINT=ftp://user:pass@collector\x7f")
+		if _, err := setup.OpenTelemetry(t.Context(), new(core.Registry), nil); err == nil || strings.Contains(err.Error(), "pass") {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("no source", func(t *testing.T) {
 		if _, err := setup.OpenTelemetry(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), "source") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("no agents", func(t *testing.T) { // in an interface that is not nil
+		_, err := setup.OpenTelemetry(t.Context(), new(core.Registry), &setup.Options{Agents: (*staff)(nil)})
+		if fault, ok := errors.AsType[*core.ConfigError](err); !ok || fault.Field != "Options.Agents" {
 			t.Errorf("%v", err)
 		}
 	})

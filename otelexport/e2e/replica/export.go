@@ -9,10 +9,10 @@ import (
 	"github.com/blackbox4/switchgear/otelexport/setup"
 )
 
-// export sends what is to be known of the breakers where OTEL_* says, with
-// exemplars of "billing". There is another breaker of that name elsewhere in the
+// export sends what is to be known of the breakers, with exemplars of "billing", and
+// of the agents where OTEL_* says. There is another breaker of that name elsewhere in the
 // program, and nobody has seen to it.
-func export(ctx context.Context, registry *core.Registry, all map[string]dependency) (shutdown func(context.Context) error, err error) {
+func export(ctx context.Context, registry *core.Registry, all map[string]dependency, agents otelexport.Agents) (shutdown func(context.Context) error, err error) {
 	durations, err := sdkproducer.New(registry, nil)
 	if err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func export(ctx context.Context, registry *core.Registry, all map[string]depende
 	billing.config.Hooks = durations.Hooks(billing.config.Hooks)
 	all["billing"] = billing
 
-	shutdown, err = setup.OpenTelemetry(ctx, registry, &setup.Options{Durations: durations})
+	shutdown, err = setup.OpenTelemetry(ctx, registry, &setup.Options{Durations: durations, Agents: agents})
 	if err != nil {
 		return nil, err
 	}

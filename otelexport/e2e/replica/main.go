@@ -1,10 +1,10 @@
 // Command replica is one replica of a service that calls nine dependencies, each
-// behind a breaker, and exports what otelexport has to say about them as the
-// OTEL_* environment tells. The end-to-end test runs several and directs them by
+// behind a breaker, and has nine agents; it exports what otelexport has to say about
+// them as the OTEL_* environment tells. The end-to-end test runs several and directs them by
 // standard input, one word a line; each is answered by one line of JSON:
 //
-//	outage    from now on the dependencies fail, each in its own way
-//	report    no more calls; when all is at rest, what the breakers have counted
+//	outage    from now on the dependencies fail, and agents go astray, each in its own way
+//	report    no more calls; when all is at rest, what breakers and agents have counted
 //
 // It ends with its input. With -alone it is the one replica that cannot reach
 // the dependency "search".
@@ -14,6 +14,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -37,7 +38,11 @@ func main() {
 func run(ctx context.Context, alone bool, in io.Reader, out io.Writer) error {
 	all := dependencies(alone)
 	registry := &core.Registry{Config: func(name string) core.Config { return all[name].config }}
-	shutdown, err := export(ctx, registry, all)
+	agents, err := newCrew()
+	if err != nil {
+		return err
+	}
+	shutdown, err := export(ctx, registry, all, agents)
 	if err != nil {
 		return err
 	}
@@ -59,6 +64,9 @@ func run(ctx context.Context, alone bool, in io.Reader, out io.Writer) error {
 		})
 	}
 
+	var working error
+	traffic.Go(func() { working = agents.work(calls, outage.Load) })
+
 	commands := bufio.NewScanner(in)
 	for commands.Scan() {
 		answer := any("ok")
@@ -70,11 +78,17 @@ func run(ctx context.Context, alone bool, in io.Reader, out io.Writer) error {
 					return err
 				}
 			}
+			if err := agents.interfere(); err != nil {
+				return err
+			}
 		case "report":
 			stop()
 			traffic.Wait()
+			if working != nil {
+				return working
+			}
 			pause(ctx, 2*shortBreak) // breaks end by themselves, and change states
-			answer = report(registry)
+			answer = map[string]any{"breakers": report(registry), "agents": agents.report()}
 		default:
 			return fmt.Errorf("what is %q?", word)
 		}
@@ -82,7 +96,7 @@ func run(ctx context.Context, alone bool, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
-	return shutdown(ctx)
+	return errors.Join(shutdown(ctx), agents.Close(ctx))
 }
 
 func force(registry *core.Registry, name string, o core.Override) error {

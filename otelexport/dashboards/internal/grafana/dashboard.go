@@ -8,13 +8,13 @@ import (
 	"encoding/json"
 )
 
-// Dashboard returns the dashboard as JSON: a row for the fleet, and one that
-// repeats for each breaker. It always returns the same bytes.
+// Dashboard returns the dashboard as JSON: a row for the fleet, one for agents, and
+// one that repeats for each breaker. It always returns the same bytes.
 func Dashboard() ([]byte, error) {
 	d := dashboard{
 		UID:         "switchgear-breakers",
 		Title:       "Circuit breakers",
-		Description: "Breakers of Switchgear, as its OpenTelemetry export tells of them. It needs rules.yml.",
+		Description: "Breakers and agents of Switchgear, as its OpenTelemetry export tells of them. It needs rules.yml.",
 		Tags:        []string{"switchgear", "circuit-breaker"},
 		// A version that Grafana 10 reads and later ones migrate from.
 		SchemaVersion: 39,
@@ -24,10 +24,11 @@ func Dashboard() ([]byte, error) {
 		Time:          timeRange{From: "now-1h", To: "now"},
 		Templating: templating{List: []variable{
 			{Name: "datasource", Label: "Data source", Type: "datasource", Query: "prometheus"},
-			query("job", "Job", "label_values(circuit_breaker_status, job)"),
+			query("job", "Job", `label_values({__name__=~"circuit_breaker_(agent_)?status"}, job)`),
 			query("breaker", "Breaker", `label_values(circuit_breaker_status{job=~"$job"}, circuit_breaker_name)`),
+			query("agent", "Agent", `label_values(circuit_breaker_agent_steps_total{job=~"$job"}, gen_ai_agent_name)`),
 		}},
-		Panels: layOut(fleetRow(), breakerRow()),
+		Panels: layOut(fleetRow(), agentsRow(), breakerRow()),
 	}
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)

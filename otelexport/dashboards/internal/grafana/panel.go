@@ -96,9 +96,14 @@ type property struct {
 	Value any    `json:"value"`
 }
 
-// selected is what every query selects by, where the metric has the labels; in
-// queries it is written $b.
-const selected = `job=~"$job",circuit_breaker_name=~"$breaker"`
+// What every query selects by: of a breaker's metrics, those of the names of agents,
+// and of hand-offs, by who handed over. In queries it is written $b, $a
+// and $from.
+const (
+	selected       = `job=~"$job",circuit_breaker_name=~"$breaker"`
+	selectedAgents = `job=~"$job",gen_ai_agent_name=~"$agent"`
+	selectedSource = `job=~"$job",circuit_breaker_agent_source=~"$agent"`
+)
 
 // shows is one line, or set of lines, of a panel: a legend and a query.
 type shows struct{ legend, expr string }
@@ -106,10 +111,11 @@ type shows struct{ legend, expr string }
 // asks fills in the targets of p.
 func (p panel) asks(all ...shows) panel {
 	p.Datasource = prometheus()
+	fill := strings.NewReplacer("$b", selected, "$a", selectedAgents, "$from", selectedSource)
 	for i, q := range all {
 		p.Targets = append(p.Targets, target{
 			RefID: string(rune('A' + i)), Datasource: prometheus(), EditorMode: "code",
-			Expr: strings.ReplaceAll(q.expr, "$b", selected), LegendFormat: q.legend,
+			Expr: fill.Replace(q.expr), LegendFormat: q.legend,
 			Format: "time_series", Range: true,
 		})
 	}
@@ -147,6 +153,15 @@ type paint struct{ name, colour string }
 // drawn: open is red.
 func stateColours() []paint {
 	return []paint{{"closed", "green"}, {"half_open", "yellow"}, {"open", "red"}, {"forced_open", "purple"}, {"disabled", "blue"}}
+}
+
+// agentColours: red is an agent that waits for a person.
+func agentColours() []paint {
+	return []paint{{"running", "green"}, {"recovering", "blue"}, {"paused", "yellow"}, {"escalated", "red"}, {"stopped", "text"}}
+}
+
+func stepColours() []paint {
+	return []paint{{"progress", "green"}, {"no_progress", "orange"}, {"error", "red"}}
 }
 
 func resultColours() []paint {
