@@ -169,7 +169,11 @@ func (d *decoder) value(v reflect.Value, n *yaml.Node, s scope) {
 	case reflect.Map:
 		d.table(v, n, s)
 	case reflect.Int64:
-		d.duration(v, n, s.path)
+		if v.Type() == reflect.TypeFor[time.Duration]() {
+			d.duration(v, n, s.path)
+		} else {
+			d.scalar(v, n, s.path)
+		}
 	default:
 		d.scalar(v, n, s.path)
 	}
@@ -181,7 +185,7 @@ func (d *decoder) scalar(v reflect.Value, n *yaml.Node, path string) {
 	switch v.Kind() { //nolint:exhaustive // no others stand in a file
 	case reflect.Bool:
 		tags, what = []string{"!!bool"}, "true or false"
-	case reflect.Int:
+	case reflect.Int, reflect.Int64:
 		tags, what = []string{"!!int"}, "a whole number"
 	case reflect.Float64:
 		tags, what = []string{"!!int", "!!float"}, "a number"

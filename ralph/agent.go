@@ -140,7 +140,7 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 		}
 	}
 	if a.trial != nil {
-		a.try(&step, result == stepProgress && (call != 0 || step.Tool == ""), now)
+		a.try(&step, result == stepProgress && (call != 0 || a.run.Totals().Calls == 0), now)
 	}
 	a.touch(now)
 	a.mu.Unlock()
@@ -179,6 +179,20 @@ func (a *Agent) Progress(token string) bool {
 	}
 	a.sup.news.tell()
 	return progress
+}
+
+// Unknown says that nobody can tell whether there was progress, because looking has
+// failed, as [detect.GitToken] may: what cannot be seen is not missing. See
+// [detect.Run.Unknown].
+func (a *Agent) Unknown() {
+	at, now := a.sup.clock()
+	if a.alive(now) != nil {
+		return
+	}
+	a.mu.Lock()
+	a.follow(at).Unknown(at)
+	a.touch(now)
+	a.mu.Unlock()
 }
 
 // Nudge returns what there is to tell the agent, to be put into its conversation,
@@ -266,6 +280,9 @@ func (a *Agent) follow(at time.Time) *detect.Run {
 	if a.run == nil {
 		a.run = a.sup.detectorFor(a.limits).NewRun()
 		a.run.NewTask(at)
+	}
+	if a.iterates {
+		a.run.Iterating()
 	}
 	return a.run
 }

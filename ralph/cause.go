@@ -28,8 +28,10 @@ type Cause struct {
 	// oldest first. Do not change them.
 	Evidence []detect.Event `json:"evidence,omitempty"`
 	// Agents are the ids of those concerned, at most 8, if there are several.
-	Agents []string  `json:"agents,omitempty"`
-	At     time.Time `json:"at,omitzero"`
+	Agents []string `json:"agents,omitempty"`
+	// After is, of RuleRecovery, the rule that the agent was paused for at first.
+	After string    `json:"after,omitzero"`
+	At    time.Time `json:"at,omitzero"`
 }
 
 // Rules of a [Cause] that are not of package detect or failsafe.

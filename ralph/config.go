@@ -95,8 +95,9 @@ type Config struct {
 // progress: a new token, see [Agent.Progress]; of agents that have none, an
 // iteration that ended well and had a new step in it, or no steps at all; of those
 // that have no iterations either, as many new steps as there may be iterations. A
-// step is new if it is not a call or a reply of the last eight that went well. An
-// agent that gets nowhere is paused again.
+// step is new if it is a call that went well and was not among the last eight; of
+// an agent that has never called a tool, such a reply. An agent that gets nowhere is
+// paused again.
 type Probe struct {
 	// Iterations is how many there may be. Zero means 3; at most 1000.
 	Iterations int `json:"iterations,omitzero"`

@@ -248,7 +248,7 @@ func TestMetrics(t *testing.T) {
 		got := fmt.Sprint(s.AgentStates(), s.AgentSteps(), s.AgentEscalations()[[2]string{"boss", "stuck"}], s.AgentEscalations()[[2]string{"writer", "stuck"}], s.AgentHandoffs(), s.AgentConfidence())
 		want := fmt.Sprint(
 			map[string]int64{"running": 3, "paused": 0, "recovering": 0, "escalated": 1, "stopped": 0},
-			map[[2]string]uint64{{"writer", "progress"}: 3, {"writer", "error"}: 3, {"writer", "no_progress"}: 1, {"boss", "progress"}: 1, {"boss", "no_progress"}: 4, {"boss", "error"}: 0},
+			map[[2]string]uint64{{"writer", "progress"}: 3, {"writer", "error"}: 4, {"writer", "no_progress"}: 0, {"boss", "progress"}: 1, {"boss", "no_progress"}: 4, {"boss", "error"}: 0},
 			1, 0, map[[3]string]uint64{{"writer", "writer", "allowed"}: 1, {"writer", "boss", "refused"}: 1}, map[string]float64{"writer": 0.6})
 		if got != want {
 			t.Errorf("got\n%s, want\n%s", got, want)

@@ -31,14 +31,17 @@ func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
 
 func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error) {
 	at, now := s.clock()
-	for _, one := range []*Agent{a, b} {
-		if err := one.refused(); err != nil {
-			a.veto("handoff", b.id)
-			if again := a.refused(); again != nil {
-				return detect.Finding{}, again
-			}
-			return detect.Finding{}, err
+	if err := a.refused(); err != nil {
+		a.veto("handoff", b.id+" "+payload)
+		return detect.Finding{}, a.refused()
+	}
+	if err := b.refused(); err != nil {
+		// Not its fault, and it may pass; but who tries nothing else waits, too.
+		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: b.id + " " + payload, Kind: detect.TransientError})
+		if again := a.refused(); again != nil {
+			err = again
 		}
+		return f, err
 	}
 	var findings []detect.Finding
 	var err error
@@ -59,6 +62,7 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	}
 	s.accuse(a, findings)
 	a.mu.Lock()
+	a.follow(at).HandedOff(at)
 	a.handoffs++
 	if tree := a.tree.Load(); tree != nil {
 		if more, e := tree.Spend(detect.Use{Hops: 1}, at); e == nil && more != nil {

@@ -137,10 +137,14 @@ func (a *Agent) recovered(now time.Duration) {
 
 // relapse ends a trial in which the agent has got nowhere.
 func (a *Agent) relapse(count, threshold float64, unit string, now time.Duration) {
+	after := a.cause.Rule
+	if after == RuleRecovery {
+		after = a.cause.After
+	}
 	c := Cause{
 		Rule: RuleRecovery, Reason: a.cause.Reason, Severity: failsafe.Medium, Count: count, Threshold: threshold, At: a.wall(now),
-		Message: fmt.Sprintf("on trial after a pause for %q, there was no progress in %s %s of %s", a.cause.Rule, number(count), unit, number(threshold)),
-		Agents:  a.cause.Agents,
+		Message: fmt.Sprintf("on trial after a pause for %q, there was no progress in %s %s of %s", after, number(count), unit, number(threshold)),
+		Agents:  a.cause.Agents, After: after,
 	}
 	if !resumable(c.Reason) {
 		c.Reason = detect.Stuck
@@ -290,7 +294,6 @@ func (a *Agent) dueAtWork() time.Duration {
 
 // tick looks at an agent that is due, or was. It takes the lock itself.
 func (s *Supervisor) tick(a *Agent) {
-	defer s.news.tell()
 	at, now := s.clock()
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -154,12 +154,13 @@ func (s *Supervisor) AgentHandoffs() map[[3]string]uint64 {
 }
 
 // AgentConfidence returns, by the name of the agent, the lowest of what the agents
-// of that name have said last; names of which none has said anything are not in it.
+// of that name that are not stopped have said last; names of which none has said
+// anything are not in it.
 func (s *Supervisor) AgentConfidence() map[string]float64 {
 	out := make(map[string]float64)
 	for _, a := range s.list() {
 		word := a.doubt.Load()
-		if word == 0 {
+		if word == 0 || a.stopped() {
 			continue
 		}
 		name, c := a.roleName(), math.Float64frombits(word-1)
@@ -168,4 +169,10 @@ func (s *Supervisor) AgentConfidence() map[string]float64 {
 		}
 	}
 	return out
+}
+
+func (a *Agent) stopped() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state == Stopped
 }

@@ -20,7 +20,7 @@ func only(set func(*detect.Rules)) detect.Rules {
 		Transient: off, Errors: off, ErrorRate: off, Failures: off, HandoffRepeat: off, HandoffStall: off, HandoffEcho: off, HandoffCycle: off, Handoffs: off,
 		NoProgress: off, NoProgressSteps: off, NoProgressFor: detect.Spans{Nudge: -1, Trip: -1}, Blocked: off, Empty: off, Decline: off,
 		Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1}, Stall: off, Compaction: off, Calls: off,
-		Budgets: detect.Budgets{Iterations: -1, Wall: -1, Idle: -1},
+		Budgets: detect.Budgets{Iterations: -1, Wall: -1, Idle: -1, Hops: -1},
 	}
 	set(&r)
 	return r
@@ -61,7 +61,7 @@ func TestAgents01_EveryRuleFires(t *testing.T) {
 		}, false},
 		{detect.RuleWindow, func(r *detect.Rules) { r.Window = detect.Limits{} }, func(sc scene, i int) {
 			if i%2 == 0 {
-				sc.observe(doing("search", "{}"))
+				sc.observe(detect.Step{Tool: "search", Args: "{}", Failed: true})
 			} else {
 				sc.observe(fresh(i))
 			}

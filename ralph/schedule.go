@@ -18,6 +18,7 @@ const never = time.Duration(math.MaxInt64)
 type schedule struct {
 	now  func() time.Duration
 	call func(*Agent)
+	done func() // after some calls; it may take its time
 
 	mu     sync.Mutex
 	queue  queue
@@ -30,8 +31,8 @@ type schedule struct {
 // batch is how many agents are called on before the timer is looked at again.
 const batch = 256
 
-func newSchedule(now func() time.Duration, call func(*Agent)) *schedule {
-	return &schedule{now: now, call: call, armed: never}
+func newSchedule(now func() time.Duration, call func(*Agent), done func()) *schedule {
+	return &schedule{now: now, call: call, done: done, armed: never}
 }
 
 // put makes a due at that time instead of any other; never takes it out.
@@ -93,6 +94,7 @@ func (s *schedule) fire() {
 	for _, a := range due {
 		s.call(a)
 	}
+	s.done() // not between them: a hook that never returns would keep the rest from being called on
 }
 
 // close ends the schedule; nobody is called on after it returned, but by calls that

@@ -81,7 +81,7 @@ func New(cfg Config) (*Supervisor, error) {
 	if cfg.Now != nil {
 		s.epoch = cfg.Now()
 	}
-	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick)
+	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.news.tell)
 	if cfg.Path != "" {
 		if err := s.open(cfg.Path); err != nil {
 			return nil, err
@@ -260,10 +260,12 @@ func (s *Supervisor) sweep(now time.Duration) {
 		return
 	}
 	s.swept = now
+	full := len(s.agents) >= s.cfg.MaxAgents // then whose work is over goes first
 	for {
 		forgotten := 0
 		for _, a := range s.agents {
-			if len(a.children()) == 0 && now-time.Duration(a.seen.Load()) >= s.cfg.Idle && s.forget(a) {
+			idle := now-time.Duration(a.seen.Load()) >= s.cfg.Idle || full && a.stopped()
+			if idle && len(a.children()) == 0 && s.forget(a) {
 				forgotten++
 			}
 		}

@@ -78,7 +78,7 @@ ralph:
     no_progress_for: {trip: 10m}
     tools: {wait: poll}
     budgets: {iterations: 50, cost: 3.5}
-  budget: {tool_calls: 100000}
+  budget: {tool_calls: 100000, tokens: 5000000}
   breaker: {failure_threshold: 7, timeout: 90s}
   auto_resume_after: 20s
   max_recovery_attempts: 5

@@ -41,13 +41,19 @@ func (r *Run) times(now time.Duration, idle bool) {
 	if idle {
 		r.amount(RuleIdle, (now - r.s.Event).Seconds(), rules.Budgets.Idle.Seconds(), 1)
 	}
-	if !r.s.Tokens.Armed {
+	if !r.judged() {
 		return
 	}
 	level, limit := rules.NoProgressFor.level(now - r.s.ProgressAt)
 	if level > r.s.Marks.level(RuleNoProgress) {
 		r.reach(RuleNoProgress, level, (now - r.s.ProgressAt).Seconds(), limit.Seconds())
 	}
+}
+
+// judged reports whether the time since progress counts. Within an iteration nobody
+// may be able to tell: then one has to have ended without.
+func (r *Run) judged() bool {
+	return r.s.Tokens.Armed && (!r.s.Iterates || r.s.SinceIts > 1)
 }
 
 // Due is when Check may find something next if nothing else happens; zero if never.
@@ -65,7 +71,7 @@ func (r *Run) Due() time.Time {
 	}
 	consider(RuleWall, r.s.TaskAt, spans(rules.Budgets.Wall))
 	consider(RuleIdle, r.s.Event, spans(rules.Budgets.Idle))
-	if r.s.Tokens.Armed {
+	if r.judged() {
 		consider(RuleNoProgress, r.s.ProgressAt, rules.NoProgressFor)
 	}
 	if due == 0 {

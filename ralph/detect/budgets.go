@@ -15,7 +15,7 @@ type Budgets struct {
 	Tokens     int64         `json:"tokens,omitzero"`     // zero means no limit
 	Cost       float64       `json:"cost,omitzero"`       // in the caller's unit of money, at most 1e9; zero means no limit
 	ToolCalls  int           `json:"tool_calls,omitzero"` // zero means no limit
-	Hops       int           `json:"hops,omitzero"`       // hand-offs of any sort; zero means no limit
+	Hops       int           `json:"hops,omitzero"`       // hand-offs of any sort; in Rules, zero means 200
 }
 
 // task returns the budgets of a task: the defaults filled in, and -1 for no limit
@@ -24,7 +24,7 @@ func (b Budgets) task() Budgets {
 	b.Iterations = max(or(b.Iterations, 100), never)
 	b.Wall = max(or(b.Wall, 300*time.Second), never)
 	b.Idle = max(or(b.Idle, 10*time.Minute), never)
-	b.Tokens, b.Cost, b.ToolCalls, b.Hops = max(b.Tokens, 0), max(b.Cost, 0), max(b.ToolCalls, 0), max(b.Hops, 0)
+	b.Tokens, b.Cost, b.ToolCalls, b.Hops = max(b.Tokens, 0), max(b.Cost, 0), max(b.ToolCalls, 0), max(or(b.Hops, 200), never)
 	return b
 }
 

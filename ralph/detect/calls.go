@@ -19,7 +19,7 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 	class := r.d.rules.Tools[s.Tool]
 	tool := uint32(mixText(seed, s.Tool))
 	r.d.names.note(tool, s.Tool)
-	call := r.key(s.Tool, args)
+	call, exact := r.key(s.Tool, args)
 	f := flags(0)
 	switch {
 	case s.Refused:
@@ -34,28 +34,28 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 	}
 	if class == Unjudged {
 		if bad {
-			r.remember(call, outcome, now, tool, f|uncycled)
+			r.remember(call, exact, outcome, now, tool, f|uncycled)
 			r.sameError(s.Kind, outcome)
 		}
 		return
 	}
 
-	ring, waited := &r.s.Ring, false
-	sameCall, same := false, false
-	if ring.Len > 0 {
-		i := ring.back(0)
-		waited = r.d.rules.PollEvery > 0 && now-time.Duration(ring.At[i])*tick >= r.d.rules.PollEvery
-		sameCall = ring.Call[i] == uint32(call)
-		same = sameCall && ring.Out[i] == uint32(outcome)
+	ring := &r.s.Ring
+	sameCall, same := ring.again(call, outcome)
+	known, other := ring.known(call, exact)
+	if !known {
+		f |= fresh
 	}
-	if class == Poll || class == Repeatable || waited || bad && s.Kind == TransientError {
+	// A batch looks like that: other ids, and each goes well.
+	other = other && !bad && !s.Refused
+	if other || bad && s.Kind == TransientError || r.waits(class, now) {
 		f |= patient
 	}
 	if class == Repeatable {
 		f |= uncycled // pages and lines come round
 	}
 	r.streak(same, sameCall, f, class, now)
-	r.remember(call, outcome, now, tool, f)
+	r.remember(call, exact, outcome, now, tool, f)
 	rounds, cycleAt := r.cycle(now)
 	r.polls(rounds, cycleAt, now)
 	r.count(RuleRepeat, r.d.rules.Repeat, r.s.Fast)
@@ -70,10 +70,20 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 	}
 }
 
-func (r *Run) key(tool, args string) uint64 {
+// waits reports whether a call is one that waits for something.
+func (r *Run) waits(class Class, now time.Duration) bool {
+	if class == Poll || class == Repeatable {
+		return true
+	}
+	ring, every := &r.s.Ring, r.d.rules.PollEvery
+	return ring.Len > 0 && every > 0 && now-time.Duration(ring.At[ring.back(0)])*tick >= every
+}
+
+func (r *Run) key(tool, args string) (key, exact uint64) {
 	if r.d.rules.Key != nil {
-		if key, ok := r.d.rules.Key(tool, args); ok {
-			return mix(mixText(seed, tool), mixText('u', key))
+		if text, ok := r.d.rules.Key(tool, args); ok {
+			key = mix(mixText(seed, tool), mixText('u', text))
+			return key, key
 		}
 	}
 	return callKey(tool, args)
@@ -105,9 +115,9 @@ func (r *Run) outcomeOf(s *Step, call uint64, out string, class Class, bad bool)
 	return t.h
 }
 
-func (r *Run) remember(call, outcome uint64, now time.Duration, tool uint32, f flags) {
+func (r *Run) remember(call, exact, outcome uint64, now time.Duration, tool uint32, f flags) {
 	r.s.Calls++
-	r.s.Ring.add(call, outcome, r.s.Totals.Steps, now, tool, f)
+	r.s.Ring.add(call, exact, outcome, r.s.Totals.Steps, now, tool, f)
 }
 
 // streak counts calls in a row. Of polls only the time can tell whether they are too
@@ -206,10 +216,17 @@ func (r *Run) last() (key uint64, n uint32) {
 }
 
 // window counts the same call with the same outcome among the last ones, as far
-// back as nobody waited. Those in a row are RuleRepeat's.
+// back as nobody waited and, if it goes well, nothing new was done: who tests after
+// each change goes well, too. Those in a row are RuleRepeat's.
 func (r *Run) window() {
 	key, _ := r.last()
-	n := r.among(RuleWindow, func(i int) bool { return r.s.Ring.key(i) == key })
+	ring, since := &r.s.Ring, true
+	well := ring.Flags[ring.back(0)]&failed == 0
+	n := r.among(RuleWindow, func(i int) bool {
+		same := ring.key(i) == key
+		since = since && (same || !well || ring.Flags[i]&(fresh|failed) != fresh)
+		return same && since
+	})
 	if s := r.s.Marks.find(RuleWindow, key, r.s.Calls); n > r.s.Same || s != nil && s.Told {
 		r.keyed(RuleWindow, key, r.d.rules.Window, n)
 	}

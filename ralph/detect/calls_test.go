@@ -31,10 +31,71 @@ func TestRepeatNeedsTheSameOutcomeButForIds(t *testing.T) {
 	d.quiet()
 	d = drive(t, detect.Rules{})
 	for i := range 5 {
-		d.call("send", fmt.Sprintf(`{"to":"ann","id":"%08x-0000-4000-8000-00000000000a"}`, int64(0xabc00000)+int64(i)),
-			fmt.Sprintf(`{"ok":true,"message":"%x","ms":%d}`, int64(0xdeadbeef00)+int64(i), 100+i))
+		d.call("send", `{"to":"ann"}`, fmt.Sprintf(`{"ok":true,"message":"%x","ms":%d}`, int64(0xdeadbeef00)+int64(i), 100+i))
 	}
 	d.want(detect.RuleRepeat, "3 nudge", "5 trip")
+	d = drive(t, detect.Rules{})
+	for i := range 5 {
+		d.step(detect.Step{Tool: "send", Args: fmt.Sprintf(`{"to":"ann","id":"%08x-0000-4000-8000-00000000000a"}`, int64(0xabc00000)+int64(i)), Err: "no such name"})
+	}
+	d.want(detect.RuleRepeat, "3 nudge", "5 trip")
+}
+
+// With other ids that go well, it is a batch, or somebody who waits: only after a
+// quarter of an hour is it too much.
+func TestRepeatWithOtherIds(t *testing.T) {
+	for name, call := range map[string]func(d *driver, i int){
+		"files": func(d *driver, i int) { d.call("bash", fmt.Sprintf(`{"command":"gzip /tmp/part-%03d.csv"}`, i), "") },
+		"records": func(d *driver, i int) {
+			d.call("delete", fmt.Sprintf(`{"id":"5f0c3e6a-1111-4222-8333-%012d","confirm":"yes"}`, i), "deleted")
+		},
+		"commits": func(d *driver, i int) {
+			d.call("bash", fmt.Sprintf(`{"command":"git cherry-pick 1%06xa"}`, 0xdcafe+i), "")
+		},
+		"two steps": func(d *driver, i int) {
+			d.call("write", fmt.Sprintf(`{"path":"/tmp/page-%d.html","mode":"w"}`, i), "ok")
+			d.call("bash", fmt.Sprintf(`{"command":"tidy /tmp/page-%d.html"}`, i), "")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, detect.Rules{Calls: off(), Budgets: detect.Budgets{Wall: -1}})
+			d.every = 3 * time.Second
+			for i := range 30 {
+				call(d, i)
+			}
+			for _, f := range d.fired {
+				if f.Rule != detect.RulePoll || f.Level != detect.Nudge {
+					t.Errorf("at %d: %v, %v; want at most a nudge for a poll", f.n, f.Rule, f.Level)
+				}
+			}
+			for i := range 500 {
+				call(d, 100+i)
+			}
+			tripped := false
+			for _, f := range d.fired {
+				tripped = tripped || f.Rule == detect.RulePoll && f.Level == detect.Trip
+			}
+			if !tripped {
+				t.Error("and so on for ever, and nothing is found")
+			}
+		})
+	}
+}
+
+// Who tests after each change does the same again, and it goes well each time.
+func TestTheSameAfterEachChange(t *testing.T) {
+	for name, between := range map[string]int{"test": 1, "add and commit": 2} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, detect.Rules{Calls: off(), Budgets: detect.Budgets{Wall: -1}})
+			for range 30 {
+				d.call("bash", "go test ./...", "ok 0.01s")
+				for range between {
+					d.fresh()
+				}
+			}
+			d.quiet()
+		})
+	}
 }
 
 func TestRepeatSeesThroughRepliesAndOwnWords(t *testing.T) {
@@ -170,21 +231,21 @@ func TestUnjudgedTool(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	d := drive(t, detect.Rules{})
+	d := drive(t, detect.Rules{SameError: off()})
 	for range 5 {
-		d.call("test", "./...", "FAIL")
+		d.step(detect.Step{Tool: "test", Args: "./...", Output: "FAIL", Exit: 1})
 		d.fresh()
 		d.fresh()
 	}
 	d.want(detect.RuleWindow, "7 nudge", "13 trip")
-	d.quiet(detect.RuleWindow)
+	d.quiet(detect.RuleWindow, detect.RuleSameError)
 }
 
 func TestWindowEnds(t *testing.T) {
 	for gap, found := range map[int]bool{8: true, 9: true, 10: false} { // calls between three: 1+9+1+9 = 20
-		d := drive(t, detect.Rules{})
+		d := drive(t, detect.Rules{SameError: off()})
 		for range 3 {
-			d.call("test", "./...", "FAIL")
+			d.step(detect.Step{Tool: "test", Args: "./...", Output: "FAIL", Exit: 1})
 			for range gap - 1 {
 				d.fresh()
 			}
@@ -246,8 +307,8 @@ func TestRepeatedSuccessOfOtherWork(t *testing.T) {
 }
 
 func TestNudgeGivesAChance(t *testing.T) {
-	again := func(d *driver) { d.call("test", "./...", "FAIL") }
-	d := drive(t, detect.Rules{})
+	again := func(d *driver) { d.step(detect.Step{Tool: "test", Args: "./...", Output: "FAIL", Exit: 1}) }
+	d := drive(t, detect.Rules{SameError: off()})
 	for range 3 {
 		again(d)
 		d.fresh()
@@ -260,7 +321,7 @@ func TestNudgeGivesAChance(t *testing.T) {
 	again(d) // the second
 	d.want(detect.RuleWindow, "5 nudge", "9 trip")
 
-	d = drive(t, detect.Rules{})
+	d = drive(t, detect.Rules{SameError: off()})
 	for range 3 {
 		again(d)
 		d.fresh()
@@ -274,28 +335,28 @@ func TestNudgeGivesAChance(t *testing.T) {
 	again(d) // the probation is over
 	d.want(detect.RuleWindow, "5 nudge")
 
-	d = drive(t, detect.Rules{})
+	d = drive(t, detect.Rules{SameError: off()})
 	for range 3 {
 		again(d)
 		d.fresh()
 	}
 	d.run.Nudged(detect.RuleWindow)
 	for range 2 { // the probation is not for others
-		d.call("build", "", "FAIL")
+		d.step(detect.Step{Tool: "build", Output: "FAIL", Exit: 1})
 		d.fresh()
 	}
 	d.want(detect.RuleWindow, "5 nudge")
 }
 
 func TestNudgeForRepeatHoldsWhenInterleaved(t *testing.T) {
-	d := drive(t, detect.Rules{})
+	d := drive(t, detect.Rules{SameError: off()})
 	for range 3 {
-		d.call("test", "", "FAIL")
+		d.step(detect.Step{Tool: "test", Output: "FAIL", Exit: 1})
 	}
 	d.run.Nudged(detect.RuleRepeat)
 	for range 2 {
 		d.fresh()
-		d.call("test", "", "FAIL")
+		d.step(detect.Step{Tool: "test", Output: "FAIL", Exit: 1})
 	}
 	d.want(detect.RuleWindow, "7 trip")
 }

@@ -8,14 +8,18 @@ const (
 )
 
 // callKey is a hash of a tool and its arguments. Ids count for nothing, unless they
-// are all there is: then they are what the call is about.
-func callKey(tool, args string) uint64 {
+// are all there is: then they are what the call is about. In exact they count.
+func callKey(tool, args string) (key, exact uint64) {
 	h := mixText(seed, tool)
 	key, masked, letters := argsKey(args, ids)
-	if masked && !letters {
-		key, _, _ = argsKey(args, verbatim)
+	exact = key
+	if masked {
+		exact, _, _ = argsKey(args, verbatim)
 	}
-	return mix(h, key)
+	if masked && !letters {
+		key = exact
+	}
+	return mix(h, key), mix(h, exact)
 }
 
 func argsKey(args string, m masking) (key uint64, masked, letters bool) {

@@ -19,8 +19,8 @@ func FuzzCallKey(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		key := callKey("t", s)
-		if key != callKey("t", s) {
+		key := keyOf("t", s)
+		if key != keyOf("t", s) {
 			t.Fatal("not the same twice")
 		}
 		var v any
@@ -36,7 +36,7 @@ func FuzzCallKey(f *testing.F) {
 		if err != nil || strings.Contains(string(indented), `\`) {
 			return
 		}
-		if callKey("t", string(indented)) != key {
+		if keyOf("t", string(indented)) != key {
 			t.Errorf("%q and %q differ", s, indented)
 		}
 	})

@@ -75,6 +75,11 @@ func (g *gist) near(b *gist) bool {
 	return common(x, y) >= nearWords && !siblings(x, y)
 }
 
+// numbered reports whether g and b have the same words but for numbers.
+func (g *gist) numbered(b *gist) bool {
+	return g.Words > 0 && g.Words == b.Words && slices.EqualFunc(g.kept(), b.kept(), func(x, y uint16) bool { return x == y || x&y&1 == 1 })
+}
+
 // follow drops what is left of the same beginning: the longest run of words that is
 // the beginning of one and somewhere in the other.
 func follow(x, y []uint16) (restX, restY []uint16) {

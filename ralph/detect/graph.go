@@ -113,7 +113,7 @@ func (g *Graph) Handoff(h Handoff) ([]Finding, error) {
 	one := hop{From: from.Key, To: to.Key, At: now, Index: g.s.Index, Text: gistOf(h.Payload)}
 	one.Answer = from.Parent == to.Key || from.Giver == to.Key && from != to
 	alike, exact := g.compare(&one)
-	one.Stale = !g.s.Fresh && (one.Text.Words == 0 || alike)
+	one.Stale = !g.s.Fresh && (one.Text.Words == 0 || alike || g.echoes(&one))
 	g.s.Fresh = false
 	g.remember(&one)
 

@@ -27,6 +27,17 @@ func (g *Graph) compare(one *hop) (alike bool, exact int) {
 	return alike, exact
 }
 
+// echoes reports whether an agent hands on what it was handed last, but for numbers:
+// a count of the attempts does not make it another work.
+func (g *Graph) echoes(one *hop) bool {
+	for n := range g.hops {
+		if h := g.back(n); h.To == one.From {
+			return h.Text.numbered(&one.Text)
+		}
+	}
+	return false
+}
+
 // repeat counts the very same work for the same agent.
 func (g *Graph) repeat(one *hop, exact int) {
 	if one.Text.Words == 0 {

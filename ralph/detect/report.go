@@ -72,7 +72,7 @@ func (r *Run) evidence(rule Rule) []Event {
 	for back := 0; back < int(ring.Len) && len(events) < maxEvidence; back++ {
 		if i := ring.back(back); match(back, i) {
 			events = append(events, Event{
-				Index:   uint64(ring.Index[i]),
+				Index:   ring.index(i, r.s.Totals.Steps),
 				At:      r.clock.time(time.Duration(ring.At[i]) * tick),
 				Tool:    r.d.names.of(ring.Tool[i]),
 				Call:    uint64(ring.Call[i]),

@@ -13,8 +13,9 @@ type Rules struct {
 	// and 5.
 	Repeat Limits `json:"repeat,omitzero"`
 	// Poll is for the same in a row of a tool of class [Poll] or [Repeatable], with
-	// at least PollEvery between, or with passing errors: somebody waits for
-	// something. A trip also
+	// at least PollEvery between, with passing errors, or, where they go well, with
+	// other ids in the arguments: somebody waits for something, or works through a
+	// batch. A trip also
 	// needs PollFor since the first. Zero means 10 and 20.
 	Poll Limits `json:"poll,omitzero"`
 	// PollEvery is the time between two equal calls from which on they are a poll.
@@ -26,8 +27,9 @@ type Rules struct {
 	// Varied is for the same call in a row whatever comes of it. Zero means 10 and
 	// never.
 	Varied Limits `json:"varied,omitzero"`
-	// Window is for the same call with the same outcome among the last 20 steps.
-	// Zero means 3 and 5.
+	// Window is for the same call with the same outcome among the last 20 steps; if
+	// it goes well, since there was a call that was not among them. Zero means 3
+	// and 5.
 	Window Limits `json:"window,omitzero"`
 	// Cycle is for how often 2 to 8 calls, not all the same, were made round and
 	// round with the same outcomes. Zero means 2 and 3.
@@ -91,8 +93,8 @@ type Rules struct {
 	// NoProgressSteps is for steps since the last progress, in a task that has no
 	// iterations. Zero means 10 and 15.
 	NoProgressSteps Limits `json:"no_progress_steps,omitzero"`
-	// NoProgressFor is for the time since the last progress. Zero means 60 s and
-	// 120 s.
+	// NoProgressFor is for the time since the last progress; in a task that has
+	// iterations, once two have ended since. Zero means 60 s and 120 s.
 	NoProgressFor Spans `json:"no_progress_for,omitzero"`
 	// Blocked is for iterations in a row in which the agent did nothing but ask a
 	// human. A step that is Blocked trips at once, unless it is off. Zero means 1

@@ -35,7 +35,7 @@ func TestZeroRulesAreTheDefaults(t *testing.T) {
 	if r.Confidence != (detect.Confidence{Nudge: 0.5, Trip: 0.3, High: 0.1, Leave: 0.6, Samples: 3}) {
 		t.Errorf("%+v", r.Confidence)
 	}
-	if r.Budgets != (detect.Budgets{Iterations: 100, Wall: 300 * time.Second, Idle: 10 * time.Minute}) {
+	if r.Budgets != (detect.Budgets{Iterations: 100, Wall: 300 * time.Second, Idle: 10 * time.Minute, Hops: 200}) {
 		t.Errorf("%+v", r.Budgets)
 	}
 	if r.NoProgressFor != (detect.Spans{Nudge: time.Minute, Trip: 2 * time.Minute}) || r.ErrorRateFor != time.Minute {

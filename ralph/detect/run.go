@@ -86,6 +86,20 @@ func (r *Run) Iteration(it Iteration) ([]Finding, error) {
 	return r.take(), err
 }
 
+// Iterating says that an iteration has begun, for who knows it. Without it, a task has
+// iterations once the first has ended. Within an iteration nobody may be able to tell
+// what progress there is, see [Rules].
+func (r *Run) Iterating() { r.s.Iterates = true }
+
+// HandedOff takes in that the agent has passed work, or the answer to it, to another:
+// what it says then is not the same over and over. What it passed on is judged by a
+// [Graph].
+func (r *Run) HandedOff(at time.Time) {
+	r.event(at)
+	r.s.Empty, r.s.EmptySaid = 0, 0
+	r.s.Marks.forget(RuleEmpty)
+}
+
 // Check returns the findings that come of time alone: idle, wall, no progress.
 func (r *Run) Check(at time.Time) []Finding {
 	r.times(r.clock.now(at), true)

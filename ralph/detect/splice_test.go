@@ -36,7 +36,9 @@ func healthy(rng *rand.Rand, n int) []detect.Step {
 	return steps
 }
 
-// mutant is the call number i of a cycle, with ids that are new every time.
+// mutant is the call number i of a cycle. The ids in its outcome are new every time,
+// and so are those in its arguments if it fails: with other ids, what goes well may
+// be the next item of a batch.
 func mutant(rng *rand.Rand, i int) detect.Step {
 	id := func() string {
 		return fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", rng.Uint32(), rng.IntN(1<<16), rng.IntN(1<<12), rng.IntN(1<<12), rng.Int64N(1<<48))
@@ -45,17 +47,17 @@ func mutant(rng *rand.Rand, i int) detect.Step {
 	switch i % 4 {
 	case 0:
 		return detect.Step{
-			Tool: "send", Args: fmt.Sprintf(`{"to":"%s","request":"%s"}`, w, id()),
+			Tool: "send", Args: fmt.Sprintf(`{"to":"%s","request":"5f0c3e6a-1111-4222-8333-444455556666"}`, w),
 			Output: fmt.Sprintf(`{"status":"queued","message":"%s","at":"2026-01-02T03:%02d:05Z"}`, id(), rng.IntN(60)),
 		}
 	case 1:
 		return detect.Step{
-			Tool: "bash", Args: fmt.Sprintf(`{"cmd":"python /tmp/%x/run.py --for %dms %s"}`, rng.Uint64(), 1+rng.IntN(999), w),
+			Tool: "bash", Args: fmt.Sprintf(`{"cmd":"python /tmp/work/run.py --for 5ms %s"}`, w),
 			Output: fmt.Sprintf("pid %d: done in %d.%ds, log in /tmp/log%d", rng.IntN(99999), rng.IntN(60), rng.IntN(10), rng.IntN(999)),
 		}
 	case 2:
 		return detect.Step{
-			Tool: "fetch", Args: fmt.Sprintf(`{"url":"http://localhost:%d/%s"}`, 1024+rng.IntN(9999), w),
+			Tool: "fetch", Args: fmt.Sprintf(`{"url":"http://localhost:8080/%s"}`, w),
 			Output: fmt.Sprintf("ETag: %x%x", 0xabcdef+rng.IntN(1<<20), rng.Uint64()),
 		}
 	default:

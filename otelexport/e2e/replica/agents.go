@@ -9,8 +9,8 @@ import (
 	"sync"
 
 	"github.com/blackbox4/switchgear/otelexport"
-	"github.com/blackbox4/switchgear/ralph"        //nolint:depguard // a replica is a program that has agents; otelexport still knows none
-	"github.com/blackbox4/switchgear/ralph/detect" //nolint:depguard // the same
+	"github.com/blackbox4/switchgear/ralph"
+	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
 var _ otelexport.Agents = (*ralph.Supervisor)(nil)
