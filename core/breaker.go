@@ -26,7 +26,6 @@ type Breaker struct {
 	epoch    time.Time // the zero of the breaker's clock
 	clock    func() time.Time
 	mu       sync.Mutex // held to replace phase or settings, and by probes
-	record   *record    // guarded by mu; nil until there is something
 }
 
 const maxName = 256

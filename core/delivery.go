@@ -27,6 +27,8 @@ type ledger struct {
 	dropped    uint64
 	panics     uint64
 
+	record record // guarded by Breaker.mu
+
 	told uint64 // settlements
 	// overdue is set while the caller that delivers has done so for maxRun.
 	overdue bool

@@ -2,8 +2,9 @@ package core
 
 import "time"
 
-// record is what a breaker has been through. It is made when there is something
-// to record, which for most breakers is never, and guarded by Breaker.mu.
+// record is what a breaker has been through. It lies in the ledger, which is made
+// when there is something to record, for most breakers never, but is guarded by
+// Breaker.mu.
 type record struct {
 	changes [changeCount]uint64
 	probes  Probes
@@ -12,12 +13,7 @@ type record struct {
 }
 
 // recordLocked returns the breaker's record.
-func (b *Breaker) recordLocked() *record {
-	if b.record == nil {
-		b.record = new(record)
-	}
-	return b.record
-}
+func (b *Breaker) recordLocked() *record { return &b.book().record }
 
 // changed counts a change that took effect at a time.
 func (r *record) changed(from, to State, cause Cause, o Override, at time.Duration) {
@@ -53,9 +49,6 @@ func (r *record) overriddenUntil(o Override, s State, at time.Duration) {
 
 // fill tells a Snapshot what is recorded and what v, the view of now, adds to it.
 func (r *record) fill(snap *Snapshot, v *view, now time.Duration) {
-	if r == nil {
-		r = new(record)
-	}
 	all := changes()
 	for i := range all {
 		all[i].Count = r.changes[i]

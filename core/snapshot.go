@@ -124,17 +124,19 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 	case ph.state == HalfOpen && v.since == ph.since: // not one that only time has made
 		snap.Window, snap.ProbesOut = ph.half.counts(), len(ph.half.probes)
 	}
+	been := new(record)
 	if l := b.ledger.Load(); l != nil {
 		l.mu.Lock()
 		snap.Transitions, snap.EventsDropped, snap.HookPanics = l.transitions(), l.dropped, l.panics
 		l.mu.Unlock()
+		been = &l.record
 	}
 	st := ph.stats.Load()
 	if st != nil { // before the lock is given back, or a loss could be counted twice
 		snap.Totals = st.totals()
 		snap.Totals.lose(v.lost)
 	}
-	b.record.fill(&snap, &v, now)
+	been.fill(&snap, &v, now)
 	b.mu.Unlock()
 
 	if st != nil {

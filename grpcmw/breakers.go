@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"unsafe"
-	"weak"
 
 	"google.golang.org/grpc"
 
@@ -39,9 +38,11 @@ type keys [256]atomic.Pointer[methodKey]
 // remembered.
 const maxKey = 256
 
+// methodKey holds the address of a connection and not the connection. Another one
+// that comes to lie there has the same key if it has the same target.
 type methodKey struct {
-	cc          weak.Pointer[grpc.ClientConn]
-	method, key string
+	at                  uintptr
+	target, method, key string
 }
 
 // of returns the canonical target and the method.
@@ -50,12 +51,12 @@ func (k *keys) of(cc *grpc.ClientConn, method string) string {
 		return method
 	}
 	slot := &k[place(cc, method)]
-	if seen := slot.Load(); seen != nil && seen.method == method && seen.cc.Value() == cc {
+	if seen := slot.Load(); seen != nil && seen.at == uintptr(unsafe.Pointer(cc)) && seen.method == method && seen.target == cc.Target() { //nolint:gosec // the address is only compared
 		return seen.key
 	}
 	key := cc.CanonicalTarget() + method
 	if len(key) <= maxKey {
-		slot.Store(&methodKey{weak.Make(cc), strings.Clone(method), key})
+		slot.Store(&methodKey{uintptr(unsafe.Pointer(cc)), cc.Target(), strings.Clone(method), key}) //nolint:gosec // the same
 	}
 	return key
 }
