@@ -1,6 +1,7 @@
 package presets_test
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -135,7 +136,8 @@ func chooseNaively(names []string, name string) string {
 		return ""
 	}
 	return slices.MaxFunc(fits, func(a, b string) int { // of equal ones the first
-		return len(strings.ReplaceAll(a, "*", "")) - len(strings.ReplaceAll(b, "*", ""))
+		bytes := len(strings.ReplaceAll(a, "*", "")) - len(strings.ReplaceAll(b, "*", ""))
+		return cmp.Or(bytes, strings.Count(b, "*")-strings.Count(a, "*"))
 	})
 }
 
