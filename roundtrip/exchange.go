@@ -3,7 +3,6 @@ package roundtrip
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -167,12 +166,4 @@ func isEventStream(resp *http.Response) bool {
 	}
 	media, _, _ := strings.Cut(kinds[0], ";") // what mime.ParseMediaType does with an allocation
 	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
-}
-
-// bodyError is the error of an exchange whose body ended with err.
-func bodyError(err error) error {
-	if err == io.EOF { //nolint:errorlint // readers return it as it is
-		return nil
-	}
-	return err
 }

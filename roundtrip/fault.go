@@ -55,9 +55,13 @@ func refusedBefore(req *http.Request, text string) bool {
 	if text == "http2: request header list larger than peer's advertised limit" {
 		return large(req)
 	}
-	if scheme := req.URL.Scheme; scheme != "http" && scheme != "https" && text == "unsupported protocol scheme "+strconv.Quote(scheme) ||
-		scheme != "https" && text == "http3: unsupported protocol scheme: "+scheme {
-		return true
+	if scheme := req.URL.Scheme; scheme != "https" {
+		if rest, ok := strings.CutPrefix(text, "http3: unsupported protocol scheme: "); ok {
+			return rest == scheme
+		}
+		if rest, ok := strings.CutPrefix(text, "unsupported protocol scheme "); ok && scheme != "http" {
+			return rest == strconv.Quote(scheme)
+		}
 	}
 	uri := req.URL.RequestURI()
 	return uri != "*" && !strings.HasPrefix(uri, "/") &&

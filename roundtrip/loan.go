@@ -38,18 +38,24 @@ func lendPermit(ctx context.Context, p *core.Permit, s *sending, most time.Durat
 
 // look gives the place back when the body has kept the host waiting for too long.
 func (l *loan) look() {
+	if l.forfeit() {
+		l.permit.Settle(l.ctx, core.Ignored) // not under the lock: a hook may wait for the call
+	}
+}
+
+func (l *loan) forfeit() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over || l.sending.current().whole() {
-		return
+		return false
 	}
 	all, next := l.sending.wait(clock())
 	if all < l.most && next < stall {
 		l.timer.Reset(min(l.most-all, stall-next))
-		return
+		return false
 	}
 	l.over = true
-	l.permit.Settle(l.ctx, core.Ignored)
+	return true
 }
 
 // back moves the permit to p, and reports false if the place was given back.

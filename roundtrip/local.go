@@ -62,10 +62,14 @@ func ofCredentials(req *http.Request, err error) bool {
 		if t.Kind() != reflect.Pointer {
 			continue
 		}
-		switch t = t.Elem(); t.PkgPath() + "." + t.Name() { // without importing them
-		case "golang.org/x/oauth2.RetrieveError", "cloud.google.com/go/auth.Error",
-			"github.com/Azure/azure-sdk-for-go/sdk/azidentity.AuthenticationFailedError":
-			return true
+		t = t.Elem()
+		switch t.PkgPath() { // without importing them
+		case "golang.org/x/oauth2":
+			return t.Name() == "RetrieveError"
+		case "cloud.google.com/go/auth":
+			return t.Name() == "Error"
+		case "github.com/Azure/azure-sdk-for-go/sdk/azidentity":
+			return t.Name() == "AuthenticationFailedError"
 		}
 	}
 	return false

@@ -69,6 +69,13 @@ func New(registry *core.Registry) *Transport { return &Transport{Registry: regis
 
 const defaultLease = 10 * time.Second
 
+func (t *Transport) lease() time.Duration {
+	if t.Lease > 0 {
+		return t.Lease
+	}
+	return defaultLease
+}
+
 func (t *Transport) base() http.RoundTripper {
 	if t.Base != nil {
 		return t.Base
@@ -107,38 +114,49 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return t.refuse(req, err)
 	}
-	e, done := Exchange{Request: req}, false
+	c := call{Exchange: Exchange{Request: req}}
 	defer func() {
-		if !done { // Base, or what classifies, has panicked or exited
+		if !c.done { // Base, or what classifies, has panicked or exited
+			c.takeBack(&p)
 			p.Settle(ctx, core.Failure)
-			e.discard()
+			c.discard()
 		}
 	}()
 	if t.Probes != nil && p.Probe() && !t.Probes(req) {
-		done = true
+		c.done = true
 		p.Settle(ctx, core.Ignored)
 		return t.refuse(req, notAProbe(gate))
+	}
+	out := req
+	if req.Body != nil && req.Body != http.NoBody {
+		out = c.prepare(t, &p)
 	}
 	var begun time.Time
 	if t.Classify != nil {
 		begun = time.Now()
 	}
-	e.Response, e.Err = t.base().RoundTrip(req)
+	c.Response, c.Err = t.base().RoundTrip(out)
 	if t.Classify != nil {
-		e.Elapsed = time.Since(begun)
+		c.Elapsed = time.Since(begun)
 	}
-	o := t.classify(e)
-	if o == core.Success && t.hasBody(e) {
-		e.Response.Body = t.watch(&p, e)
+	if c.sending != nil {
+		c.sent(out, &p)
+	}
+	o := t.classify(c.Exchange)
+	if c.forfeited && o != core.Ignored {
+		askAgain(ctx, gate, &p)
+	}
+	if o == core.Success && t.hasBody(&c.Exchange) {
+		c.Response.Body = t.watch(&p, &c.Exchange)
 	} else {
-		p.Report(ctx, o, e.reason(o))
+		p.Report(ctx, o, c.reason(o))
 	}
-	done = true
-	return e.Response, e.Err
+	c.done = true
+	return c.Response, c.Err
 }
 
 // hasBody reports whether there is a body that may yet show a failure.
-func (t *Transport) hasBody(e Exchange) bool {
+func (t *Transport) hasBody(e *Exchange) bool {
 	resp := e.Response
 	switch {
 	case resp == nil || resp.Body == nil || resp.Body == http.NoBody,

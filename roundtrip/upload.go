@@ -36,11 +36,8 @@ type sending struct {
 	unread  atomic.Bool                   // getBody has failed
 }
 
-// watchUpload returns what Base gets in place of req, which has a body.
+// watchUpload makes of req, which has a body, what Base gets in its place.
 func watchUpload(req *http.Request) *sending {
-	if u, ok := req.Body.(*upload); ok {
-		return u.sending // another Transport, further out, watches it
-	}
 	s := &sending{request: *req, getBody: req.GetBody, begun: clock()}
 	s.ReadCloser, s.upload.sending = req.Body, s
 	s.request.Body = &s.upload
