@@ -22,7 +22,7 @@ func TestWaited(t *testing.T) {
 		{"enough", []time.Duration{2500 * time.Millisecond}, nil, 0},
 		{"enough, in two parts", []time.Duration{time.Second, 1500 * time.Millisecond}, nil, 0},
 		{"more than all of it", []time.Duration{time.Hour}, nil, 0},
-		{"after the answer", []time.Duration{time.Hour}, (*core.Permit).Answered, 1},
+		{"after the answer", []time.Duration{time.Hour}, (*core.Permit).Answered, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
