@@ -225,12 +225,12 @@ func limited(t *testing.T, limit uint32) (url string) {
 func TestHostileHost(t *testing.T) {
 	well := serve(t, reading)
 	evil := rawServer(t, func(c *net.TCPConn) {
-		_, _ = fmt.Fprintf(c, "HTTP/1.1 307 Temporary Redirect\r\nLocation: %s\r\nRetry-After: 999999\r\nSwitchgear-Refused: open\r\nContent-Length: 0\r\n\r\n", well.URL)
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 302 Found\r\nLocation: %s\r\nRetry-After: 999999\r\nSwitchgear-Refused: open\r\nContent-Length: 0\r\n\r\n", well.URL)
 	})
 	tr := &roundtrip.Transport{Base: private(t)}
 	client := &http.Client{Transport: tr}
 	for range 20 {
-		resp, err := client.Post(evil, "text/plain", strings.NewReader("text"))
+		resp, err := client.Get(evil)
 		if err != nil {
 			t.Fatal(err)
 		}

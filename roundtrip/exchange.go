@@ -159,11 +159,13 @@ type overdueError struct{ error }
 func (e *overdueError) Unwrap() error        { return e.error }
 func (e *overdueError) Is(target error) bool { return target == context.DeadlineExceeded }
 
+const eventStream = "text/event-stream"
+
 func isEventStream(resp *http.Response) bool {
 	kinds := resp.Header["Content-Type"] // in this form, from a Transport; Get would cost more than all else here
-	if len(kinds) == 0 {
+	if len(kinds) == 0 || len(kinds[0]) < len(eventStream) {
 		return false
 	}
 	media, _, _ := strings.Cut(kinds[0], ";") // what mime.ParseMediaType does with an allocation
-	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
+	return strings.EqualFold(strings.TrimSpace(media), eventStream)
 }

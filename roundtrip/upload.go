@@ -34,6 +34,9 @@ type sending struct {
 	again   atomic.Pointer[upload]        // the body that getBody made last, if any
 	begun   int64                         // when Base got it
 	unread  atomic.Bool                   // getBody has failed
+
+	answer   rareBody // the body of the response, in the same allocation
+	answered atomic.Bool
 }
 
 // watchUpload makes of req, which has a body, what Base gets in its place.
