@@ -53,7 +53,11 @@ type Exchange struct {
 // which a host may take for a dead connection, is [core.Ignored] too.
 //
 // It goes by the request's context, by types and by what the wrapped body has seen,
-// never by words that a host can write.
+// never by words that a host can write. What it cannot tell from a failing host counts:
+// a resolver that hangs until the caller's own deadline, a connection that is closed
+// here while a request's body is written to it, credentials whose error has no type of
+// its own. For the last, let what fetches them wrap [ErrNotSent], or put it outside of
+// the Transport, where it belongs.
 func DefaultClassify(e Exchange) core.Outcome {
 	if e.Err != nil {
 		return classifyError(e)
@@ -119,7 +123,7 @@ func cancelled(req *http.Request) bool {
 	}
 }
 
-// discard closes the body of a response that nobody will get.
+// discard closes the body of a response that no caller gets.
 func (e Exchange) discard() {
 	if e.Response != nil && e.Response.Body != nil {
 		_ = e.Response.Body.Close()

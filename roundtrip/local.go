@@ -11,8 +11,14 @@ import (
 )
 
 // ErrNotSent is for a Base, or what is in it, that has not sent a request for a
-// reason that is not the host's, such as a token that could not be made. A call
-// whose error matches it is [core.Ignored].
+// reason that is not the host's, such as a token that could not be made:
+//
+//	return nil, fmt.Errorf("%w: %w", roundtrip.ErrNotSent, err)
+//
+// [DefaultClassify] ignores a call whose error matches it. So it does without it for
+// a *url.Error about another host and path, and for RetrieveError of
+// golang.org/x/oauth2, Error of cloud.google.com/go/auth and
+// AuthenticationFailedError of azidentity.
 var ErrNotSent = errors.New("roundtrip: the request was not sent")
 
 // ofThisMachine reports whether err is a shortage here: of file descriptors,
