@@ -54,15 +54,18 @@ func (r *record) fill(snap *Snapshot, v *view, now time.Duration) {
 		all[i].Count = r.changes[i]
 	}
 	snap.Changes = all[:]
-	snap.Probes = r.probes
-	snap.Probes.Failures += uint64(v.lost)
-
 	is := *r
-	if snap.Override != ForcedOpen && snap.Override != Disabled {
+	is.roll(snap.Override, v, now)
+	snap.Probes, snap.TimeIn = is.probes, is.times
+}
+
+// roll adds to a copy of the record what v, the view of now, does.
+func (r *record) roll(o Override, v *view, now time.Duration) {
+	r.probes.Failures += uint64(v.lost)
+	if o != ForcedOpen && o != Disabled {
 		for _, p := range v.passed[:v.passes] {
-			is.pass(p.state, p.until)
+			r.pass(p.state, p.until)
 		}
 	}
-	is.overriddenUntil(snap.Override, v.state, now)
-	snap.TimeIn = is.times
+	r.overriddenUntil(o, v.state, now)
 }
