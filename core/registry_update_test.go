@@ -118,11 +118,11 @@ func TestRegistryUpdateEndsHoweverManyNamesCome(t *testing.T) {
 			}
 			return core.Config{FailureThreshold: 1}
 		})
-		if err != nil || asked > 2*(many+added) {
+		if err != nil || asked > 3*(many+added) {
 			t.Errorf("Update = %v, Config was asked %d times for %d names", err, asked, many+added)
 		}
-		if added > 3*many {
-			t.Errorf("%d names were added, want 3 for each of %d: each is looked at once", added, many)
+		if added > 6*many {
+			t.Errorf("%d names were added, want 6 for each of %d: each is looked at twice", added, many)
 		}
 		for name, b := range r.All() {
 			if got := b.Config().FailureThreshold; got != 1 {
@@ -219,5 +219,18 @@ func TestRegistryUpdateThatFailsOrPanicsIsOver(t *testing.T) {
 		if got := b.Config().FailureThreshold; got != 3 {
 			t.Errorf("%s has FailureThreshold %d, want 3", b.Name(), got)
 		}
+	}
+}
+
+// When an Update is over, a name is asked for once by the current Config alone.
+func TestRegistryUpdateLeavesNothingPending(t *testing.T) {
+	var r core.Registry
+	get(t, &r, "a")
+	asked := map[string]int{}
+	if err := r.Update(func(name string) core.Config { asked[name]++; return core.Config{} }); err != nil {
+		t.Fatal(err)
+	}
+	if get(t, &r, "b"); asked["b"] != 1 {
+		t.Errorf("Config was asked %d times for a name that came after the Update, want once", asked["b"])
 	}
 }
