@@ -61,11 +61,8 @@ func (r *record) fill(snap *Snapshot, v *view, now time.Duration) {
 
 // roll adds to a copy of the record what v, the view of now, does.
 func (r *record) roll(o Override, v *view, now time.Duration) {
-	r.probes.Failures += uint64(v.lost)
-	if o != ForcedOpen && o != Disabled {
-		for _, p := range v.passed[:v.passes] {
-			r.pass(p.state, p.until)
-		}
+	if v.over && o != ForcedOpen && o != Disabled {
+		r.pass(Open, v.since)
 	}
 	r.overriddenUntil(o, v.state, now)
 }

@@ -32,7 +32,7 @@ func (b *Breaker) toPast() past {
 	st := ph.stats.Load()
 	if st != nil {
 		p.totals = st.totals()
-		p.totals.lose(v.lost)
+		p.totals.Lost += uint64(v.lost)
 	}
 	b.mu.Unlock()
 	if st != nil {
