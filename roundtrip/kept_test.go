@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -136,6 +138,7 @@ func TestErrorsForThisRequest(t *testing.T) {
 			}
 		}, core.Ignored},
 		{`http2: request header list larger than peer's advertised limit`, func(*http.Request) {}, core.Failure},
+		{`http2: request header list larger than peer's advertised limit`, func(r *http.Request) { r.Header.Set("X-Long", strings.Repeat("x", 7<<10)) }, core.Failure},
 	} {
 		t.Run(row.text, func(t *testing.T) {
 			var told book
@@ -148,4 +151,54 @@ func TestErrorsForThisRequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A connection that is closed here while the answer is read is the caller's doing;
+// but while a body is sent, the Transport may have closed it because of the host.
+func TestConnectionClosedInTheBody(t *testing.T) {
+	closed := &net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed}
+	for name, row := range map[string]struct {
+		body io.Reader
+		err  error
+		want core.Outcome
+	}{
+		"no body":        {nil, closed, core.Ignored},
+		"an empty body":  {http.NoBody, closed, core.Ignored},
+		"with a body":    {strings.NewReader("text"), closed, core.Failure},
+		"while it wrote": {nil, &net.OpError{Op: "write", Net: "tcp", Err: net.ErrClosed}, core.Failure},
+		"only the kind":  {nil, net.ErrClosed, core.Failure}, // quic-go's idle time-out is of that kind
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told book
+			tr, _ := behind(t, base(func(req *http.Request) (*http.Response, error) {
+				resp := answer(req, http.StatusOK, "")
+				resp.Body = io.NopCloser(iotest.ErrReader(row.err))
+				return resp, nil
+			}), core.Config{Hooks: core.Hooks{Settled: told.note}})
+			req := request(t, http.MethodPost, "http://example.com", row.body)
+			_, _ = io.ReadAll(send(t, tr, req).Body)
+			if got := told.last(t).Outcome; got != row.want {
+				t.Errorf("%v, want %v", got, row.want)
+			}
+		})
+	}
+}
+
+// What fits into the buffers of a connection is cut by the host alone, however
+// slowly it is read.
+func TestSmallBodyReadSlowly(t *testing.T) {
+	bubble(t, "a piece each minute", func(t *testing.T) {
+		tr, b := behind(t, base(func(req *http.Request) (*http.Response, error) {
+			resp := answer(req, http.StatusOK, "")
+			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", 1000)), iotest.ErrReader(io.ErrUnexpectedEOF)))
+			return resp, nil
+		}), core.Config{})
+		resp := get(t, tr, "http://example.com")
+		var err error
+		for err == nil {
+			_, err = resp.Body.Read(make([]byte, 100))
+			time.Sleep(time.Minute)
+		}
+		wantTotals(t, b, core.Totals{Calls: 1, Failures: 1})
+	})
 }
