@@ -200,6 +200,7 @@ func TestHooksInOrder(t *testing.T) {
 						wg.Go(work)
 					}
 					wg.Wait()
+					f.b.WaitForHooks() // what waits must not add up over rounds
 				}
 			})
 			f.check(t)
