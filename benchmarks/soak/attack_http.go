@@ -174,7 +174,7 @@ func allAttacks() (all []attack, done func(), err error) {
 		return nil, nil, err
 	}
 	closers = append(closers, v.close)
-	measuring, err := newVictim(core.Config{SlowRateThreshold: 0.5, SlowAfter: slowAfter, MinimumCalls: 5})
+	measuring, err := newVictim(core.Config{SlowRateThreshold: 0.5, SlowAfter: slowAfter, Window: core.Window{Calls: 20}})
 	if err != nil {
 		done()
 		return nil, nil, err

@@ -75,7 +75,7 @@ func (v *victim) trickle(text, rest string) func(context.Context) (func(), error
 		}
 		defer conn.Close()
 		pause(ctx, slowAfter+slowAfter/4)
-		_, _ = io.WriteString(conn, rest)                 // if the server has hung up, so be it
+		_, _ = io.WriteString(conn, rest)                  // if the server has hung up, so be it
 		_ = conn.SetReadDeadline(time.Now().Add(patience)) // of an open connection it cannot fail
 		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
 			_, _ = io.Copy(io.Discard, resp.Body)

@@ -53,8 +53,8 @@ type functions struct {
 	protect  []func(context.Context, string) (string, error)
 	late     func(context.Context, string) (string, error)
 	told     atomic.Int64 // faults of bad files
-	bad      atomic.Int64 // bad files that were there for long enough
 	last     int          // number of the last good file
+	missed   []string     // what the watcher did not do
 }
 
 func (w *world) addFunctions() error {
@@ -76,7 +76,7 @@ func (w *world) addFunctions() error {
 	f.late = presets.Protect("late-0", policy, f.work)
 	w.add(&layer{
 		name: "functions (presets)", tally: f.tally, source: f.registry.Breakers(), workers: 4, between: time.Millisecond,
-		call: f.call, extra: f.inForce,
+		call: f.call, extra: func() []string { return append(f.missed, f.inForce()...) },
 	})
 	w.begin = append(w.begin, func(ctx context.Context, wg *sync.WaitGroup) {
 		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -98,34 +98,41 @@ func (f *functions) replace(text string) error {
 	return os.Rename(f.file+"~", f.file)
 }
 
-// spoil changes the file until ctx is done, and waits for the last good one to be
-// in force.
+// spoil changes the file until ctx is done. Each time it waits until a good file
+// is in force, or until the faults of a bad one, which must change nothing, were
+// told.
 func (f *functions) spoil(ctx context.Context) {
 	bad := badFiles()
-	for n := 1; pause(ctx, 100*time.Millisecond); n++ {
-		text := goodFile(n)
-		if n%2 == 0 {
-			text = bad[n/2%len(bad)]
-		} else {
-			f.last = n
-		}
-		if err := f.replace(text); err != nil {
-			panic(err) // the folder is ours
-		}
+	for n := 1; pause(ctx, 20*time.Millisecond); n++ {
+		told := f.told.Load()
+		f.write(fmt.Sprintf("# %d\n%s", n, bad[n%len(bad)]))
+		f.await(fmt.Sprintf("the faults of bad file %d were never told", n%len(bad)), func() bool { return f.told.Load() > told })
+		f.last = n
+		f.write(goodFile(n))
+		f.await("a good file did not come into force", func() bool { return f.inForce() == nil })
 	}
-	f.last++
-	if err := f.replace(goodFile(f.last)); err != nil {
-		panic(err) // as above
+}
+
+func (f *functions) write(text string) {
+	if err := f.replace(text); err != nil {
+		panic(err) // the folder is ours
 	}
+}
+
+// await waits for what the watcher does, and notes if it never does.
+func (f *functions) await(otherwise string, done func() bool) {
 	const (
 		patience = 30 * time.Second
-		often    = 10 * time.Millisecond
+		often    = 5 * time.Millisecond
 	)
 	for range patience / often {
-		if f.inForce() == nil {
+		if done() {
 			return
 		}
 		time.Sleep(often)
+	}
+	if len(f.missed) < most {
+		f.missed = append(f.missed, otherwise)
 	}
 }
 

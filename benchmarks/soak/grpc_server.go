@@ -136,7 +136,9 @@ func (s *grpcServer) start() error {
 	if err != nil {
 		return err
 	}
-	s.addr = l.Addr().String()
+	if s.server == nil { // the first time: clients read it from then on
+		s.addr = l.Addr().String()
+	}
 	server, served := s.build(), make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()

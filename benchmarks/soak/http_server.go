@@ -46,7 +46,9 @@ func (s *httpServer) start() error {
 	if err != nil {
 		return err
 	}
-	s.addr = l.Addr().String()
+	if s.server == nil { // the first time: clients read it from then on
+		s.addr = l.Addr().String()
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
