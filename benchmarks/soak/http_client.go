@@ -34,7 +34,16 @@ type httpDriver struct {
 
 func (w *world) addHTTP() error {
 	served, client, arrivals := new(tally), new(tally), new(arrivals)
-	atServer, atClient := breakers(), breakers()
+	atClient := breakers()
+	atServer := &core.Registry{Config: func(route string) core.Config {
+		cfg := brisk()
+		if route == cutRoute {
+			// A probe that waits for its client counts by its status if another
+			// request wants its place, and this one's handler fails after that.
+			cfg.FailureThreshold, cfg.FailureRateThreshold = -1, -1
+		}
+		return cfg
+	}}
 	guarded, err := newHTTPServer(guardedHandler(served, atServer, arrivals))
 	if err != nil {
 		return err

@@ -119,7 +119,10 @@ func (a *arrivals) arrived(id string) {
 	}
 }
 
-const idHeader = "Soak-Id"
+const (
+	idHeader = "Soak-Id"
+	cutRoute = "GET /cut"
+)
 
 // guardedHandler is a mux behind httpmw whose handlers count what they do.
 func guardedHandler(t *tally, registry *core.Registry, a *arrivals) http.Handler {
@@ -158,7 +161,7 @@ func guardedHandler(t *tally, registry *core.Registry, a *arrivals) http.Handler
 		t.failures.Add(1)
 		panic(http.ErrAbortHandler)
 	})
-	handle("GET /cut", func(w http.ResponseWriter, _ *http.Request) {
+	handle(cutRoute, func(w http.ResponseWriter, _ *http.Request) {
 		t.failures.Add(1)
 		w.Header().Set("Content-Length", "1000")
 		_, _ = io.WriteString(w, "hello")
