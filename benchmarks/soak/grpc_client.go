@@ -38,7 +38,7 @@ type grpcDriver struct {
 
 func (w *world) addGRPC() error {
 	served, client, arrivals := new(tally), new(tally), new(arrivals)
-	atServer, atClient := breakers(), breakers()
+	atServer, atClient := guarding(streamMethod), breakers()
 	server, err := newGRPCServer(func() *grpc.Server { return guardedServer(served, atServer, counting(served, arrivals)) })
 	if err != nil {
 		return err

@@ -35,15 +35,7 @@ type httpDriver struct {
 func (w *world) addHTTP() error {
 	served, client, arrivals := new(tally), new(tally), new(arrivals)
 	atClient := breakers()
-	atServer := &core.Registry{Config: func(route string) core.Config {
-		cfg := brisk()
-		if route == cutRoute {
-			// A probe that waits for its client counts by its status if another
-			// request wants its place, and this one's handler fails after that.
-			cfg.FailureThreshold, cfg.FailureRateThreshold = -1, -1
-		}
-		return cfg
-	}}
+	atServer := guarding(cutRoute)
 	guarded, err := newHTTPServer(guardedHandler(served, atServer, arrivals))
 	if err != nil {
 		return err
@@ -231,14 +223,20 @@ func (d *httpDriver) late(ctx context.Context, client *http.Client) {
 	}
 }
 
-// events is a stream that counts at its header, and of which one event is read.
+// events is a stream that counts when its header is flushed, and of which two
+// events are read: when the second one comes, it has been counted.
 func (d *httpDriver) events(ctx context.Context, client *http.Client) {
 	resp, err := client.Do(request(ctx, http.MethodGet, d.guarded, "/events", "", nil))
 	if !d.seen(resp, err) {
 		return
 	}
 	d.tally.successes.Add(1)
-	_, _ = bufio.NewReader(resp.Body).ReadString('\n')
+	for lines := bufio.NewReader(resp.Body); err == nil; {
+		var line string
+		if line, err = lines.ReadString('\n'); line == "data: two\n" {
+			break
+		}
+	}
 	_ = resp.Body.Close()
 }
 

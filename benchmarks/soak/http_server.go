@@ -171,8 +171,10 @@ func guardedHandler(t *tally, registry *core.Registry, a *arrivals) http.Handler
 	handle("GET /events", func(w http.ResponseWriter, r *http.Request) {
 		t.successes.Add(1)
 		w.Header().Set("Content-Type", "text/event-stream")
-		_, _ = io.WriteString(w, "data: hello\n\n")
-		_ = http.NewResponseController(w).Flush()
+		for _, event := range []string{"data: one\n\n", "data: two\n\n"} {
+			_, _ = io.WriteString(w, event)
+			_ = http.NewResponseController(w).Flush()
+		}
 		<-r.Context().Done()
 	})
 	handle("POST /upload", func(_ http.ResponseWriter, r *http.Request) {

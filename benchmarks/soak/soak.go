@@ -140,3 +140,19 @@ const lease = 30 * time.Minute
 func breakers() *core.Registry {
 	return &core.Registry{Config: func(string) core.Config { return brisk() }}
 }
+
+// guarding is the registry of a server, in which the breaker of one route never
+// opens. A server's probe that waits for its client gives its place to a call that
+// asks for one, and asks for another later. So it may count twice, or by what its
+// status said before its handler failed, and may be refused where its client meets
+// no refusal: nothing of which a driver can see. The route whose calls wait for
+// their clients, and fail, therefore has no probes here; the attacks are about them.
+func guarding(waits string) *core.Registry {
+	return &core.Registry{Config: func(route string) core.Config {
+		cfg := brisk()
+		if route == waits {
+			cfg.FailureThreshold, cfg.FailureRateThreshold = -1, -1
+		}
+		return cfg
+	}}
+}
