@@ -24,9 +24,11 @@ type names struct {
 }
 
 func (w *world) addNames() error {
+	// Only a few names have no breaker at any time, and none is without one while
+	// fifty others are evicted: a registry keeps the totals of so many.
 	const (
 		sets   = 3
-		inSet  = 30
+		inSet  = 18
 		places = 50
 	)
 	n := &names{tally: new(tally), registry: &core.Registry{Max: places, Config: func(string) core.Config { return brisk() }}}
