@@ -101,7 +101,7 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 // An Update ends though a name comes for each that it looks at, and asks for a Config
 // a bounded number of times.
 func TestRegistryUpdateEndsHoweverManyNamesCome(t *testing.T) {
-	within(t, watchdog(), func() {
+	within(t, func() {
 		const many = 1000
 		var r core.Registry
 		for i := range many {

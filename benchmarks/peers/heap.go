@@ -21,21 +21,32 @@ type weight struct {
 }
 
 // weighAll weighs every breaker once: bytes do not move with the machine's load.
-func weighAll(instances int, progress io.Writer) map[string]weight {
+// A breaker that panics is a row that failed, and ends the weighing.
+func weighAll(instances int, progress io.Writer) (all map[string]weight, failed *failure) {
 	fmt.Fprintf(progress, "heap of up to %d instances\n", instances)
-	all := make(map[string]weight)
+	all = make(map[string]weight)
 	for _, s := range subjects() {
-		n := instances
-		if s.noCreate {
-			n = min(n, 2000) // they stay for good, with their goroutines
+		err := recovered(func() error {
+			all[s.name] = weighed(s, instances)
+			return nil
+		})
+		if err != nil {
+			fmt.Fprintf(progress, "FAILED: heap of %s: %v\n", s.name, err)
+			return all, &failure{row: key{"Heap", s.name}, passes: []int{1}, err: err}
 		}
-		const probe = 200
-		if big := weigh(s, probe, usedCalls); big > 0 {
-			n = min(n, max(probe, int(heapBudget/big)))
-		}
-		all[s.name] = weight{weigh(s, n, 0), weigh(s, n, usedCalls), n}
 	}
-	return all
+	return all, nil
+}
+
+func weighed(s *subject, n int) weight {
+	if s.noCreate {
+		n = min(n, 2000) // they stay for good, with their goroutines
+	}
+	const probe = 200
+	if big := weigh(s, probe, usedCalls); big > 0 {
+		n = min(n, max(probe, int(heapBudget/big)))
+	}
+	return weight{weigh(s, n, 0), weigh(s, n, usedCalls), n}
 }
 
 // weigh returns the heap bytes of one of n breakers after so many calls.

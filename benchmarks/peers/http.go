@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -28,10 +29,13 @@ const (
 	emptySerial         = "HTTPEmptySerial"
 	emptyParallel       = "HTTPEmptyParallel"
 	bodySerial          = "HTTPBodySerial"
+	sentSerial          = "HTTPSentSerial"
 	httpRefusedSerial   = "HTTPRefusedSerial"
 	httpRefusedParallel = "HTTPRefusedParallel"
 	loopbackGet         = "HTTPLoopbackGet"
 	loopbackUpload      = "HTTPLoopbackUpload"
+	loopbackPost        = "HTTPLoopbackPost"
+	loopbackReader      = "HTTPLoopbackReader"
 )
 
 const (
@@ -116,19 +120,22 @@ func exchanges() []exchange {
 		{emptySerial, "no body serial", closed(serially), nowhere(noBody), false},
 		{emptyParallel, "no body parallel", closed(inParallel), nowhere(noBody), false},
 		{bodySerial, "body read serial", closed(serially), nowhere(newReplay), false},
+		{sentSerial, "body sent serial", closed(serially), sending, false},
 		{httpRefusedSerial, "refused serial", refused(serially), nowhere(noBody), true},
 		{httpRefusedParallel, "refused parallel", refused(inParallel), nowhere(noBody), true},
-		{loopbackGet, "loopback GET", closed(againstServer), loopback(http.MethodGet, nil), false},
-		{loopbackUpload, "loopback 64 KiB POST", closed(againstServer), loopback(http.MethodPost, make([]byte, uploadSize)), false},
+		{loopbackGet, "loopback GET", closed(againstServer), loopback(http.MethodGet, func() io.Reader { return nil }), false},
+		{loopbackUpload, "loopback 64 KiB POST", closed(againstServer), loopback(http.MethodPost, inMemoryBody(uploadSize)), false},
+		{loopbackPost, "loopback 512 B POST", closed(againstServer), loopback(http.MethodPost, inMemoryBody(bodySize)), false},
+		{loopbackReader, "loopback 512 B POST of a reader", closed(againstServer), loopback(http.MethodPost, unknownBody(bodySize)), false},
 	}
 }
 
 // with is a client as a subject of the exchange.
 func (e exchange) with(c client) *subject {
-	return &subject{name: c.name, fresh: func() (func(work) call, func()) {
+	return &subject{name: c.name, fresh: func() instance {
 		base, bind, done := e.to()
 		rt := c.wrap(base)
-		return func(w work) call { return bind(rt, w) }, done
+		return instance{bind: func(w work) call { return bind(rt, w) }, done: done}
 	}}
 }
 
@@ -138,7 +145,7 @@ func httpBenches() []bench {
 		for _, c := range clients() {
 			if c.refuses || !e.open {
 				s := e.with(c)
-				twoSided := e.name == loopbackGet || e.name == loopbackUpload
+				twoSided := strings.HasPrefix(e.name, "HTTPLoopback")
 				all = append(all, bench{scenario: e.name, subject: c.name, twoSided: twoSided, run: func(b *testing.B) error { return e.run(b, s) }})
 			}
 		}
@@ -179,7 +186,7 @@ func nowhere(body func() io.ReadCloser) destination {
 
 // loopback makes calls to a server that reads what it is sent and answers with a
 // small body, each with a new request.
-func loopback(method string, payload []byte) destination {
+func loopback(method string, payload func() io.Reader) destination {
 	return func() (http.RoundTripper, func(http.RoundTripper, work) call, func()) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // an error shows in the client
@@ -187,17 +194,61 @@ func loopback(method string, payload []byte) destination {
 		}))
 		bind := func(rt http.RoundTripper, _ work) call {
 			buf := make([]byte, bodySize)
-			return func() error { return roundTrip(rt, newRequest(method, server.URL, payload), buf) }
+			return func() error { return roundTrip(rt, newRequest(method, server.URL, payload()), buf) }
 		}
 		return server.Client().Transport, bind, server.Close
 	}
 }
 
-func newRequest(method, url string, payload []byte) *http.Request {
-	var body io.Reader
-	if payload != nil {
-		body = bytes.NewReader(payload)
+// inMemoryBody is one that net/http knows, and no breaker should wrap.
+func inMemoryBody(size int) func() io.Reader {
+	payload := make([]byte, size)
+	return func() io.Reader { return bytes.NewReader(payload) }
+}
+
+// unknownBody is one that only reading can tell the length of.
+func unknownBody(size int) func() io.Reader {
+	payload := make([]byte, size)
+	return func() io.Reader { return io.MultiReader(bytes.NewReader(payload)) }
+}
+
+// sending is as [nowhere], with a request's body that the transport reads and
+// closes, of a type that net/http does not know.
+func sending() (http.RoundTripper, func(http.RoundTripper, work) call, func()) {
+	bind := func(rt http.RoundTripper, w work) call {
+		resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/plain"}}, Body: http.NoBody}
+		body := newReplay()
+		req := newRequest(http.MethodPost, "http://example.com/path", nil)
+		req.ContentLength = bodySize
+		if w.plain() == nil {
+			req.Response = resp
+		}
+		buf := make([]byte, 2*bodySize)
+		return func() error {
+			_ = body.Close() // back to its start: not every client closes it, and it has no error
+			req.Body = body  // not what wraps it since the last call
+			return roundTrip(rt, req, buf)
+		}
 	}
+	return readingTransport{buf: make([]byte, 2*bodySize)}, bind, nil
+}
+
+// readingTransport is a [noTransport] that reads what it is to send; one
+// goroutine at a time.
+type readingTransport struct{ buf []byte }
+
+func (t readingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	var err error
+	for err == nil {
+		_, err = req.Body.Read(t.buf)
+	}
+	if bad := req.Body.Close(); err != io.EOF || bad != nil { //nolint:errorlint // readers return it as it is
+		return nil, errors.Join(err, bad)
+	}
+	return noTransport{}.RoundTrip(req)
+}
+
+func newRequest(method, url string, body io.Reader) *http.Request {
 	req, err := http.NewRequestWithContext(context.Background(), method, url, body)
 	if err != nil {
 		panic(err) // the URL is ours

@@ -1,11 +1,16 @@
 package main
 
+import (
+	"slices"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
 // subject is a breaker in one configuration, used through one of its APIs.
 type subject struct {
 	name string
-	// fresh makes a breaker. It returns a func that binds work to it, which
-	// gives the call that is measured, and a func to be done with it, or nil.
-	fresh func() (bind func(work) call, done func())
+	// fresh makes a breaker.
+	fresh func() instance
 	// create makes a breaker and makes so many successful calls through it.
 	create func(calls int) any
 
@@ -26,6 +31,23 @@ type subject struct {
 	noCreate bool
 }
 
+// instance is a breaker that is in use.
+type instance struct {
+	bind   func(work) call // gives the call that is measured
+	done   func()          // to be done with it, or nil
+	opened func() string   // why it opened, empty if it did not; nil if it does not tell
+}
+
+// lastOpening says why a breaker opened, with the numbers.
+func lastOpening(b *core.Breaker) string {
+	for _, t := range slices.Backward(b.Snapshot().Transitions) {
+		if t.To == core.Open {
+			return t.Reason()
+		}
+	}
+	return ""
+}
+
 // call makes one call through a breaker. It returns nil or errFailed if the
 // call was admitted, any other error if it was refused.
 type call func() error
@@ -34,9 +56,13 @@ type call func() error
 func of[T any](name string, build func() T, bind func(T, work) call) *subject {
 	return &subject{
 		name: name,
-		fresh: func() (func(work) call, func()) {
+		fresh: func() instance {
 			breaker := build()
-			return func(w work) call { return bind(breaker, w) }, nil
+			i := instance{bind: func(w work) call { return bind(breaker, w) }}
+			if ours, ok := any(breaker).(*core.Breaker); ok {
+				i.opened = func() string { return lastOpening(ours) }
+			}
+			return i
 		},
 		create: func(calls int) any {
 			breaker := build()

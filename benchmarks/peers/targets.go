@@ -11,7 +11,7 @@ type target struct {
 	path  string
 	what  string
 	limit float64
-	unit  string // "×", "ns", "B" or "allocs"
+	unit  string // "×", "ns", "ms", "B" or "allocs"
 	value func(measurements, map[string]weight) []float64
 }
 
@@ -94,12 +94,14 @@ func bytesAtMost(path, subject string, pick func(weight) float64, limit float64)
 func targets() []target {
 	const (
 		closed    = "closed, success, in a row + count window"
+		mixed     = "the same in parallel with 1 % failures"
 		timed     = "closed, success, time window with rates"
 		durations = "the same with durations and percentiles"
 		refused   = "refused"
 		over      = "core.Do over Allow + Settle"
 		lookup    = "registry lookup, 10,000 names, parallel"
 		noop      = "RoundTripper over a no-op transport"
+		handler   = "httpmw over a no-op writer"
 		unary     = "unary gRPC client interceptor over a no-op invoker"
 		wire      = "gRPC over a connection, allocations added"
 	)
@@ -117,6 +119,11 @@ func targets() []target {
 		ratio(closed, "serial: permit ÷ gobreaker two-step", at(closedSerial, engineDefault+permitAPI), at(closedSerial, gobreakerTwoStep), 1.0/6),
 		ratio(closed, "parallel: core.Do ÷ gobreaker Execute", at(closedParallel, engineDefault+doAPI), at(closedParallel, gobreakerExecute), 1.0/25),
 		ratio(closed, "parallel: permit ÷ gobreaker two-step", at(closedParallel, engineDefault+permitAPI), at(closedParallel, gobreakerTwoStep), 1.0/25),
+
+		ratio(mixed, "core.Do: with ÷ without", at(mixParallel, engineDefault+doAPI), at(closedParallel, engineDefault+doAPI), 2),
+		ratio(mixed, "permit: with ÷ without", at(mixParallel, engineDefault+permitAPI), at(closedParallel, engineDefault+permitAPI), 2),
+		ratio(mixed, "rates, permit: with ÷ without", at(mixParallel, engineCount+permitAPI), at(closedParallel, engineCount+permitAPI), 2),
+		ratio(mixed, "time window, permit: with ÷ without", at(mixParallel, engineTime+permitAPI), at(closedParallel, engineTime+permitAPI), 2),
 
 		noAllocs(timed, both(engineTime, closedSerial, closedParallel, mixSerial, mixParallel)...),
 		ratio(timed, "serial: permit ÷ failsafe-go time permit", at(closedSerial, engineTime+permitAPI), at(closedSerial, failsafeTime), 0.75),
@@ -142,10 +149,14 @@ func targets() []target {
 		ratio(noop, "serial, no body: switchgear ÷ failsafehttp", at(emptySerial, clientOurs), at(emptySerial, clientFailsafe), 1.0/8),
 		ratio(noop, "serial, body wrapped and read: switchgear ÷ failsafehttp", at(bodySerial, clientOurs), at(bodySerial, clientFailsafe), 1.0/8),
 		noAllocs(noop+", body not wrapped", at(emptySerial, clientOurs), at(emptyParallel, clientOurs), at(httpRefusedSerial, clientOurs), at(httpRefusedParallel, clientOurs)),
-		allocsAtMost(noop+", body wrapped", 1, at(bodySerial, clientOurs)),
+		ratio(noop, "serial, request's body wrapped and sent: switchgear ÷ failsafehttp", at(sentSerial, clientOurs), at(sentSerial, clientFailsafe), 1.0/8),
+		allocsAtMost(noop+", body wrapped", 1, at(bodySerial, clientOurs), at(sentSerial, clientOurs)),
 
-		ratio(unary, "serial: switchgear ÷ failsafegrpc", at(unarySerial, grpcOurs), at(unarySerial, grpcFailsafe), 1.0/8),
-		ratio(unary, "parallel: switchgear ÷ failsafegrpc", at(unaryParallel, grpcOurs), at(unaryParallel, grpcFailsafe), 1.0/8),
+		ratio(handler, "serial: switchgear ÷ otelhttp", at(handlerSerial, handlerOurs), at(handlerSerial, handlerOtel), 1.0/2),
+		allocsAtMost(handler, 4, at(handlerSerial, handlerOurs)),
+
+		ratio(unary, "serial: switchgear ÷ failsafegrpc", at(unarySerial, grpcOurs), at(unarySerial, grpcFailsafe), 1.0/10),
+		ratio(unary, "parallel: switchgear ÷ failsafegrpc", at(unaryParallel, grpcOurs), at(unaryParallel, grpcFailsafe), 1.0/10),
 		noAllocs(unary, at(unarySerial, grpcOurs), at(unaryParallel, grpcOurs)),
 		noAllocs(unary+", refused", at(unaryRefusedSerial, grpcOurs), at(unaryRefusedParallel, grpcOurs)),
 		noAllocs(unary+", the call has an option", at(unaryOption, grpcOurs)),

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
-	"sync/atomic"
+	"runtime/debug"
+	"sync"
 	"testing"
 )
 
@@ -46,14 +48,18 @@ type scenario struct {
 // through is what a scenario does with a breaker: prepare it, and make calls.
 func through(w work, prepare func(*subject, func(work) call) error, judge judge, loop loop) func(*testing.B, *subject) error {
 	return func(b *testing.B, s *subject) error {
-		bind, done := s.fresh()
-		if done != nil {
-			defer done()
+		i := s.fresh()
+		if i.done != nil {
+			defer i.done()
 		}
-		if err := prepare(s, bind); err != nil {
+		if err := prepare(s, i.bind); err != nil {
 			return err
 		}
-		return judge(b, loop(b, func() call { return bind(w) }))
+		r := loop(b, func() call { return i.bind(w) })
+		if i.opened != nil {
+			r.opened = i.opened()
+		}
+		return judge(b, r)
 	}
 }
 
@@ -146,72 +152,109 @@ func open(s *subject, bind func(work) call) error {
 // for in each call.
 func isRefusal(err error) bool { return err != nil && err != errFailed } //nolint:errorlint // see above
 
-// loop calls as often as b wants and returns how many calls were refused. Each
-// goroutine has a call of its own, from fresh.
-type loop func(b *testing.B, fresh func() call) (refused int)
+// refusals are what a loop has met.
+type refusals struct {
+	calls  int
+	last   error  // what one of them returned
+	opened string // why the breaker opened, if it did and tells
+	broken error  // a goroutine of the loop panicked
+}
 
-func serially(b *testing.B, fresh func() call) int { return inTurn(b, 1, fresh) }
+// loop calls as often as b wants. Each goroutine has a call of its own, from
+// fresh.
+type loop func(b *testing.B, fresh func() call) refusals
+
+func serially(b *testing.B, fresh func() call) refusals { return inTurn(b, 1, fresh) }
 
 // againstServer is for calls whose other side is in this process too: while one
 // goes to sleep, the other is woken on a second core.
-func againstServer(b *testing.B, fresh func() call) int {
+func againstServer(b *testing.B, fresh func() call) refusals {
 	return inTurn(b, min(2, runtime.GOMAXPROCS(0)), fresh)
 }
 
-func inTurn(b *testing.B, cores int, fresh func() call) (refused int) {
+func inTurn(b *testing.B, cores int, fresh func() call) (r refusals) {
 	c := fresh()
 	watched(b, cores, func() {
-		n := 0 // not the captured one, which would be a store to memory a call
+		var n int // not the captured one, which would be a store to memory a call
+		var last error
 		for b.Loop() {
-			if isRefusal(c()) {
-				n++
+			if err := c(); isRefusal(err) {
+				n, last = n+1, err
 			}
 		}
-		refused = n
+		r.calls, r.last = n, last
 	})
-	return refused
+	return r
 }
 
-func inParallel(b *testing.B, fresh func() call) int {
-	var refused atomic.Int64
+func inParallel(b *testing.B, fresh func() call) (all refusals) {
+	var mu sync.Mutex
 	b.SetParallelism(perCore)
 	b.ResetTimer()
 	watched(b, runtime.GOMAXPROCS(0), func() {
 		b.RunParallel(func(pb *testing.PB) {
-			c, n := fresh(), 0
-			for pb.Next() {
-				if isRefusal(c()) {
-					n++
+			var r refusals
+			r.broken = recovered(func() error {
+				c := fresh()
+				var n int
+				var last error
+				for pb.Next() {
+					if err := c(); isRefusal(err) {
+						n, last = n+1, err
+					}
 				}
-			}
-			refused.Add(int64(n))
+				r.calls, r.last = n, last
+				return nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			all.calls += r.calls
+			all.last, all.broken = cmp.Or(r.last, all.last), cmp.Or(r.broken, all.broken)
 		})
 		b.StopTimer()
 	})
-	return int(refused.Load())
+	return all
+}
+
+// recovered calls f and returns a panic of it as an error: one row must not cost
+// what the others have measured.
+func recovered(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 // judge says whether the breaker did what the scenario is about.
-type judge func(b *testing.B, refused int) error
+type judge func(b *testing.B, r refusals) error
 
-func neverRefused(b *testing.B, refused int) error {
-	if refused > 0 {
-		return fmt.Errorf("closed, but %d of %d calls were refused", refused, b.N)
-	}
-	return nil
-}
+// neverRefused also finds the breaker that opened with the very last call.
+func neverRefused(b *testing.B, r refusals) error { return refusedAtMost(b, r, 0) }
 
-func rarelyRefused(b *testing.B, refused int) error {
-	if refused*1000 > b.N {
-		return fmt.Errorf("closed, but %d of %d calls were refused", refused, b.N)
+// rarelyRefused allows those without an open state to drop a call in a thousand.
+func rarelyRefused(b *testing.B, r refusals) error { return refusedAtMost(b, r, b.N/1000) }
+
+func refusedAtMost(b *testing.B, r refusals, most int) error {
+	switch {
+	case r.broken != nil:
+		return r.broken
+	case r.opened != "":
+		return fmt.Errorf("the breaker opened by itself: %s; %d of %d calls were refused", r.opened, r.calls, b.N)
+	case r.calls > most:
+		return fmt.Errorf("closed, but %d of %d calls were refused, the last with: %w", r.calls, b.N, r.last)
 	}
 	return nil
 }
 
 // rarelyAdmitted allows for a few more than 2 %, or one call would condemn an
 // adaptive breaker in a sample of ten.
-func rarelyAdmitted(b *testing.B, refused int) error {
-	if admitted := b.N - refused; admitted > b.N/50+3 {
+func rarelyAdmitted(b *testing.B, r refusals) error {
+	if r.broken != nil {
+		return r.broken
+	}
+	if admitted := b.N - r.calls; admitted > b.N/50+3 {
 		return fmt.Errorf("open, but %d of %d calls were admitted", admitted, b.N)
 	}
 	return nil

@@ -102,7 +102,7 @@ type rpc struct {
 	name  string
 	title string // of the table's column
 	run   func(*testing.B, *subject) error
-	// fresh installs a peer, as [subject].fresh does.
+	// fresh installs a peer; bind and done are those of an [instance].
 	fresh func(grpcPeer) (bind func(work) call, done func())
 	fits  func(grpcPeer) bool
 }
@@ -143,7 +143,10 @@ func grpcBenches() []bench {
 		for _, r := range rpcs {
 			for _, p := range grpcPeers() {
 				if r.fits(p) {
-					s := &subject{name: p.name, fresh: func() (func(work) call, func()) { return r.fresh(p) }}
+					s := &subject{name: p.name, fresh: func() instance {
+						bind, done := r.fresh(p)
+						return instance{bind: bind, done: done}
+					}}
 					all = append(all, bench{scenario: r.name, subject: p.name, twoSided: twoSided, run: func(b *testing.B) error { return r.run(b, s) }})
 				}
 			}

@@ -4,15 +4,23 @@ import (
 	"net/http"
 	"testing"
 
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
 	"github.com/blackbox4/switchgear/httpmw"
 )
 
-const handlerSerial = "HandlerSerial"
+const (
+	handlerSerial = "HandlerSerial"
+	handlerOurs   = "switchgear httpmw"
+	handlerOtel   = "otelhttp"
+)
 
-// handlers measures an empty handler without and with our middleware.
+// handlers measures an empty handler without a middleware, with ours, and with
+// otelhttp's, which has the default providers, no-op, and no breaker.
 func handlers() []bench {
 	bare := func() func(http.Handler) http.Handler { return func(h http.Handler) http.Handler { return h } }
 	guard := func() func(http.Handler) http.Handler { return httpmw.New(nil, nil) }
+	otel := func() func(http.Handler) http.Handler { return otelhttp.NewMiddleware("benchmark") }
 	row := func(name string, build func() func(http.Handler) http.Handler, run func(*testing.B, *subject) error) bench {
 		s := of(name, build, serve)
 		return bench{scenario: handlerSerial, subject: name, run: func(b *testing.B) error { return run(b, s) }}
@@ -20,8 +28,9 @@ func handlers() []bench {
 	closed := through(succeeding, warm, neverRefused, serially)
 	return []bench{
 		row("bare handler", bare, closed),
-		row("switchgear httpmw", guard, closed),
-		row("switchgear httpmw, refused", guard, through(failing, open, rarelyAdmitted, serially)),
+		row(handlerOurs, guard, closed),
+		row(handlerOtel, otel, closed),
+		row(handlerOurs+", refused", guard, through(failing, open, rarelyAdmitted, serially)),
 	}
 }
 

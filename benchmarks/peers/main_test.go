@@ -27,7 +27,7 @@ func TestQuick(t *testing.T) {
 		t.Error("the file differs from what was printed")
 	}
 	text := out.String()
-	for _, want := range []string{"## Targets", "go -C benchmarks run . -quick -out RESULTS.md", gobreakerExecute, clientFailsafe, handlers()[0].subject, grpcFailsafe, grpcBoth} {
+	for _, want := range []string{"## Targets", "go -C benchmarks/peers run . -quick -out ../RESULTS.md", gobreakerExecute, clientFailsafe, handlers()[0].subject, grpcFailsafe, grpcBoth} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q", want)
 		}

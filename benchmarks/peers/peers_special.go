@@ -51,9 +51,9 @@ func bytedances() []*subject {
 		made := 0
 		return &subject{
 			name: name,
-			fresh: func() (func(work) call, func()) {
+			fresh: func() instance {
 				p := panel(length/100, perP)
-				return func(w work) call { return bind(p, "benchmark", w) }, p.Close
+				return instance{bind: func(w work) call { return bind(p, "benchmark", w) }, done: p.Close}
 			},
 			create: func(calls int) any {
 				if made%shared == 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ type sample struct {
 }
 
 // measurements are the samples of each benchmark by pass; ns is NaN for one that
-// was left out.
+// was left out, or that failed.
 type measurements map[key][]sample
 
 // plan is how to measure.
@@ -31,16 +32,52 @@ type plan struct {
 	passes int
 	length time.Duration // of a sample
 	wait   float64       // share of a sample's time that it may wait for a core
+
+	instances int // whose heap is weighed, at most
+	updates   updates
 }
 
-// measure goes round the benchmarks pass by pass.
-func measure(benches []bench, p plan, progress io.Writer) (measurements, error) {
+// failure is a row that did not do what it is about.
+type failure struct {
+	row    key
+	passes []int // in which it failed, from 1
+	err    error // of the first of them
+}
+
+func (f failure) Error() string {
+	return fmt.Sprintf("%v failed in pass %v: %v", f.row, f.passes, f.err)
+}
+
+// failures are the rows that failed, in the order in which they did.
+type failures []failure
+
+func (f *failures) add(row key, pass int, err error) {
+	if i := slices.IndexFunc(*f, func(g failure) bool { return g.row == row }); i >= 0 {
+		(*f)[i].passes = append((*f)[i].passes, pass)
+		return
+	}
+	*f = append(*f, failure{row, []int{pass}, err})
+}
+
+// err returns them as one error, or nil.
+func (f failures) err() error {
+	all := make([]error, len(f))
+	for i := range f {
+		all[i] = f[i]
+	}
+	return errors.Join(all...)
+}
+
+// measure goes round the benchmarks pass by pass. A row that fails keeps the
+// samples of its other passes, and all rows theirs.
+func measure(benches []bench, p plan, progress io.Writer) (measurements, failures, error) {
 	restore, err := sampleLength(p.length)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer restore()
 	m := make(measurements, len(benches))
+	var failed failures
 	for pass := range p.passes {
 		fmt.Fprintf(progress, "pass %d of %d, %d benchmarks\n", pass+1, p.passes, len(benches))
 		for _, b := range benches {
@@ -50,13 +87,14 @@ func measure(benches []bench, p plan, progress io.Writer) (measurements, error) 
 			}
 			s, err := once(b, wait)
 			if err != nil {
-				return nil, fmt.Errorf("%v: %w", b.key(), err)
+				failed.add(b.key(), pass+1, err)
+				fmt.Fprintf(progress, "FAILED in pass %d: %v: %v\n", pass+1, b.key(), err)
 			}
 			m[b.key()] = append(m[b.key()], s)
 		}
 	}
 	fmt.Fprintf(progress, "%d of %d samples left out\n", m.leftOut(), p.passes*len(benches))
-	return m, nil
+	return m, failed, nil
 }
 
 // once takes a sample. One that is not good is taken again, a few times, and
@@ -66,13 +104,16 @@ func once(b bench, wait float64) (sample, error) {
 	for range tries {
 		var fault error
 		r := testing.Benchmark(func(tb *testing.B) {
-			if fault = b.run(tb); fault != nil {
+			if fault = recovered(func() error { return b.run(tb) }); fault != nil {
 				tb.FailNow()
 			}
 		})
+		if fault == nil && r.N == 0 {
+			fault = errors.New("it ended without a result")
+		}
 		switch {
 		case fault != nil && !b.overruns:
-			return sample{}, fault
+			return sample{ns: math.NaN()}, fault
 		case fault == nil && r.Extra[waitedMetric] <= wait:
 			return sample{float64(r.T.Nanoseconds()) / float64(r.N), float64(r.MemAllocs) / float64(r.N), r.AllocedBytesPerOp()}, nil
 		}

@@ -1,10 +1,10 @@
-// Command benchmarks puts Switchgear's engine, its RoundTripper and its gRPC
+// Command peers puts Switchgear's engine, its RoundTripper and its gRPC
 // interceptors side by side with other Go circuit breakers and prints tables.
 //
-//	go -C benchmarks run .                    # the tables, in some minutes
-//	go -C benchmarks run . -out RESULTS.md    # and keep them
-//	go -C benchmarks run . -quick             # does it all run? (seconds; the numbers mean nothing)
-//	go -C benchmarks test -bench .            # the same benchmarks, for benchstat
+//	go -C benchmarks/peers run .                       # the tables, in some minutes
+//	go -C benchmarks/peers run . -out ../RESULTS.md    # and keep them
+//	go -C benchmarks/peers run . -quick                # does it all run? (seconds; the numbers mean nothing)
+//	go -C benchmarks/peers test -bench .               # the same benchmarks, for benchstat
 //
 // # How to read the numbers
 //
@@ -30,9 +30,10 @@
 // Compare like with like: "do", "execute" and "run" call a function and survive
 // its panic; "permit" and "two-step" only ask and report, which is cheaper.
 //
-// Each benchmark checks itself: a closed breaker that refuses or an open one
-// that admits makes the command fail. A target that is not met does not; times
-// are for people to judge.
+// Each benchmark checks itself: a closed breaker that opens or refuses and an
+// open one that admits are rows that failed. The command writes what all the
+// others have measured, says which rows failed and why, and fails. A target that
+// is not met does not make it fail; times are for people to judge.
 package main
 
 import (
@@ -49,14 +50,14 @@ import (
 
 func main() {
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "benchmarks:", err)
+		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
 // run is the command: the report goes to out, progress to progress.
 func run(args []string, out, progress io.Writer) error {
-	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
+	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	var p plan
 	flags.IntVar(&p.passes, "passes", 15, "how many `samples` to take of each benchmark")
@@ -70,35 +71,44 @@ func run(args []string, out, progress io.Writer) error {
 	if p.passes < 1 || p.length <= 0 || flags.NArg() > 0 {
 		return errors.New("-passes and -time must be positive, and there are no arguments but flags")
 	}
-	instances := manyInstances
+	p.instances, p.updates = manyInstances, updates{breakers: 100_000, times: 5, patience: 10 * time.Second}
 	if *quick {
-		p, instances = plan{passes: 1, length: time.Millisecond, wait: math.Inf(1)}, fewInstances
+		p = plan{passes: 1, length: time.Millisecond, wait: math.Inf(1), instances: fewInstances, updates: updates{breakers: 100, times: 1, patience: time.Second}}
 	}
+	return measureAndReport(allBenches(), p, command(p, *file, *quick), *file, out, progress)
+}
 
+// measureAndReport writes what was measured also if rows failed, and then
+// returns which and why.
+func measureAndReport(benches []bench, p plan, command, file string, out, progress io.Writer) error {
 	began := time.Now()
-	m, err := measure(allBenches(), p, progress)
+	m, failed, err := measure(benches, p, progress)
 	if err != nil {
 		return err
 	}
-	text := report(m, weighAll(instances, progress), p, command(p, *file, *quick))
+	heaps, fault := weighAll(p.instances, progress)
+	if fault != nil {
+		failed = append(failed, *fault)
+	}
+	text := report(measured{m, heaps, measureUpdates(p.updates, progress), failed}, p, command)
 	fmt.Fprintf(progress, "done in %v\n", time.Since(began).Round(time.Second))
 	_, err = io.WriteString(out, text)
-	if *file != "" {
-		err = cmp.Or(err, os.WriteFile(*file, []byte(text), 0o644))
+	if file != "" {
+		err = cmp.Or(err, os.WriteFile(file, []byte(text), 0o644))
 	}
-	return err
+	return cmp.Or(err, failed.err())
 }
 
 // command is how to run this again. Where the file is stays out of it.
 func command(p plan, file string, quick bool) string {
-	c := "go -C benchmarks run ."
+	c := "go -C benchmarks/peers run ."
 	if quick {
 		c += " -quick"
 	} else {
 		c += fmt.Sprintf(" -passes %d -time %v -wait %v", p.passes, p.length, p.wait)
 	}
 	if file != "" {
-		c += " -out " + filepath.Base(file)
+		c += " -out ../" + filepath.Base(file)
 	}
 	return c
 }

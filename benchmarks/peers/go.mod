@@ -1,8 +1,8 @@
-module github.com/blackbox4/switchgear/benchmarks
+module github.com/blackbox4/switchgear/benchmarks/peers
 
 go 1.26.0
 
-replace github.com/blackbox4/switchgear => ../
+replace github.com/blackbox4/switchgear => ../../
 
 require (
 	github.com/afex/hystrix-go v0.0.0-20180502004556-fa1af6a1f4f5

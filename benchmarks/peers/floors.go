@@ -120,23 +120,33 @@ func lookups() []bench {
 
 func eachParallel(b *testing.B, keys []string, found func(string) bool) error {
 	var started, missing atomic.Int64
+	var broken atomic.Pointer[error]
 	b.SetParallelism(perCore)
 	b.ResetTimer()
 	watched(b, runtime.GOMAXPROCS(0), func() {
 		b.RunParallel(func(pb *testing.PB) {
-			i, lost := int(started.Add(1))*len(keys)/64%len(keys), 0
-			for pb.Next() {
-				if !found(keys[i]) {
-					lost++
+			fault := recovered(func() error {
+				i, lost := int(started.Add(1))*len(keys)/64%len(keys), 0
+				for pb.Next() {
+					if !found(keys[i]) {
+						lost++
+					}
+					if i++; i == len(keys) {
+						i = 0
+					}
 				}
-				if i++; i == len(keys) {
-					i = 0
-				}
+				missing.Add(int64(lost))
+				return nil
+			})
+			if fault != nil {
+				broken.Store(&fault)
 			}
-			missing.Add(int64(lost))
 		})
 		b.StopTimer()
 	})
+	if fault := broken.Load(); fault != nil {
+		return *fault
+	}
 	if n := missing.Load(); n > 0 {
 		return fmt.Errorf("%d of %d lookups failed", n, b.N)
 	}

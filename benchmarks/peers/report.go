@@ -8,9 +8,19 @@ import (
 	"strings"
 )
 
+// measured is all that a run has found out.
+type measured struct {
+	measurements
+
+	heaps   map[string]weight
+	updates []updated
+	failed  failures
+}
+
 // report is the whole Markdown page; command is what wrote it.
-func report(m measurements, heaps map[string]weight, p plan, command string) string {
+func report(all measured, p plan, command string) string {
 	var w strings.Builder
+	m, heaps := all.measurements, all.heaps
 	w.WriteString("# Switchgear beside other breakers\n\n")
 	fmt.Fprintf(&w, "Written by `%s` in the repository's root.\n\n", command)
 	machine(&w)
@@ -34,11 +44,13 @@ too. Eapache keeps no window and no statistics; any ten errors open it, so it ha
 row with 1 %% of failures. "do", "execute", "run" and "call" call a function and
 survive its panic; "permit", "two-step", "panel" and aegis only ask and report.
 `, p.passes, p.length, perCore, waiting(m, p), minimum, window, calls)
-	targetTable(&w, m, heaps)
+	failureTable(&w, all.failed, p.passes)
+	targetTable(&w, all)
 	timeTable(&w, m)
 	allocTable(&w, m)
 	floorTable(&w, m)
 	listTable(&w, m, "Lookup of one of 10,000 names, parallel", "map", lookups())
+	updateTable(&w, all.updates, p.updates)
 	httpTables(&w, m)
 	grpcTables(&w, m)
 	heapTable(&w, heaps)
@@ -54,11 +66,31 @@ func waiting(m measurements, p plan) string {
 		"time were taken again; in the end %d of %d were left out.", 100*p.wait, m.leftOut(), len(m)*p.passes)
 }
 
-func targetTable(w *strings.Builder, m measurements, heaps map[string]weight) {
+// failureTable is there only if rows failed.
+func failureTable(w *strings.Builder, failed failures, passes int) {
+	if len(failed) == 0 {
+		return
+	}
+	w.WriteString("\n## Rows that failed\n\nTheir breaker did not do what the row is about. Their other passes, and all other rows, are below.\n\n")
+	row(w, "row", "passes", "first error")
+	rule(w, "lrl")
+	for _, f := range failed {
+		row(w, f.row.String(), fmt.Sprintf("%d of %d, first in pass %d", len(f.passes), passes, f.passes[0]), oneCell(f.err.Error()))
+	}
+}
+
+// oneCell is the first line of a text, without what would end a table's cell.
+func oneCell(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	return strings.ReplaceAll(text, "|", "\\|")
+}
+
+func targetTable(w *strings.Builder, all measured) {
+	m, heaps := all.measurements, all.heaps
 	w.WriteString("\n## Targets\n\nRatios and differences are taken inside each pass; the median over the passes counts, beside it the middle half.\n\n")
 	row(w, "path", "compared", "target", "measured", "middle half", "")
 	rule(w, "llrrrl")
-	for _, t := range targets() {
+	for _, t := range append(targets(), updateTargets(all.updates)...) {
 		s, met, err := t.met(m, heaps)
 		if err != nil {
 			row(w, t.path, t.what, amount(t.limit, t.unit), "–", "–", "**"+err.Error()+"**")
@@ -179,6 +211,26 @@ allocations are in the numbers. Parallel is %d goroutines in all.
 	w.WriteString("\n## RoundTrippers: allocations of a call and their bytes\n\n")
 	perExchange(w, m, allocs)
 	listTable(w, m, "Handler that sends a status, serial", "handler", handlers())
+}
+
+func updateTable(w *strings.Builder, all []updated, u updates) {
+	fmt.Fprintf(w, `
+## Update of a registry of %d breakers
+
+A new name comes each millisecond while it runs, and one goroutine looks up a name
+that is known. "Undisturbed" is the slowest lookup in as long a time without an
+Update: what the scheduler and the machine's other work do to one.
+
+`, u.breakers)
+	row(w, "Update, ms", "new names", "slowest lookup, ms", "undisturbed, ms", "")
+	rule(w, "rrrrl")
+	for _, r := range all {
+		verdict := ""
+		if r.err != nil {
+			verdict = "**" + oneCell(r.err.Error()) + "**"
+		}
+		row(w, number(milliseconds(r.took)), strconv.Itoa(r.names), number(milliseconds(r.slowest)), number(milliseconds(r.undisturbed)), verdict)
+	}
 }
 
 func heapTable(w *strings.Builder, heaps map[string]weight) {
