@@ -65,7 +65,7 @@ func (c *call) began(code int) {
 	judge := !c.settled && c.probe
 	if !c.settled {
 		c.creditLocked()
-		c.permit.Answered()
+		c.permit.Answered() // what is waited from now on is no part of that
 	}
 	c.mu.Unlock()
 	if !judge {
@@ -181,7 +181,9 @@ func (c *call) settle(o core.Outcome, err error) {
 
 func (c *call) claimLocked() core.Permit {
 	c.settled = true
-	c.creditLocked()
+	if c.status == 0 {
+		c.creditLocked()
+	}
 	return c.permit.Take()
 }
 
