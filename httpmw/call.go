@@ -20,7 +20,6 @@ type call struct {
 	w     http.ResponseWriter
 	r     *http.Request   // the handler's
 	ctx   context.Context //nolint:containedctx // r's, before a handler changes that in place
-	gate  core.Gate
 	key   string
 	usual *usual.Calls
 	start time.Duration // by the middleware's clock
@@ -45,9 +44,9 @@ type call struct {
 	alarm     *time.Timer // at the client's deadline
 }
 
-func (m *middleware) watch(p *core.Permit, g core.Gate, key string, w http.ResponseWriter, r *http.Request) *call {
+func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
-		m: m, w: w, r: r, ctx: r.Context(), gate: g, key: key, usual: m.usualOf(key),
+		m: m, w: w, r: r, ctx: r.Context(), key: key, usual: m.usualOf(key),
 		start: m.now(), probe: p.Probe(), permit: p.Take(),
 	}
 	c.setLimit()

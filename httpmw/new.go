@@ -76,7 +76,15 @@ func (m *middleware) gate(r *http.Request) (core.Gate, string) {
 	if key == "" {
 		return nil, ""
 	}
-	return m.registry.Gate(key), key
+	return m.gateOf(key), key
+}
+
+// gateOf returns the gate of a key; that of Options has none.
+func (m *middleware) gateOf(key string) core.Gate {
+	if key == "" {
+		return m.Gate
+	}
+	return m.registry.Gate(key)
 }
 
 func (m *middleware) usualOf(key string) *usual.Calls {
@@ -106,7 +114,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.Refuse(w, r, open)
 		return
 	}
-	c := m.watch(&p, g, key, w, r)
+	c := m.watch(&p, key, w, r)
 	defer c.leave(r)
 	next.ServeHTTP(c.writer(), c.withBody())
 	c.returned()

@@ -142,11 +142,12 @@ func (c *call) reclaim() {
 	if !lent {
 		return
 	}
-	if b, ok := c.gate.(*core.Breaker); ok && b.State() == core.Open {
+	gate := c.m.gateOf(c.key)
+	if b, ok := gate.(*core.Breaker); ok && b.State() == core.Open {
 		return // and is not a refusal that anyone has met
 	}
 	c.m.waiting.makeRoom(c.key)
-	p, err := c.gate.Allow(context.WithoutCancel(c.ctx))
+	p, err := gate.Allow(context.WithoutCancel(c.ctx))
 	if err != nil {
 		return
 	}
