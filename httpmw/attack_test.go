@@ -53,6 +53,8 @@ func attacks() map[string]attack {
 		"a deadline and a hang-up":                {"/slow", leave1("GET /slow HTTP/1.1\nHost: host\nConnect-Timeout-Ms: 5\n\n"), func(c *client2) { c.headers(true, "GET", "/slow", "connect-timeout-ms", "5"); c.reset() }},
 		"a hang-up while the handler works":       {"/slow", leave1("GET /slow HTTP/1.1\nHost: host\n\n"), func(c *client2) { c.headers(true, "GET", "/slow"); c.reset() }},
 		"a hang-up and a panic":                   {"/abort", leave1("GET /abort HTTP/1.1\nHost: host\n\n"), func(c *client2) { c.headers(true, "GET", "/abort"); c.reset() }},
+		"a deadline and a panic":                  {"/abort", send1("GET /abort HTTP/1.1\nHost: host\nOuter: 1ms\n\n"), func(c *client2) { c.headers(true, "GET", "/abort", "outer", "1ms") }},
+		"a deadline announced, and a panic":       {"/panics", send1("POST /panics HTTP/1.1\nHost: host\nContent-Length: 1000\nConnect-Timeout-Ms: 1\n\nabc"), func(c *client2) { c.headers(false, "POST", "/panics", "connect-timeout-ms", "1") }},
 		"a hang-up while the response is sent": {"/big", func(conn net.Conn) {
 			send1("GET /big HTTP/1.1\nHost: host\n\n")(conn)
 			_, _ = conn.Read(make([]byte, 10))

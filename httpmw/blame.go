@@ -2,6 +2,7 @@ package httpmw
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -163,15 +164,12 @@ func announced(h http.Header) time.Duration {
 
 // whole is a number of units in at most so many digits, or 0.
 func whole(s string, digits int, unit time.Duration) time.Duration {
-	if len(s) > digits {
-		return 0
-	}
 	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil {
+	if err != nil || len(s) > digits || unit == 0 {
 		return 0
 	}
-	if d := time.Duration(n) * unit; d/max(unit, 1) == time.Duration(n) {
+	if d := time.Duration(n) * unit; d/unit == time.Duration(n) {
 		return d
 	}
-	return 1<<63 - 1
+	return math.MaxInt64
 }
