@@ -18,11 +18,14 @@ import (
 type uncommon struct {
 	bare
 
-	flushed *int
+	flushed, copied *int
 }
 
-func (u uncommon) FlushError() error                     { *u.flushed++; return io.ErrClosedPipe }
-func (u uncommon) ReadFrom(src io.Reader) (int64, error) { return io.Copy(u.bare, src) }
+func (u uncommon) FlushError() error { *u.flushed++; return io.ErrClosedPipe }
+func (u uncommon) ReadFrom(src io.Reader) (int64, error) {
+	*u.copied++
+	return io.Copy(u.bare, src)
+}
 
 // A writer of another middleware can do what it could, and is watched as others are.
 func TestUncommonWriters(t *testing.T) {
@@ -60,7 +63,11 @@ func TestUncommonWriters(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel()
 				r := httptest.NewRequest(http.MethodPost, "/", &dripping{1, time.Second}).WithContext(ctx)
-				w.guard(c.handler).ServeHTTP(uncommon{bare{httptest.NewRecorder()}, new(int)}, r)
+				copied := 0
+				w.guard(c.handler).ServeHTTP(uncommon{bare{httptest.NewRecorder()}, new(int), &copied}, r)
+				if copied != 1 {
+					t.Errorf("the writer is given what to copy %d times, want once", copied)
+				}
 				w.want(t, c.want)
 				w.idle(t)
 			})
@@ -74,7 +81,7 @@ func TestUncommonWriters(t *testing.T) {
 				t.Errorf("Flush = %v, want that of the writer", err)
 			}
 			w.want(t, core.Success) // while the handler runs
-		})).ServeHTTP(uncommon{bare{httptest.NewRecorder()}, &flushed}, httptest.NewRequest(http.MethodGet, "/", nil))
+		})).ServeHTTP(uncommon{bare{httptest.NewRecorder()}, &flushed, new(int)}, httptest.NewRequest(http.MethodGet, "/", nil))
 		if flushed != 1 {
 			t.Errorf("flushed %d times, want once", flushed)
 		}
