@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,47 +9,40 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Time in which the dependency waited for the caller makes no call slow.
-func TestWaited(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		waited []time.Duration
-		settle func(p *core.Permit)
-		slow   uint64
+// What a holder has waited is no part of what the call has taken.
+func TestWaitedIsTakenOff(t *testing.T) {
+	const s = time.Second
+	for name, c := range map[string]struct {
+		use  func(p *core.Permit)
+		want time.Duration
 	}{
-		{"none", nil, nil, 1},
-		{"negative", []time.Duration{-time.Hour}, nil, 1},
-		{"too little", []time.Duration{time.Second}, nil, 1},
-		{"enough", []time.Duration{2500 * time.Millisecond}, nil, 0},
-		{"enough, in two parts", []time.Duration{time.Second, 1500 * time.Millisecond}, nil, 0},
-		{"more than all of it", []time.Duration{time.Hour}, nil, 0},
-		{"after the answer", []time.Duration{time.Hour}, (*core.Permit).Answered, 0},
+		"nothing":            {func(*core.Permit) { time.Sleep(3 * s) }, 3 * s},
+		"once":               {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(s) }, 2 * s},
+		"twice":              {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(s); p.Waited(s / 2) }, 3 * s / 2},
+		"before it has":      {func(p *core.Permit) { p.Waited(s); time.Sleep(3 * s) }, 2 * s},
+		"too much":           {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(5 * s) }, 0},
+		"negative":           {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(-s); p.Waited(0) }, 3 * s},
+		"before the answer":  {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(s); p.Answered(); time.Sleep(s) }, 2 * s},
+		"after the answer":   {func(p *core.Permit) { time.Sleep(3 * s); p.Answered(); time.Sleep(s); p.Waited(s) }, 2 * s},
+		"more, and answered": {func(p *core.Permit) { time.Sleep(s); p.Waited(2 * s); p.Answered() }, 0},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := core.MustNew("b", core.Config{SlowAfter: time.Second, FailureThreshold: -1})
-				other := core.MustNew("other", core.Config{SlowAfter: time.Second})
-				for _, gate := range []core.Gate{b, core.All(b, other)} {
-					p, err := gate.Allow(t.Context())
-					if err != nil {
-						t.Fatal(err)
-					}
-					time.Sleep(3 * time.Second)
-					if row.settle != nil {
-						row.settle(&p)
-					}
-					for _, d := range row.waited {
-						p.Waited(d)
-					}
-					p.Settle(t.Context(), core.Success)
-					p.Waited(time.Hour) // no effect any more
+		synctest.Test(t, func(t *testing.T) {
+			var got []time.Duration
+			b := core.MustNew("b", core.Config{SlowAfter: time.Minute, Hooks: core.Hooks{
+				Settled: func(_ context.Context, s core.Settlement) { got = append(got, s.Duration) },
+			}})
+			for _, gate := range []core.Gate{b, core.All(core.MustNew("untimed", core.Config{}), b)} {
+				p, err := gate.Allow(t.Context())
+				if err != nil {
+					t.Fatal(err)
 				}
-				if got := b.Snapshot().Totals.Slow; got != 2*row.slow {
-					t.Errorf("%d slow calls of 2, want %d", got, 2*row.slow)
-				}
-			})
+				c.use(&p)
+				p.Settle(t.Context(), core.Success)
+				p.Waited(s) // too late
+			}
+			if len(got) != 2 || got[0] != c.want || got[1] != c.want {
+				t.Errorf("%s: the calls are said to have taken %v, want %v each", name, got, c.want)
+			}
 		})
 	}
-	var zero core.Permit
-	zero.Waited(time.Second) // does nothing
 }
