@@ -148,11 +148,11 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 		a.acted(call)
 	}
 	if len(findings) == 0 {
-		a.sup.news.tell()
+		a.sup.delivery.deliver()
 		return detect.Finding{}, err
 	}
 	a.sup.exhaust(a, findings, now)
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return findings[0], err
 }
 
@@ -177,7 +177,7 @@ func (a *Agent) Progress(token string) bool {
 	if s := a.root().session.Load(); s != nil {
 		s.progress(token)
 	}
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return progress
 }
 

@@ -77,12 +77,13 @@ type Config struct {
 	// nobody is asked. Its permit is settled with the iteration, or at once as
 	// [core.Ignored] for a call of a model.
 	Vitals core.Gate `json:"-" yaml:"-"`
-	// OnEvent is told of every event, one at a time and in order, on the
-	// goroutine of some caller or of the timer, with no lock held: it may call the
+	// OnEvent is told of every event, one at a time and in order, with no lock held,
+	// on the goroutine of a caller, of the timer, or one of its own: it may call the
 	// supervisor, but not Close. Of agents in the file at Path it may be told before
-	// New has returned. One that panics is counted and logged. A slow
-	// one delays callers, one at a time; when 4096 events wait, more are dropped
-	// and counted, nudges sooner. Escalations are told here.
+	// New has returned. One that panics is counted and logged. A caller that tells
+	// is held for 100 ms, and for the OnEvent that is running then; a goroutine, which
+	// ends with the queue, tells the rest. When 4096 events wait, more are dropped and
+	// counted, nudges sooner. Escalations are told here.
 	OnEvent func(Event) `json:"-" yaml:"-"`
 	// Logger gets a line for each event. Nil means none.
 	Logger *slog.Logger `json:"-" yaml:"-"`

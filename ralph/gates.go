@@ -85,7 +85,7 @@ func (a *Agent) veto(tool, args string) {
 	a.judge(findings, false, now)
 	a.touch(now)
 	a.mu.Unlock()
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 }
 
 // refused is the refusal that holds, nil in shadow. A stay that is over by the
@@ -110,7 +110,7 @@ func (a *Agent) unwell(ctx context.Context, err error) error {
 	a.mu.Lock()
 	a.trip(hostCause(err, at), err, now)
 	a.mu.Unlock()
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return a.refused()
 }
 
@@ -137,7 +137,7 @@ func (a *Agent) overspent(err error) error {
 	a.mu.Lock()
 	a.trip(causeOf(spent.Finding), nil, now)
 	a.mu.Unlock()
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return a.refused()
 }
 
@@ -204,7 +204,7 @@ func (b begun) Allow(context.Context) (core.Permit, error) { return core.NewPerm
 func (it *iteration) begin() error {
 	a, s := it.agent, it.agent.sup
 	at, now := s.clock()
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if t := a.trial; t != nil && !s.cfg.Shadow {
@@ -322,7 +322,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 	a.touch(now)
 	a.mu.Unlock()
 	a.sup.exhaust(a, findings, now)
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 }
 
 // guard returns the agent's circuit breaker, made at its first iteration.

@@ -25,7 +25,7 @@ func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
 	}
 	f, err := s.handoff(a, b, payload)
 	s.roles.handed(a, b, err == nil)
-	s.news.tell()
+	s.delivery.deliver()
 	return f, err
 }
 

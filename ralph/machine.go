@@ -244,7 +244,7 @@ func (a *Agent) tell(e Event, now time.Duration) {
 		copy(st.events, st.events[1:])
 		st.events[len(st.events)-1] = e
 	}
-	a.sup.news.add(e)
+	a.sup.delivery.add(e)
 	a.save(true)
 }
 
@@ -364,20 +364,25 @@ func (a *Agent) reconsider(at time.Time, now time.Duration) {
 	a.watch()
 }
 
-// sick reports whether the host's gate refuses. It must be called without a lock.
-func (s *Supervisor) sick() (refuses bool) {
+// sick reports whether the host's gate refuses; one that panics or calls runtime.Goexit
+// does. It must be called without a lock.
+func (s *Supervisor) sick() bool {
 	if s.cfg.Vitals == nil {
 		return false
 	}
-	defer func() {
-		if recover() != nil { // on the timer's goroutine nobody else would
-			refuses = true
-		}
+	well := make(chan bool, 1)
+	go func() { // the timer's goroutine has others to call on
+		answer := false
+		defer func() {
+			_ = recover()
+			well <- answer
+		}()
+		ctx := context.Background()
+		p, err := s.cfg.Vitals.Allow(ctx)
+		p.Settle(ctx, core.Ignored)
+		answer = err == nil
 	}()
-	ctx := context.Background()
-	p, err := s.cfg.Vitals.Allow(ctx)
-	p.Settle(ctx, core.Ignored)
-	return err != nil
+	return !<-well
 }
 
 // later is the time d after at, or never.

@@ -58,7 +58,7 @@ func (s *Supervisor) Update(id string, o Options) error {
 	if err := s.check(id, o); err != nil {
 		return err
 	}
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +161,7 @@ func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.
 	if err != nil {
 		return err
 	}
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	at, now := s.clock()
 	a.mu.Lock()
 	defer a.mu.Unlock()

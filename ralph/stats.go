@@ -27,7 +27,7 @@ func (s *Supervisor) Stats() Stats {
 		st.States[State(i)] = int(s.states[i].Load())
 	}
 	maps.DeleteFunc(st.States, func(_ State, n int) bool { return n == 0 })
-	st.EventsDropped, st.HookPanics = s.news.counts()
+	st.EventsDropped, st.HookPanics = s.delivery.counts()
 	if s.store != nil {
 		st.Unsaved, st.StoreError = s.store.health()
 	}

@@ -155,8 +155,8 @@ func (st *store) report(err error) {
 	if err != nil {
 		e.Note = err.Error()
 	}
-	s.news.add(e)
-	s.news.tell()
+	s.delivery.add(e)
+	s.delivery.aside() // a hook must not hold or end the writer
 }
 
 // write writes all that has changed. What could not be written waits on.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -34,6 +35,7 @@ func diskIsFull() error {
 	cfg.OnEvent = func(e ralph.Event) {
 		if e.Kind == ralph.EventStore {
 			told.Store(e.Note)
+			runtime.Goexit() // must not end the one who writes
 		}
 	}
 	s, err := ralph.New(cfg)

@@ -1,6 +1,7 @@
 package ralph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ type Supervisor struct {
 	epoch    time.Time
 	seed     maphash.Seed // of replies
 	plan     *schedule
-	news     news
+	delivery delivery
 	store    *store // nil without Config.Path
 	roles    roles
 	states   [numStates]atomic.Int64
@@ -74,14 +75,14 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		cfg: cfg, detector: detector, seed: maphash.MakeSeed(), agents: make(map[string]*Agent),
-		news:     news{hook: cfg.OnEvent, logger: cfg.Logger},
+		delivery: delivery{hook: cfg.OnEvent, logger: cfg.Logger},
 		variants: make(map[detect.Budgets]*detect.Detector),
 	}
 	s.epoch = time.Now()
 	if cfg.Now != nil {
 		s.epoch = cfg.Now()
 	}
-	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.news.tell)
+	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.delivery.deliver)
 	if cfg.Path != "" {
 		if err := s.open(cfg.Path); err != nil {
 			return nil, err
@@ -90,8 +91,8 @@ func New(cfg Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Close ends the timer and writes what is not in the file yet, until ctx is done;
-// it returns what went wrong. Agents are then refused their iterations, and nothing
+// Close ends the timer, writes what is not in the file yet and waits until what is
+// queued for Config.OnEvent was told, until ctx is done; it returns what went wrong. Agents are then refused their iterations, and nothing
 // is resumed or escalated any more. A nil ctx is [context.Background]. Only the
 // first call does anything. It must not be called by Config.OnEvent.
 func (s *Supervisor) Close(ctx context.Context) error {
@@ -102,10 +103,11 @@ func (s *Supervisor) Close(ctx context.Context) error {
 		return nil
 	}
 	s.plan.close(ctx.Done())
-	if s.store == nil {
-		return ctx.Err()
+	err := ctx.Err()
+	if s.store != nil {
+		err = s.store.close(ctx)
 	}
-	return s.store.close(ctx)
+	return cmp.Or(err, s.delivery.wait(ctx))
 }
 
 // Monitor returns the agent of an id, which begins to be looked after if it is new;
@@ -127,7 +129,7 @@ func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
