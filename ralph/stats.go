@@ -13,7 +13,8 @@ type Stats struct {
 	// StoreError says why the file could not be written the last time; empty if
 	// it could, or if there is none.
 	StoreError string `json:"store_error,omitempty"`
-	// Unsaved is how many agents have changed since they were last written.
+	// Unsaved is how many agents have changed since they were last written, those
+	// that are being written included: when it is 0, all is in the file.
 	Unsaved int `json:"unsaved"`
 }
 

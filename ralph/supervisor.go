@@ -92,16 +92,16 @@ func New(cfg Config) (*Supervisor, error) {
 }
 
 // Close ends the timer, writes what is not in the file yet and waits until what is
-// queued for Config.OnEvent was told, until ctx is done; it returns what went wrong. Agents are then refused their iterations, and nothing
-// is resumed or escalated any more. A nil ctx is [context.Background]. Only the
-// first call does anything. It must not be called by Config.OnEvent.
+// queued for Config.OnEvent was told, until ctx is done; it returns what went wrong.
+// Agents are then refused their iterations, and nothing is resumed or escalated any
+// more. A nil ctx is [context.Background]. Further calls wait for the same and return
+// the same, so that one may go on waiting when the ctx of another was done. It must not
+// be called by Config.OnEvent.
 func (s *Supervisor) Close(ctx context.Context) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if s.closed.Swap(true) {
-		return nil
-	}
+	s.closed.Store(true)
 	s.plan.close(ctx.Done())
 	err := ctx.Err()
 	if s.store != nil {
