@@ -27,8 +27,11 @@ type Config struct {
 	// together in one task, unless its [Options] say so. Zero fields are no limit.
 	Budget detect.Budgets `json:"budget,omitzero"`
 	// Breaker is the circuit breaker that each agent has for its iterations.
-	// Zero FailureThreshold means 3, zero CallTimeout 2 min; the rest is as
-	// [core.Config] says.
+	// Zero FailureThreshold means 3, zero CallTimeout 2 min, which Execute and core.Do
+	// apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
+	// refused, a budget that is used up included, and what this machine was short of
+	// (file descriptors, ports, memory, disk, a resolver that answers) is
+	// [core.Ignored]. The rest is as [core.Config] says.
 	Breaker core.Config `json:"breaker,omitzero"`
 
 	// AutoResumeAfter is after how long a paused agent is resumed on trial, at
@@ -189,6 +192,9 @@ func inside(field string, err error) []error {
 func (c Config) withDefaults() Config {
 	c.Breaker.FailureThreshold = or(c.Breaker.FailureThreshold, defaultFailureThreshold)
 	c.Breaker.CallTimeout = or(c.Breaker.CallTimeout, defaultCallTimeout)
+	if c.Breaker.Classify == nil {
+		c.Breaker.Classify = classify
+	}
 	if c.Breaker.Now == nil {
 		c.Breaker.Now = c.Now
 	}

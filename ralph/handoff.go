@@ -19,6 +19,9 @@ import (
 // the other's. An agent that hands to itself passes work on like any other. Ids that
 // are not monitored match [ErrUnknownAgent].
 func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
+	if !s.made() {
+		return detect.Finding{}, errNoSupervisor
+	}
 	a, err := s.Agent(from)
 	b, err2 := s.Agent(to)
 	if err := errors.Join(err, err2); err != nil {

@@ -346,12 +346,13 @@ func (a *Agent) reconsider(at time.Time, now time.Duration) {
 		return
 	}
 	next := later(now, a.sup.cfg.pauseFor(int(a.attempts)))
+	until, refusing := a.refusing(now)
 	switch {
 	case sick:
 	case a.exhausted():
 		next = never
-	case a.breaker != nil && a.breaker.State() == core.Open:
-		next = max(a.sup.since(a.breaker.Snapshot().RetryAt), now+time.Millisecond)
+	case refusing:
+		next = max(until, now+time.Millisecond)
 	default:
 		a.resume(Recovering, "", "", at, now)
 		return
@@ -362,6 +363,17 @@ func (a *Agent) reconsider(at time.Time, now time.Duration) {
 	a.resumeAt = next
 	a.replan()
 	a.watch()
+}
+
+// refusing reports whether the circuit breaker refuses every iteration, and until when.
+func (a *Agent) refusing(now time.Duration) (until time.Duration, refuses bool) {
+	if a.breaker == nil {
+		return 0, false
+	}
+	b := a.breaker.Snapshot()
+	until = a.sup.since(b.RetryAt)
+	waits := b.State == core.HalfOpen && until != never && until > now // for iterations that are out for long
+	return until, b.State == core.Open || waits
 }
 
 // sick reports whether the host's gate refuses; one that panics or calls runtime.Goexit

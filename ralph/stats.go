@@ -21,6 +21,9 @@ type Stats struct {
 // Stats reads what there is to tell of all agents together.
 func (s *Supervisor) Stats() Stats {
 	st := Stats{States: make(map[State]int)}
+	if s == nil {
+		return st
+	}
 	s.mu.RLock()
 	st.Agents = len(s.agents)
 	s.mu.RUnlock()

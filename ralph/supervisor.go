@@ -23,7 +23,8 @@ import (
 
 // Supervisor looks after agents. It is made by [New], safe for concurrent use, and
 // has to be closed. It has one timer for all agents, and with Config.Path one
-// goroutine that writes.
+// goroutine that writes. Of one that is nil or zero, methods that return an error return
+// one that says so, and the others find no agents.
 type Supervisor struct {
 	cfg      Config
 	detector *detect.Detector
@@ -45,6 +46,11 @@ type Supervisor struct {
 	variantsMu sync.Mutex // after Agent.mu
 	variants   map[detect.Budgets]*detect.Detector
 }
+
+var errNoSupervisor = errors.New("ralph: the Supervisor is nil, or was not made by New")
+
+// made reports whether s is of New's making.
+func (s *Supervisor) made() bool { return s != nil && s.plan != nil }
 
 const (
 	maxText     = 256 // of an id or a name
@@ -98,6 +104,9 @@ func New(cfg Config) (*Supervisor, error) {
 // the same, so that one may go on waiting when the ctx of another was done. It must not
 // be called by Config.OnEvent.
 func (s *Supervisor) Close(ctx context.Context) error {
+	if !s.made() {
+		return errNoSupervisor
+	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -123,6 +132,9 @@ func (s *Supervisor) Close(ctx context.Context) error {
 // in an iteration, or has others below it. A forgotten agent that is used again is
 // put back, as it was, if it still can be; in the file it is gone.
 func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
+	if !s.made() {
+		return nil, errNoSupervisor
+	}
 	if err := s.check(id, o); err != nil {
 		return nil, err
 	}
@@ -217,6 +229,9 @@ func (a *Agent) children() []*Agent {
 
 // Agent returns the agent of an id; the error matches [ErrUnknownAgent].
 func (s *Supervisor) Agent(id string) (*Agent, error) {
+	if !s.made() {
+		return nil, errNoSupervisor
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if a := s.agents[id]; a != nil {
@@ -237,6 +252,9 @@ func (s *Supervisor) All() iter.Seq[*Agent] {
 }
 
 func (s *Supervisor) list() []*Agent {
+	if s == nil {
+		return nil
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	all := make([]*Agent, 0, len(s.agents))
