@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,7 +169,7 @@ func TestWhatEveryRuleSays(t *testing.T) {
 		"iterations wall idle tokens cost tool_calls hops" {
 		t.Error(got)
 	}
-	if !slices.IsSorted([]string{detect.Rule(0).String(), detect.Rule(200).String()}[1:]) || detect.Rule(35).String() != "Rule(35)" || detect.Rule(0).String() != "none" {
+	if detect.Rule(35).String() != "Rule(35)" || detect.Rule(0).String() != "none" {
 		t.Error("a rule that there is not")
 	}
 }
