@@ -270,3 +270,87 @@ func TestPanicAndExitAreFailures(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowAndWell: an agent that is well and takes long for an iteration is let work
+// again, and its breaker closes; meanwhile Explain says what it waits for.
+func TestSlowAndWell(t *testing.T) {
+	for _, takes := range []time.Duration{45 * time.Second, 5 * time.Minute} {
+		for way, do := range ways {
+			t.Run(fmt.Sprint(way, " of ", takes), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cfg := plain()
+					if way != "a permit" {
+						cfg.Breaker.CallTimeout = max(0, takes-45*time.Second) * 2 // by default a call is ended after 2 min
+					}
+					s, d := supervise(t, cfg)
+					defer closeNow(t, s)
+					a := monitor(t, s, "a", ralph.Options{})
+					for range 3 {
+						_ = do(t.Context(), a, func() error { return errWork })
+					}
+					if st := a.Status(); st.Breaker != core.Open || st.State != ralph.Paused {
+						t.Fatalf("%v, %v", st.Breaker, st.State)
+					}
+					begun, explained := time.Now(), false
+					go func() { // as an operator looks
+						for range 1000 {
+							time.Sleep(10 * time.Second)
+							if text := a.Explain(); strings.Contains(text, "its circuit breaker is half-open: ") && strings.Contains(text, "are out") {
+								explained = true
+							}
+						}
+					}()
+					for a.Status().Breaker != core.Closed && time.Since(begun) < time.Hour {
+						if do(t.Context(), a, func() error { time.Sleep(takes); return nil }) != nil {
+							time.Sleep(time.Second)
+						}
+					}
+					if st := a.Status(); st.Breaker != core.Closed || st.State != ralph.Running || !explained || len(d.of(ralph.EventEscalated)) > 0 {
+						t.Errorf("after %v: its breaker is %v, it is %v, explained %v\n%s", time.Since(begun), st.Breaker, st.State, explained, a.Explain())
+					}
+					if took, most := time.Since(begun), 3*takes+4*time.Minute; took > most {
+						t.Errorf("it took %v, want %v at most", took, most)
+					}
+					time.Sleep(3 * time.Hour) // for the operator
+				})
+			})
+		}
+	}
+}
+
+// TestSomeIterationsHang: those that hang for ever do not keep one that is well from
+// closing the breaker, and few are out.
+func TestSomeIterationsHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := unruled()
+		cfg.Breaker.HalfOpenMaxCalls, cfg.Breaker.SuccessThreshold = 1, 1
+		s, _ := supervise(t, cfg)
+		defer closeNow(t, s)
+		a := monitor(t, s, "a", ralph.Options{})
+		for range 3 {
+			_ = iterate(a, errWork)
+		}
+		var out []core.Permit
+		begun := time.Now()
+		for time.Since(begun) < 24*time.Hour {
+			time.Sleep(time.Second)
+			if p, err := a.Allow(t.Context()); err == nil {
+				out = append(out, p.Take())
+			}
+		}
+		if n := a.Status().InFlight; n != len(out) || n < 1 {
+			t.Errorf("%d are out of %d", n, len(out))
+		}
+		last := &out[len(out)-1]
+		last.Done(t.Context(), nil)
+		if st := a.Status(); st.Breaker != core.Closed {
+			t.Errorf("its breaker is %v\n%s", st.Breaker, a.Explain())
+		}
+		for i := range out {
+			out[i].Done(t.Context(), nil)
+		}
+		if st := a.Status(); st.InFlight != 0 {
+			t.Errorf("%d are out", st.InFlight)
+		}
+	})
+}
