@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/blackbox4/switchgear/ralph/internal/transcripttest"
 )
 
 // texts are what agents call tools with and what comes back, each with something that
@@ -75,7 +77,7 @@ func TestTextsAreToldApartAsTheyWere(t *testing.T) {
 		fmt.Fprintf(&all, "%3d %s %s %s %s %v %v %s %d %s %x\n", i, named("call", key), named("exact", exact), named("args", args.h), named("out", out.h), out.masked, out.letters,
 			named("gist", g.Exact), g.Words, shown, sum)
 	}
-	Transcript(t, "texts.txt", all.Bytes())
+	transcripttest.Compare(t, "texts.txt", all.Bytes())
 }
 
 // TestTextsAreNearAsTheyWere compares each text with those around it.
@@ -118,5 +120,5 @@ func TestTextsAreNearAsTheyWere(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%d near %s alike %s numbered %s common %s\n", i, near, alike, numbered, share)
 	}
-	Transcript(t, "near.txt", out.Bytes())
+	transcripttest.Compare(t, "near.txt", out.Bytes())
 }

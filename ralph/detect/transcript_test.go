@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/ralph/detect"
+	"github.com/blackbox4/switchgear/ralph/internal/transcripttest"
 )
 
 // dice are the same in every version of Go.
@@ -226,7 +227,7 @@ func TestRunsAreAsTheyWere(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "an agent that %s\n%s", h.name, &one)
 	}
-	detect.Transcript(t, "runs.txt", all.Bytes())
+	transcripttest.Compare(t, "runs.txt", all.Bytes())
 }
 
 // session is how the agents of a transcript hand work on.
@@ -344,7 +345,7 @@ func TestGraphsAreAsTheyWere(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "%s\n%s", s.name, &one)
 	}
-	detect.Transcript(t, "graphs.txt", all.Bytes())
+	transcripttest.Compare(t, "graphs.txt", all.Bytes())
 }
 
 // TestBudgetsAreAsTheyWere: three levels, of which much is set aside, used and raised.
@@ -362,7 +363,7 @@ func TestBudgetsAreAsTheyWere(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "budgets %d\n%s", seed, &got[0])
 	}
-	detect.Transcript(t, "budgets.txt", all.Bytes())
+	transcripttest.Compare(t, "budgets.txt", all.Bytes())
 }
 
 func playBudgets(t *testing.T, w io.Writer, d dice, restarts bool) {
@@ -469,7 +470,7 @@ func TestSavedByEarlierVersions(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join("testdata", name)
-		if *detect.Update {
+		if *transcripttest.Update {
 			if err := os.WriteFile(path, got, 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,10 @@
-package detect
+// Package transcripttest compares what a test has written down with a file in testdata.
+//
+// The transcripts say of some thousand events what is found and why, and of many texts
+// what they are told apart by: who changes a rule, or what is compared, sees in the
+// difference what else that changes. Hashes are in them because they are kept across
+// restarts.
+package transcripttest
 
 import (
 	"errors"
@@ -9,16 +15,11 @@ import (
 	"testing"
 )
 
-// The transcripts in testdata say of some thousand events what is found and why, and
-// of many texts what they are told apart by: who changes a rule, or what is compared,
-// sees in the difference what else that changes. Hashes are in them because they are
-// kept across restarts.
-
 // Update says that testdata is to be written anew.
 var Update = flag.Bool("update", false, "write testdata anew; read the difference before it is committed")
 
-// Transcript compares what was written with a file in testdata.
-func Transcript(t *testing.T, name string, got []byte) {
+// Compare compares what was written with a file in testdata.
+func Compare(t *testing.T, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if *Update {
