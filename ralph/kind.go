@@ -52,8 +52,8 @@ func (k Kind) String() string {
 // MarshalText makes a Kind readable in JSON and YAML. It never fails.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known kind; the error
-// for any other text names what is allowed.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (k *Kind) UnmarshalText(text []byte) error {
-	return enum.Parse(k, text, EventNudged, numKinds-1, "ralph: kind of event")
+	return enum.Parse(k, text, EventNudged, numKinds-1, "Kind")
 }

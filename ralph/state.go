@@ -40,8 +40,8 @@ func (s State) String() string {
 // MarshalText makes a State readable in JSON and YAML. It never fails.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known state; the error
-// for any other text names what is allowed.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (s *State) UnmarshalText(text []byte) error {
-	return enum.Parse(s, text, Running, numStates-1, "ralph: state")
+	return enum.Parse(s, text, Running, numStates-1, "State")
 }

@@ -35,8 +35,8 @@ func (c Class) String() string {
 // MarshalText makes a Class readable in JSON and YAML. It never fails.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known class; the error
-// for any other text names what is allowed.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (c *Class) UnmarshalText(text []byte) error {
-	return enum.Parse(c, text, Ordinary, Unjudged, "detect: class")
+	return enum.Parse(c, text, Ordinary, Unjudged, "Class")
 }

@@ -43,8 +43,8 @@ func (k ErrorKind) String() string {
 // MarshalText makes an ErrorKind readable in JSON and YAML. It never fails.
 func (k ErrorKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known kind; the error
-// for any other text names what is allowed.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (k *ErrorKind) UnmarshalText(text []byte) error {
-	return enum.Parse(k, text, OtherError, TransientError, "detect: kind of error")
+	return enum.Parse(k, text, OtherError, TransientError, "ErrorKind")
 }

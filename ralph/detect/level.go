@@ -32,8 +32,8 @@ func (l Level) String() string {
 // MarshalText makes a Level readable in JSON and YAML. It never fails.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known level; the error
-// for any other text names what is allowed.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (l *Level) UnmarshalText(text []byte) error {
-	return enum.Parse(l, text, Level(0), Trip, "detect: level")
+	return enum.Parse(l, text, Level(0), Trip, "Level")
 }

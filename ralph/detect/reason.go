@@ -41,8 +41,8 @@ func (r Reason) String() string {
 // MarshalText makes a Reason readable in JSON and YAML. It never fails.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known reason; the error
-// for any other text names what is allowed.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (r *Reason) UnmarshalText(text []byte) error {
-	return enum.Parse(r, text, Reason(0), Transient, "detect: reason")
+	return enum.Parse(r, text, Reason(0), Transient, "Reason")
 }

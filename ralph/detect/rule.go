@@ -64,8 +64,8 @@ func (r Rule) String() string {
 // MarshalText makes a Rule readable in JSON and YAML. It never fails.
 func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known rule; the error
-// for any other text names what is allowed.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (r *Rule) UnmarshalText(text []byte) error {
-	return enum.Parse(r, text, Rule(0), Rule(numRules-1), "detect: rule")
+	return enum.Parse(r, text, Rule(0), Rule(numRules-1), "Rule")
 }

@@ -5,29 +5,35 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/blackbox4/switchgear/core"
 )
 
-// Parse sets *v to the constant between first and last whose String is text. For any
-// other text it changes nothing and returns an error that begins with what, such as
-// "ralph: state", and names the text, what is allowed and the name that is nearest.
+// Parse sets *v to the constant between first and last whose String is text, or to
+// the value without a name, "State(9)", for which text was written. For any other text
+// it changes nothing and returns a [*core.ConfigError] of the field kind, the name of
+// the type, with the text, what is allowed and which of it is nearest.
 func Parse[T interface {
 	~uint8
 	fmt.Stringer
-}](v *T, text []byte, first, last T, what string,
+}](v *T, text []byte, first, last T, kind string,
 ) error {
 	if v == nil {
-		return fmt.Errorf("%s cannot be read into a nil %T", what, v)
+		return fmt.Errorf("%s cannot be read into a nil %T", kind, v)
 	}
 	var names []string
-	for i := int(first); i <= int(last); i++ { // an int, so that a last of 255 ends it
+	for i := range 256 {
+		named := T(i) >= first && T(i) <= last
 		name := T(i).String()
-		if string(text) == name {
+		if string(text) == name && (named || strings.HasPrefix(name, kind+"(")) {
 			*v = T(i)
 			return nil
 		}
-		names = append(names, name)
+		if named {
+			names = append(names, name)
+		}
 	}
-	return fmt.Errorf("%s is %.64q, allowed: %s%s", what, text, strings.Join(names, ", "), nearest(string(text), names))
+	return &core.ConfigError{Field: kind, Value: string(text), Allowed: strings.Join(names, ", ") + nearest(string(text), names)}
 }
 
 // nearest returns "; did you mean …?" if one of names is close to text, else nothing.

@@ -4,6 +4,7 @@ package enumtest
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -11,6 +12,8 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+
+	"github.com/blackbox4/switchgear/core"
 )
 
 // enum is what an enum's values can do.
@@ -62,11 +65,18 @@ func RoundTrip[T enum, P interface {
 			}
 		}
 	}
-	for _, none := range []string{"", "xyzzy", strings.ToUpper(last.String()), last.String() + "x", fmt.Sprintf("%d", last), T(last + 1).String()} {
+	for n := int(last) + 1; n < 256; n++ { // without a name
+		text, err := T(n).MarshalText()
+		v := new(T)
+		if err := errors.Join(err, P(v).UnmarshalText(text)); err != nil || *v != T(n) {
+			t.Errorf("%T(%d) is written as %q, and read as %v, %v", *v, n, text, *v, err)
+		}
+	}
+	for _, none := range []string{"", "xyzzy", strings.ToUpper(last.String()), last.String() + "x", fmt.Sprintf("%d", last), fmt.Sprintf("State(%d)", first)} {
 		v := P(new(T))
 		*v = last
 		err := v.UnmarshalText([]byte(none))
-		if err == nil || *v != last || !strings.Contains(err.Error(), fmt.Sprintf("%q", none)) || !strings.Contains(err.Error(), "allowed: "+first.String()) || !strings.Contains(err.Error(), last.String()) {
+		if _, ok := errors.AsType[*core.ConfigError](err); !ok || *v != last || !strings.Contains(err.Error(), fmt.Sprintf("%q", none)) || !strings.Contains(err.Error(), "allowed: "+first.String()) || !strings.Contains(err.Error(), last.String()) {
 			t.Errorf("%q is taken for %v, or the error does not say what is allowed: %v", none, *v, err)
 		}
 	}
