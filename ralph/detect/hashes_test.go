@@ -30,6 +30,9 @@ func texts() []string {
 	for _, n := range []int{7, 8, 9, 15, 16, 17, 399, 400, 401, 1023, 1024, 1025, 1026, 2048, 4095, 4096, 4097, 4098, 8191, 8192, 8193, 16383, 16384, 16385, 16388, 33000} {
 		all = append(all, strings.Repeat("x", n), strings.Repeat("ab ", n/3)+"7"+strings.Repeat(" cd", n/3), `{"a":"`+strings.Repeat("y", n)+`"}`)
 	}
+	for _, n := range []int{250, 251, 252, 253, 254, 255, 256, 257} { // a host is 255 bytes at most
+		all = append(all, "http://"+strings.Repeat("h", n)+":8080", strings.Repeat("h", n)+":8080")
+	}
 	for _, n := range []int{3, 4, 5, 31, 32, 33, 63, 64, 65, 66, 95, 96, 97, 255, 256, 257, 258, 600} {
 		var b strings.Builder
 		for i := range n {
