@@ -1,8 +1,12 @@
 package detect_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +177,47 @@ func TestSavedThatCannotBe(t *testing.T) {
 		}
 		if err := v.UnmarshalBinary(data); err != nil {
 			t.Errorf("it is not as before: %v", err)
+		}
+	}
+}
+
+// TestSavedThatIsCut, or has something behind it, is refused wherever the cut is, also
+// where the checksum is right; and what it was read into is as before.
+func TestSavedThatIsCut(t *testing.T) {
+	d, g := drive(t, detect.Rules{}), gather(t, detect.Rules{})
+	b := budget(t, detect.Budgets{Tokens: 10}, nil)
+	for i := range 20 {
+		d.fresh()
+		g.hand(word(i%5), word(i%3), report(i))
+	}
+	if _, err := b.Spend(detect.Use{Tokens: 3}, start()); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]interface {
+		AppendBinary(b []byte) ([]byte, error)
+		UnmarshalBinary(data []byte) error
+	}{"run": d.run, "graph": g.graph, "budget": b} {
+		whole, err := v.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed := func(rest []byte) []byte {
+			head := binary.LittleEndian.AppendUint32([]byte{whole[0], whole[1]}, crc32.ChecksumIEEE(rest))
+			return append(head, rest...)
+		}
+		for cut := 6; cut < len(whole); cut++ {
+			if err := v.UnmarshalBinary(sealed(whole[6:cut])); err == nil || !strings.HasPrefix(err.Error(), "detect: saved "+name+" ") {
+				t.Fatalf("%d bytes of a %s of %d: %v", cut, name, len(whole), err)
+			}
+		}
+		if err := v.UnmarshalBinary(sealed(append(slices.Clone(whole[6:]), 0))); err == nil {
+			t.Errorf("a %s with a byte too many is taken", name)
+		}
+		if again, err := v.AppendBinary(nil); err != nil || !bytes.Equal(again, whole) {
+			t.Errorf("the %s is not as before, %v", name, err)
+		}
+		if err := v.UnmarshalBinary(sealed(whole[6:])); err != nil {
+			t.Error(err)
 		}
 	}
 }

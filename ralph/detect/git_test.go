@@ -91,6 +91,8 @@ func TestGitToken(t *testing.T) {
 	changes("a tracked file again", true, func() { r.write("a.txt", "five") })
 	changes("an untracked file", true, func() { r.write("new/b \"q\"\n.txt", "one") })
 	changes("its content, with the same size", true, func() { r.write("new/b \"q\"\n.txt", "two") })
+	changes("one with a short name", true, func() { r.write("b", "one") })
+	changes("its content", true, func() { r.write("b", "two") })
 	changes("a big one", true, func() { r.write("big", strings.Repeat("x", 3<<20)) })
 	changes("its end", true, func() { r.write("big", strings.Repeat("x", 3<<20-1)+"y") })
 	changes("an ignored file", false, func() {
