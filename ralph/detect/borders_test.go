@@ -279,3 +279,18 @@ func TestOneMoreRoundAfterANudge(t *testing.T) {
 		t.Errorf("%+v", g.fired)
 	}
 }
+
+// TestAResumeForgetsTheQuestion of the iteration that was going on.
+func TestAResumeForgetsTheQuestion(t *testing.T) {
+	d := drive(t, detect.Rules{})
+	d.run.Resume(d.now)
+	d.iteration(detect.Iteration{}) // nothing was done in it, and nothing was asked
+	d.want(detect.RuleBlocked)
+	d.step(detect.Step{Output: "May I?", Question: true})
+	d.run.Resume(d.now)
+	d.iteration(detect.Iteration{})
+	d.want(detect.RuleBlocked)
+	d.step(detect.Step{Output: "May I?", Question: true})
+	d.iteration(detect.Iteration{})
+	d.want(detect.RuleBlocked, "5 nudge")
+}
