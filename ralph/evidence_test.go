@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -291,12 +292,13 @@ func TestSlowAndWell(t *testing.T) {
 					if st := a.Status(); st.Breaker != core.Open || st.State != ralph.Paused {
 						t.Fatalf("%v, %v", st.Breaker, st.State)
 					}
-					begun, explained := time.Now(), false
+					begun := time.Now()
+					var explained atomic.Bool
 					go func() { // as an operator looks
 						for range 1000 {
 							time.Sleep(10 * time.Second)
 							if text := a.Explain(); strings.Contains(text, "its circuit breaker is half-open: ") && strings.Contains(text, "are out") {
-								explained = true
+								explained.Store(true)
 							}
 						}
 					}()
@@ -305,8 +307,8 @@ func TestSlowAndWell(t *testing.T) {
 							time.Sleep(time.Second)
 						}
 					}
-					if st := a.Status(); st.Breaker != core.Closed || st.State != ralph.Running || !explained || len(d.of(ralph.EventEscalated)) > 0 {
-						t.Errorf("after %v: its breaker is %v, it is %v, explained %v\n%s", time.Since(begun), st.Breaker, st.State, explained, a.Explain())
+					if st := a.Status(); st.Breaker != core.Closed || st.State != ralph.Running || !explained.Load() || len(d.of(ralph.EventEscalated)) > 0 {
+						t.Errorf("after %v: its breaker is %v, it is %v, explained %v\n%s", time.Since(begun), st.Breaker, st.State, explained.Load(), a.Explain())
 					}
 					if took, most := time.Since(begun), 3*takes+4*time.Minute; took > most {
 						t.Errorf("it took %v, want %v at most", took, most)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -192,9 +193,18 @@ func TestSessionsOfAgentsAreOne(t *testing.T) {
 func TestScheduleKeepsItsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
+		var mu sync.Mutex // calls of one go and those of another may be at once
 		var called []string
 		done := 0
-		s := newSchedule(func() time.Duration { return time.Since(begun) }, func(a *Agent) { called = append(called, fmt.Sprint(a.id, " ", time.Since(begun))) }, func() { done++ })
+		s := newSchedule(func() time.Duration { return time.Since(begun) }, func(a *Agent) {
+			mu.Lock()
+			defer mu.Unlock()
+			called = append(called, fmt.Sprint(a.id, " ", time.Since(begun)))
+		}, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+		})
 		agents := make([]*Agent, 2*batch)
 		for i := range agents {
 			agents[i] = &Agent{id: fmt.Sprint(i)}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,7 +88,7 @@ func companies() []company {
 	}
 }
 
-func (c *company) play(t *testing.T, w *bytes.Buffer) {
+func (c *company) play(t *testing.T, w *paper) {
 	begun := time.Now()
 	cfg, h := c.cfg, new(host)
 	cfg.ResumeJitter = -1
@@ -170,7 +171,7 @@ func (c *company) play(t *testing.T, w *bytes.Buffer) {
 			done(iterate(a, []error{errWork, errWork, context.DeadlineExceeded, core.ErrOpen}[d.roll(4)]))
 		case opExecute:
 			done(a.Execute(t.Context(), func(context.Context) error {
-				time.Sleep(time.Duration(d.roll(90)) * time.Second)
+				time.Sleep(apart(n) + time.Duration(d.roll(90))*time.Second)
 				return []error{nil, nil, errWork, fmt.Errorf("gate: %w", core.ErrOpen), context.DeadlineExceeded, exited(3)}[d.roll(6)]
 			}))
 		case opOut:
@@ -214,9 +215,9 @@ func (c *company) play(t *testing.T, w *bytes.Buffer) {
 				said += fmt.Sprintf("\n    %s %v %s %.6g of %.6g %s", one.Type, one.Severity, one.Message, one.Value, one.Threshold, one.Metadata["reason"])
 			}
 		case opSleep:
-			time.Sleep(time.Duration(1+d.roll(40)) * time.Second)
+			time.Sleep(apart(n) + time.Duration(1+d.roll(40))*time.Second)
 		case opLongSleep:
-			time.Sleep(time.Duration(1+d.roll(20)) * time.Minute)
+			time.Sleep(apart(n) + time.Duration(1+d.roll(20))*time.Minute)
 		}
 		synctest.Wait()
 		fmt.Fprintf(w, "%d %s %s %d: %s\n", n, time.Since(begun), id, op, said)
@@ -228,7 +229,7 @@ func (c *company) play(t *testing.T, w *bytes.Buffer) {
 				}
 				out = nil
 				closeNow(t, s)
-				time.Sleep(time.Duration(d.roll(3)) * time.Minute)
+				time.Sleep(apart(n) + time.Duration(d.roll(3))*time.Minute)
 				s = reopen(t, cfg)
 				synctest.Wait()
 				c.look(t, w, s, false)
@@ -241,6 +242,22 @@ func (c *company) play(t *testing.T, w *bytes.Buffer) {
 	c.look(t, w, s, true)
 	closeNow(t, s)
 }
+
+// paper is written on by several goroutines, one after the other.
+type paper struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (p *paper) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+// apart keeps what the test does from coming at the very moment when a timer is due,
+// where either might be first.
+func apart(n int) time.Duration { return time.Duration(n+1) * time.Microsecond }
 
 // exited is an error like that of a process.
 type exited int
@@ -256,7 +273,7 @@ func since(at, begun time.Time) string {
 }
 
 // look writes what can be read of the agents, all of it or as a person would.
-func (c *company) look(t *testing.T, w *bytes.Buffer, s *ralph.Supervisor, all bool) {
+func (c *company) look(t *testing.T, w *paper, s *ralph.Supervisor, all bool) {
 	for _, st := range s.Statuses() {
 		events := len(st.Events)
 		text, err := s.Explain(st.ID)
@@ -289,12 +306,12 @@ func (c *company) look(t *testing.T, w *bytes.Buffer, s *ralph.Supervisor, all b
 // TestCompaniesAreAsTheyWere: all that befalls the agents of some supervisors, what is
 // told of it, and what can be read after it.
 func TestCompaniesAreAsTheyWere(t *testing.T) {
-	var all bytes.Buffer
+	var all paper
 	for _, c := range companies() {
 		synctest.Test(t, func(t *testing.T) {
 			fmt.Fprintln(&all, "agents", c.name)
 			c.play(t, &all)
 		})
 	}
-	transcripttest.Compare(t, "companies.txt", all.Bytes())
+	transcripttest.Compare(t, "companies.txt", all.text.Bytes())
 }

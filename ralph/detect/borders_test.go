@@ -294,3 +294,18 @@ func TestAResumeForgetsTheQuestion(t *testing.T) {
 	d.iteration(detect.Iteration{})
 	d.want(detect.RuleBlocked, "5 nudge")
 }
+
+// TestTheLongestCycleIsSaved like any other.
+func TestTheLongestCycleIsSaved(t *testing.T) {
+	d := drive(t, detect.Rules{Budgets: detect.Budgets{Wall: -1}})
+	for i := range 17 {
+		d.call(word(i%8), "x", "same")
+	}
+	data, err := d.run.AppendBinary(nil)
+	if err != nil || len(d.fired) == 0 || d.fired[0].Rule != detect.RuleCycle {
+		t.Fatalf("%v, %v", d.fired, err)
+	}
+	if err := d.run.UnmarshalBinary(data); err != nil {
+		t.Error(err)
+	}
+}
