@@ -63,8 +63,10 @@ func (c *Counters) Note(number uint64, r *Reading) {
 		case c.number == 0:
 			c.start = later(c.start, earlier(r.Started.Round(0), now)) // a breaker may have a clock of its own
 			c.restart = c.start
-		case number > c.number && !r.Started.Equal(c.started):
-			c.restart = later(c.restart, now)
+		case number > c.number:
+			if !r.Started.Equal(c.started) {
+				c.restart = later(c.restart, now)
+			}
 			c.follow(r)
 		}
 		c.number, c.started, c.at, c.last = number, r.Started, r.At, r.counts
@@ -87,9 +89,10 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// follow is for a breaker that does not continue the numbers of the one before it.
-// If it was made since, what it counts comes on top. If not, it was there all along,
-// and its own numbers are exported, unless they are lower.
+// follow is for a breaker that takes over from another. If it began to count since,
+// what it counts comes on top. If not, it continues the numbers of the other, as one
+// that its registry has made anew does, or it was there all along: then its own numbers
+// are exported, unless they are lower.
 func (c *Counters) follow(r *Reading) {
 	anew := r.Started.After(c.at)
 	now, before, base := r.groups(), c.last.groups(), c.base.groups()

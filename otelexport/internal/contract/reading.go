@@ -30,7 +30,7 @@ type Reading struct {
 // Read fills r.
 func (r *Reading) Read(b *core.Breaker) {
 	snap, cfg := b.Snapshot(), b.Config()
-	*r = Reading{At: snap.At, Started: Started(&snap)}
+	*r = Reading{At: snap.At, Started: snap.Started}
 
 	t := &snap.Totals
 	r.calls = [...]int64{int64(t.Successes), int64(t.Failures), int64(t.Ignored), int64(t.Refused)}

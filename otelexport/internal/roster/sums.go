@@ -120,7 +120,7 @@ func (s *sums) addBook(source stats) {
 	for i, n := range contract.CallsOf(&st.Totals) {
 		b.whole.Calls[i] = max(b.whole.Calls[i], n)
 	}
-	b.whole.Unguarded = max(b.whole.Unguarded, contract.Unguarded(&st))
+	b.whole.Unguarded = max(b.whole.Unguarded, int64(st.Unguarded))
 	for i, n := range [...]int{core.Closed: st.Closed, core.Open: st.Open, core.HalfOpen: st.HalfOpen} {
 		s.now.Breakers[i] += int64(n)
 	}
@@ -155,7 +155,7 @@ func (s *sums) open(name string, b *core.Breaker) {
 	if !ok || s.singles[b] != nil {
 		return
 	}
-	started := contract.Started(&snap)
+	started := snap.Started
 	a := &account{name: name, started: started, round: s.round}
 	if before := s.past.get(name); before.started.Equal(started) {
 		s.past.take(name)
