@@ -12,9 +12,9 @@ import (
 	"github.com/blackbox4/switchgear/otelexport/internal/contract"
 )
 
-// DefaultLimit is how many breakers are exported unless somebody says otherwise:
-// six series a breaker, which is the most that one instrument has, are then
-// within the 2000 that the metrics SDK gives to an instrument.
+// DefaultLimit is how many breakers are exported unless told otherwise: five series a
+// breaker, which is the most that one instrument has, are then within the 2000 that
+// the metrics SDK gives to an instrument.
 const DefaultLimit = 300
 
 // Source is what lists breakers and their names.
