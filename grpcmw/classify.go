@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -18,55 +17,46 @@ import (
 
 // ClassifyClient is what clients use without a Classify of their own:
 //
-//   - the caller cancelled, or closed the connection: [core.Ignored];
+//   - the call was not sent, or not as it is, for a reason of this side: a message or
+//     header that is not valid or too long, credentials that could not be fetched, no
+//     file descriptor, port or memory left, a resolver that does not answer, the
+//     connection closed by its user: [core.Ignored];
+//   - an answer was longer than the call allows: [core.Ignored];
+//   - the caller cancelled: [core.Ignored];
 //   - the caller's deadline passed: [core.Failure];
 //   - a breaker further in refused: [core.Ignored];
-//   - the call could not be sent as it is, or a message was longer than allowed:
-//     [core.Ignored];
 //   - Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and
 //     DataLoss: [core.Failure];
 //   - any other code: [core.Success], the server answered.
+//
+// The first two are known by what the interceptor has seen of the call, which it
+// passes on in ctx: with a context of another origin, an error counts by its code.
 func ClassifyClient(ctx context.Context, err error) core.Outcome {
 	if err == nil {
 		return core.Success
 	}
 	switch {
-	case ctx.Err() == context.Canceled:
+	case own(ctx), ctx.Err() == context.Canceled:
 		return core.Ignored
 	case ctx.Err() == context.DeadlineExceeded:
 		return core.Failure
 	case errors.Is(err, core.ErrOpen):
 		return core.Ignored
 	}
-	st := statusOf(err)
-	switch st.Code() { //nolint:exhaustive // the others are the server's answer
-	case codes.Canceled:
+	switch code := statusOf(err).Code(); {
+	case code == codes.Canceled:
 		return core.Ignored
-	case codes.ResourceExhausted, codes.Internal:
-		if unsendable(st.Message()) {
-			return core.Ignored
-		}
-		return core.Failure
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Unknown, codes.DataLoss:
+	case failed(code):
 		return core.Failure
 	}
 	return core.Success
 }
 
-// unsendable reports whether a message of gRPC's says that the call itself is at
-// fault, which no code tells. What comes from outside, such as a name or a header,
-// must not be able to open the breaker of a healthy server.
-func unsendable(message string) bool {
-	for _, text := range [...]string{
-		"larger than max",        // a message, in either direction
-		"message too large",      // for the wire
-		"error while marshaling", // such as a text that is not UTF-8
-		"header key \"",          // not valid, or its value is not
-		"header list size to send violates",
-	} {
-		if strings.Contains(message, text) {
-			return true
-		}
+// failed reports whether a code is not an answer.
+func failed(code codes.Code) bool {
+	switch code { //nolint:exhaustive // the others are the server's answer
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown, codes.DataLoss:
+		return true
 	}
 	return false
 }

@@ -47,7 +47,7 @@ func TestGR06_WhatDoesNotBegin(t *testing.T) {
 			{name: "already cancelled", ctx: cancelled(), dial: dead(), code: codes.Canceled},
 			{name: "nobody there", dial: dead(), code: codes.Unavailable, want: times(1, core.Failure)},
 			{name: "no such name", target: "lost:///nowhere", dial: grpc.WithResolvers(lost{}), code: codes.Unavailable, want: times(1, core.Failure)},
-			{name: "no such codec", dial: dead(), opt: grpc.CallContentSubtype("unknown"), code: codes.Internal, want: times(1, core.Failure)},
+			{name: "no such codec", dial: dead(), opt: grpc.CallContentSubtype("unknown"), code: codes.Internal, want: times(1, core.Ignored)},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				b := newBreaker(t, counting())
