@@ -35,8 +35,11 @@ func ClassifyClient(ctx context.Context, err error) core.Outcome {
 	if err == nil {
 		return core.Success
 	}
+	if o, known := blamed(ctx); known {
+		return o
+	}
 	switch {
-	case own(ctx), ctx.Err() == context.Canceled:
+	case ctx.Err() == context.Canceled:
 		return core.Ignored
 	case ctx.Err() == context.DeadlineExceeded:
 		return core.Failure
@@ -64,17 +67,26 @@ func failed(code codes.Code) bool {
 // ClassifyServer is what servers use without a Classify of their own, of what a
 // handler returned:
 //
-//   - the call's deadline passed, or the client has gone within 10 ms of it, which
-//     is how a deadline looks when the client's clock is first: [core.Failure];
-//   - the client has gone otherwise: [core.Ignored], whatever the handler made of
-//     that;
+//   - the client has gone, or its messages could not be read, or ended early, or it
+//     could not be sent to: [core.Ignored], whatever the handler made of that;
+//   - the client's deadline passed, or the client has gone about then, which is how a
+//     deadline looks when the client's clock is first: [core.Failure] if the handler
+//     had run for clearly longer than calls of the method usually do, otherwise
+//     [core.Ignored];
 //   - a breaker further in refused: [core.Ignored];
 //   - Unknown, which is what an error that is no status goes out as,
 //     DeadlineExceeded, Internal, Unavailable and DataLoss: [core.Failure];
 //   - any other code: [core.Success].
+//
+// What is usual, and what became of a client's messages, is passed on in ctx by the
+// interceptor: with a context of another origin, a deadline that has passed is a
+// failure.
 func ClassifyServer(ctx context.Context, err error) core.Outcome {
 	if err == nil {
 		return core.Success
+	}
+	if o, known := blamed(ctx); known {
+		return o
 	}
 	switch {
 	case overdue(ctx):
@@ -97,9 +109,8 @@ func ClassifyServer(ctx context.Context, err error) core.Outcome {
 // deadline has passed cancels the call, so that a server hears of it twice, and
 // either may be first.
 func overdue(ctx context.Context) bool {
-	const slack = 10 * time.Millisecond
 	deadline, ok := ctx.Deadline()
-	return ok && ctx.Err() != nil && time.Until(deadline) < slack
+	return ok && ctx.Err() != nil && time.Until(deadline) < nearly
 }
 
 // statusOf returns the status that goes over the wire for err.
@@ -108,6 +119,32 @@ func statusOf(err error) *status.Status {
 		return st
 	}
 	return status.FromContextError(err)
+}
+
+// blameKey is the key of what blame adds to a context.
+type blameKey struct{}
+
+// blame returns ctx with what the classifiers of this package need to know and
+// cannot see: that a call which has ended with an error says nothing of who is
+// guarded, or that it has failed after all. Zero is neither.
+func blame(ctx context.Context, o core.Outcome) context.Context {
+	if o == 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, blameKey{}, o)
+}
+
+// ignoredIf is the outcome to blame an error of this side by.
+func ignoredIf(own bool) core.Outcome {
+	if own {
+		return core.Ignored
+	}
+	return 0
+}
+
+func blamed(ctx context.Context) (o core.Outcome, known bool) {
+	o, known = ctx.Value(blameKey{}).(core.Outcome)
+	return o, known
 }
 
 // report settles a call that ended with err and a trailer.

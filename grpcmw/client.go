@@ -132,7 +132,7 @@ func (c *client) settle(ctx context.Context, p *core.Permit, e ended, w *wire) {
 		c.through.note(w.peer.Addr != nil)
 	}
 	own := e.err != nil && (c.unsent(e.cc, e.err, w) || unsendable(e.err, w) || tooLong(e.err, e.opts, w))
-	o := c.Classify(because(ctx, own), e.err)
+	o := c.Classify(blame(ctx, ignoredIf(own)), e.err)
 	if o == core.Failure && w.lost(e.err) && !c.losses.first(e.begun, e.key, w.peer, statusOf(e.err).Message()) {
 		o = core.Ignored
 	}

@@ -1,7 +1,6 @@
 package grpcmw
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,21 +15,6 @@ import (
 // This file tells errors that this side made from what a server did. gRPC has no
 // types for them. It is told by construction that nothing came over the wire; only
 // then is a text read, from its beginning, where gRPC's own words stand.
-
-// ownKey is the key of what because adds to a context.
-type ownKey struct{}
-
-// because returns ctx with what the classifiers of this package need to know and
-// cannot see: that the error of a call says nothing of who is guarded.
-func because(ctx context.Context, own bool) context.Context {
-	if !own {
-		return ctx
-	}
-	return context.WithValue(ctx, ownKey{}, true)
-}
-
-// own reports whether because has said so.
-func own(ctx context.Context) bool { return ctx.Value(ownKey{}) != nil }
 
 // through is what is known of the options that are added to calls: an interceptor
 // further in may keep them to itself, or answer in gRPC's place.

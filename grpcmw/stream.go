@@ -130,7 +130,7 @@ func (s *stream) end(err error, at where) (first bool) {
 	}
 	return s.once(s.ctx, func(p *core.Permit) {
 		told, _ := s.ended()
-		o := s.client.Classify(because(s.ctx, err != nil && s.own(err, at, told)), err)
+		o := s.client.Classify(blame(s.ctx, ignoredIf(err != nil && s.own(err, at, told))), err)
 		var md metadata.MD
 		if told && at == receiving && o == core.Failure {
 			md = s.Trailer()

@@ -1,0 +1,290 @@
+package grpcmw
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// serverCall is a call in a server that may be settled before its handler returns:
+// a probe whose client has gone, or a handler that hangs. Its fields are guarded by
+// held.mu.
+type serverCall struct {
+	held
+
+	server *server
+	ctx    context.Context //nolint:containedctx // the call's own
+	times  times
+	stream *serverStream // nil for a unary call
+	key    string        // of a probe's stream
+	gone   time.Duration // when the context ended
+	grace  *time.Timer
+}
+
+// watch sees to it that the call is settled when its context has ended, though the
+// handler does not return; or its lease, if it is the stream of a probe.
+func (c *serverCall) watch() {
+	var lease *time.Timer
+	if c.probe && c.stream != nil {
+		lease = time.AfterFunc(c.server.Lease, c.leased)
+	}
+	forget := context.AfterFunc(c.ctx, c.left)
+	c.releaseBy(func() {
+		forget()
+		if c.probe && c.stream != nil {
+			c.server.waiting.remove(c.stream)
+		}
+		if lease != nil {
+			lease.Stop()
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.grace != nil {
+			c.grace.Stop()
+		}
+	})
+}
+
+// left is called when the context has ended. A probe has to give its place back. Of
+// another call the handler knows more, if it returns.
+func (c *serverCall) left() {
+	c.mu.Lock()
+	c.gone = c.server.now()
+	at := c.signsLocked()
+	wait := !c.probe && !c.claimed && c.times.passed(c.ctx, &at)
+	if wait {
+		c.grace = time.AfterFunc(grace, func() { c.end(context.DeadlineExceeded) })
+	}
+	c.mu.Unlock()
+	if c.probe {
+		c.end(c.ctx.Err())
+	}
+}
+
+// leased is called when the lease of a probe has passed.
+func (c *serverCall) leased() {
+	c.mu.Lock()
+	o := core.Success
+	if c.stream.waits > 0 && !c.stream.sent {
+		o = core.Ignored
+	}
+	c.mu.Unlock()
+	c.once(c.ctx, func(p *core.Permit) {
+		p.Waited(c.signs().waited)
+		p.Settle(c.ctx, o)
+	})
+}
+
+func (c *serverCall) signsLocked() signs {
+	now := c.server.now()
+	at := signs{elapsed: now - c.times.start}
+	if c.gone > 0 {
+		at.gone = max(c.gone-c.times.start, 1)
+	}
+	if s := c.stream; s != nil {
+		at.waited, at.unread, at.short, at.sent = s.waited, s.unread, s.short, s.sent
+		if s.waits > 0 {
+			at.waited += now - s.since
+		}
+	}
+	return at
+}
+
+func (c *serverCall) signs() signs {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.signsLocked()
+}
+
+func (c *serverCall) end(err error) (first bool) {
+	return c.once(c.ctx, func(p *core.Permit) {
+		at := c.signs()
+		p.Waited(at.waited)
+		c.server.report(c.ctx, p, &c.times, &at, err)
+	})
+}
+
+// abandon settles a call whose handler has not returned.
+func (c *serverCall) abandon() {
+	c.once(c.ctx, func(p *core.Permit) {
+		at := c.signs()
+		p.Waited(at.waited)
+		c.server.aborted(c.ctx, p, &c.times, &at)
+	})
+}
+
+// serverStream knows when its handler waits for the client, and what became of the
+// client's messages. It is also guarded by held.mu.
+type serverStream struct {
+	grpc.ServerStream
+	serverCall
+
+	one bool // there is one message of the client, not a stream of them
+
+	received            bool // or there will be no message
+	waits               int  // how many calls wait for the client
+	since, waited       time.Duration
+	unread, short, sent bool
+}
+
+// waitsLocked reports whether the handler waits for its client, as it also does
+// until it has received what the client begins with; and since when.
+func (s *serverStream) waitsLocked() (since time.Duration, waits bool) {
+	switch {
+	case s.waits > 0:
+		return s.since, true
+	case !s.received && !s.sent:
+		return s.times.start, true
+	}
+	return 0, false
+}
+
+func (s *serverStream) enter() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waits++; s.waits == 1 {
+		s.since = s.server.now()
+	}
+}
+
+// leave ends a wait and returns with the lock held.
+func (s *serverStream) leave() {
+	s.mu.Lock()
+	if s.waits--; s.waits == 0 {
+		s.waited += s.server.now() - s.since
+	}
+}
+
+// RecvMsg notes what became of the message. That a client has gone is told by the
+// context.
+func (s *serverStream) RecvMsg(m any) error {
+	s.enter()
+	done := false
+	defer func() {
+		s.leave()
+		s.received = s.received || done
+		s.mu.Unlock()
+	}()
+	err := s.ServerStream.RecvMsg(m)
+	done = true
+	switch {
+	case err == nil:
+	case isEOF(err):
+		s.note(func() { s.short, s.unread = true, s.unread || s.one && !s.received })
+	case !ofContext(err):
+		s.note(func() { s.unread = true })
+	}
+	return err
+}
+
+// SendMsg notes whether the client could be sent to, and what could not be sent for
+// a reason of the handler's does not count as that.
+func (s *serverStream) SendMsg(m any) error {
+	s.enter()
+	defer func() {
+		s.leave()
+		s.mu.Unlock()
+	}()
+	err := s.ServerStream.SendMsg(m)
+	s.note(func() {
+		if s.sent = s.sent || err == nil; unwritten(err) {
+			s.unread = true
+		}
+	})
+	return err
+}
+
+// SendHeader does the same, and does not wait.
+func (s *serverStream) SendHeader(md metadata.MD) error {
+	err := s.ServerStream.SendHeader(md)
+	if unwritten(err) {
+		s.note(func() { s.unread = true })
+	}
+	return err
+}
+
+func (s *serverStream) note(what func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	what()
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+// ofContext reports whether an error is that of a context, which is told by that.
+func ofContext(err error) bool {
+	code := statusOf(err).Code()
+	return code == codes.Canceled || code == codes.DeadlineExceeded
+}
+
+// unwritten reports whether an error of sending is that of a connection that is gone.
+func unwritten(err error) bool {
+	return err != nil && statusOf(err).Code() == codes.Unavailable
+}
+
+// waiting are the streams of probes by the key of their gate. There are no more than
+// there may be probes.
+type waiting struct {
+	mu sync.Mutex
+	of map[string]map[*serverStream]struct{}
+}
+
+func (w *waiting) add(s *serverStream) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of == nil {
+		w.of = make(map[string]map[*serverStream]struct{})
+	}
+	if w.of[s.key] == nil {
+		w.of[s.key] = make(map[*serverStream]struct{})
+	}
+	w.of[s.key][s] = struct{}{}
+}
+
+func (w *waiting) remove(s *serverStream) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.of[s.key], s)
+	if len(w.of[s.key]) == 0 {
+		delete(w.of, s.key)
+	}
+}
+
+// yield has the probe that has waited for its client the longest settled as ignored,
+// so that another call finds its place free. It reports whether there was one.
+func (w *waiting) yield(key string) bool {
+	for {
+		s := w.longest(key)
+		if s == nil {
+			return false
+		}
+		if s.once(s.ctx, func(p *core.Permit) { p.Settle(s.ctx, core.Ignored) }) {
+			return true
+		}
+	}
+}
+
+func (w *waiting) longest(key string) *serverStream {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var longest *serverStream
+	var least time.Duration
+	for s := range w.of[key] {
+		s.mu.Lock()
+		since, waits := s.waitsLocked()
+		waits = waits && !s.claimed
+		s.mu.Unlock()
+		if waits && (longest == nil || since < least) {
+			longest, least = s, since
+		}
+	}
+	return longest
+}
