@@ -106,12 +106,12 @@ func overLimit(text string, opts []grpc.CallOption) bool {
 		"grpc: message after decompression larger than max (%d vs. %d)",
 	} {
 		if n, _ := fmt.Sscanf(text, form, &size, &stated); n == 2 {
-			return text == fmt.Sprintf(form, size, stated) && stated <= limit && size > stated
+			return text == fmt.Sprintf(form, size, stated) && stated == limit && size > limit
 		}
 	}
 	const alone = "grpc: received message after decompression larger than max %d"
 	n, _ := fmt.Sscanf(text, alone, &stated)
-	return n == 1 && text == fmt.Sprintf(alone, stated) && stated <= limit
+	return n == 1 && text == fmt.Sprintf(alone, stated) && stated == limit
 }
 
 // shortage reports whether gRPC says of a call that was not sent that this machine

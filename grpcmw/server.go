@@ -116,12 +116,13 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 	return p.Take(), err
 }
 
-// admit asks a gate. If the places of all probes are taken, one that waits for its
-// client gives up its own.
+// admit asks a gate. A probe that waits for its client makes room, or several do if
+// others are faster.
 func (s *server) admit(ctx context.Context, gate core.Gate, key string) (core.Permit, error) {
+	s.waiting.makeRoom(key)
 	for {
 		p, err := gate.Allow(ctx)
-		if err == nil || !halfOpen(err) || !s.waiting.yield(key) {
+		if err == nil || !halfOpen(err) || !s.waiting.makeRoom(key) {
 			return p.Take(), err
 		}
 	}
@@ -161,9 +162,7 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 			defer c.abandon()
 			c.watch()
 			resp, err := handler(ctx, req)
-			if !c.end(err) {
-				c.wait()
-			}
+			c.finish(err)
 			return resp, err
 		}
 		defer s.abandon(ctx, &p, &at)
@@ -190,21 +189,15 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 		if err != nil {
 			return s.refuse(ctx, err, ss.SetTrailer)
 		}
-		probe := p.Probe()
 		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
-		c.serverCall = serverCall{server: s, ctx: ctx, times: s.begin(ctx, info.FullMethod), stream: c, held: held{permit: p.Take(), probe: probe}}
+		c.serverCall = serverCall{
+			server: s, ctx: ctx, times: s.begin(ctx, info.FullMethod),
+			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
+		}
 		defer c.abandon()
-		if probe {
-			c.key = key
-			s.waiting.add(c)
-		}
-		if probe || mayHang(c.times.limit) {
-			c.watch()
-		}
+		c.guard()
 		err = handler(srv, c)
-		if !c.end(err) {
-			c.wait()
-		}
+		c.finish(err)
 		return err
 	}
 }

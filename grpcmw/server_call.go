@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -24,9 +23,24 @@ type serverCall struct {
 	ctx    context.Context //nolint:containedctx // the call's own
 	times  times
 	stream *serverStream // nil for a unary call
-	key    string        // of a probe's stream
+	gate   core.Gate     // of a stream
+	key    string        // of that
 	gone   time.Duration // when the context ended
 	grace  *time.Timer
+	over   bool // the handler does not run any more
+
+	lent     bool          // the probe's place is another's, until the client has been waited for
+	credited time.Duration // of the time waited: before the permit was asked for
+}
+
+// guard has the permit of a stream looked after.
+func (s *serverStream) guard() {
+	if s.probe {
+		s.server.waiting.add(s)
+	}
+	if s.probe || mayHang(s.times.limit) {
+		s.watch()
+	}
 }
 
 // watch sees to it that the call is settled when its context has ended, though the
@@ -78,7 +92,7 @@ func (c *serverCall) leased() {
 	}
 	c.mu.Unlock()
 	c.once(c.ctx, func(p *core.Permit) {
-		p.Waited(c.signs().waited)
+		p.Waited(c.signs().waited - c.credited)
 		p.Settle(c.ctx, o)
 	})
 }
@@ -104,19 +118,34 @@ func (c *serverCall) signs() signs {
 	return c.signsLocked()
 }
 
+// finish settles a call whose handler has returned.
+func (c *serverCall) finish(err error) {
+	c.stop()
+	if !c.end(err) {
+		c.wait()
+	}
+}
+
+func (c *serverCall) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+}
+
 func (c *serverCall) end(err error) (first bool) {
 	return c.once(c.ctx, func(p *core.Permit) {
 		at := c.signs()
-		p.Waited(at.waited)
+		p.Waited(at.waited - c.credited)
 		c.server.report(c.ctx, p, &c.times, &at, err)
 	})
 }
 
 // abandon settles a call whose handler has not returned.
 func (c *serverCall) abandon() {
+	c.stop()
 	c.once(c.ctx, func(p *core.Permit) {
 		at := c.signs()
-		p.Waited(at.waited)
+		p.Waited(at.waited - c.credited)
 		c.server.aborted(c.ctx, p, &c.times, &at)
 	})
 }
@@ -155,11 +184,18 @@ func (s *serverStream) enter() {
 	}
 }
 
-// leave ends a wait and returns with the lock held.
-func (s *serverStream) leave() {
+// leave ends a wait, of which what makes a note. A place that was lent meanwhile is
+// asked for again.
+func (s *serverStream) leave(what func()) {
 	s.mu.Lock()
 	if s.waits--; s.waits == 0 {
 		s.waited += s.server.now() - s.since
+	}
+	what()
+	lent := s.lent && s.waits == 0
+	s.mu.Unlock()
+	if lent {
+		s.reclaim()
 	}
 }
 
@@ -169,9 +205,7 @@ func (s *serverStream) RecvMsg(m any) error {
 	s.enter()
 	done := false
 	defer func() {
-		s.leave()
-		s.received = s.received || done
-		s.mu.Unlock()
+		s.leave(func() { s.received = s.received || done })
 	}()
 	err := s.ServerStream.RecvMsg(m)
 	done = true
@@ -189,10 +223,7 @@ func (s *serverStream) RecvMsg(m any) error {
 // a reason of the handler's does not count as that.
 func (s *serverStream) SendMsg(m any) error {
 	s.enter()
-	defer func() {
-		s.leave()
-		s.mu.Unlock()
-	}()
+	defer s.leave(func() {})
 	err := s.ServerStream.SendMsg(m)
 	s.note(func() {
 		if s.sent = s.sent || err == nil; unwritten(err) {
@@ -228,63 +259,4 @@ func ofContext(err error) bool {
 // unwritten reports whether an error of sending is that of a connection that is gone.
 func unwritten(err error) bool {
 	return err != nil && statusOf(err).Code() == codes.Unavailable
-}
-
-// waiting are the streams of probes by the key of their gate. There are no more than
-// there may be probes.
-type waiting struct {
-	mu sync.Mutex
-	of map[string]map[*serverStream]struct{}
-}
-
-func (w *waiting) add(s *serverStream) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.of == nil {
-		w.of = make(map[string]map[*serverStream]struct{})
-	}
-	if w.of[s.key] == nil {
-		w.of[s.key] = make(map[*serverStream]struct{})
-	}
-	w.of[s.key][s] = struct{}{}
-}
-
-func (w *waiting) remove(s *serverStream) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.of[s.key], s)
-	if len(w.of[s.key]) == 0 {
-		delete(w.of, s.key)
-	}
-}
-
-// yield has the probe that has waited for its client the longest settled as ignored,
-// so that another call finds its place free. It reports whether there was one.
-func (w *waiting) yield(key string) bool {
-	for {
-		s := w.longest(key)
-		if s == nil {
-			return false
-		}
-		if s.once(s.ctx, func(p *core.Permit) { p.Settle(s.ctx, core.Ignored) }) {
-			return true
-		}
-	}
-}
-
-func (w *waiting) longest(key string) *serverStream {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var longest *serverStream
-	var least time.Duration
-	for s := range w.of[key] {
-		s.mu.Lock()
-		since, waits := s.waitsLocked()
-		waits = waits && !s.claimed
-		s.mu.Unlock()
-		if waits && (longest == nil || since < least) {
-			longest, least = s, since
-		}
-	}
-	return longest
 }
