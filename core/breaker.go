@@ -47,7 +47,9 @@ func New(name string, cfg Config) (*Breaker, error) {
 	}
 	s := newSettings(cfg, NoOverride)
 	b.settings.Store(s)
-	b.phase.Store(b.newClosed(s, 0, NoCause))
+	ph := b.newClosed(s, 0, NoCause)
+	ph.stay.current = ph
+	b.phase.Store(ph)
 	return b, nil
 }
 
@@ -152,7 +154,7 @@ func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 		case HalfOpen:
 			now := b.now()
 			full := ph.half.full.Load()
-			if full != nil && now < full.until {
+			if full != nil && full.from <= now && now < full.until {
 				return b.turnAway(ctx, s, ph, now, full.err)
 			}
 			if now, number := b.probe(ctx, ph); number > 0 {
@@ -283,8 +285,9 @@ func (b *Breaker) newPhase(state State, cause Cause, since time.Duration) *phase
 func (b *Breaker) newClosed(s *settings, since time.Duration, cause Cause) *phase {
 	ph := b.newPhase(Closed, cause, since)
 	if s.Window.For > 0 {
-		ph.buckets = newBuckets(s.Window.For, s.SlowAfter > 0)
+		ph.buckets = newBuckets(s.Window.For)
 	}
 	ph.calls = int32(s.Window.Calls)
+	ph.stay = new(stay)
 	return ph
 }

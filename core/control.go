@@ -75,7 +75,7 @@ func (b *Breaker) countsOf(ph *phase, w word, now time.Duration) Counts {
 	if ph.buckets == nil {
 		return w.counts(int(ph.calls))
 	}
-	c := ph.buckets.counts(now)
+	c := ph.buckets.counts(now, markFailed)
 	c.InRow = w.streak()
 	return c
 }

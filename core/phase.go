@@ -17,7 +17,6 @@ import (
 //   - the window's contents: see ring and buckets;
 //   - half, of a half-open phase: guarded by Breaker.mu, but for half.full;
 //   - ramp, whose word changes by compare-and-swap and which goes when it has ended or Update switches it off;
-//   - heir, guarded by Breaker.mu;
 //   - reported, an atomic flag.
 type phase struct {
 	breaker *Breaker
@@ -32,13 +31,19 @@ type phase struct {
 	since    time.Duration // on the breaker's clock, as all times here
 	until    time.Duration // open: the break is over; closed: the ramp is
 	err      *OpenError    // what an open phase and a ramp refuse with
+	reason   string        // open and half-open: the error that opened, see OpenError.Reason
 
 	tally   tally    // closed
 	ring    ring     // closed, count window
 	buckets *buckets // closed, time window
 	half    *half
 	ramp    atomic.Pointer[ramp] // closed, until the ramp has ended
-	// heir is the phase that took over when Update changed the shape of the
-	// window: the same stay, so permits of this phase settle there.
-	heir *phase
+	stay    *stay                // closed
+}
+
+// stay is the time that a breaker is closed without a break, however often Update
+// changes the shape of the window meanwhile, each time by a new phase: permits of
+// the old ones settle in the current one, and keep none between them alive.
+type stay struct {
+	current *phase // nil once the stay has ended; guarded by Breaker.mu
 }
