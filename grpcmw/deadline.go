@@ -70,7 +70,7 @@ func (s *server) blame(ctx context.Context, t *times, at *signs, err error) core
 		return core.Ignored
 	case t.limit == 0:
 		return 0
-	case t.limit-at.elapsed < nearly && 2*t.own(at) >= t.limit && !hung():
+	case t.limit-at.elapsed < nearly && 2*(at.elapsed-at.waited) >= t.limit && !hung():
 		return core.Ignored // what the handler has asked was told of the same deadline
 	case statusOf(err).Code() == codes.DeadlineExceeded:
 		longest, known := t.usual.Longest()
