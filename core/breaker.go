@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -14,9 +15,10 @@ import (
 
 // Breaker is a [Gate] with a state machine: it admits calls while they succeed,
 // refuses them while the dependency is sick, and finds out by a few probes when
-// it is well again. It is made by [New] and safe for concurrent use. It starts
-// no goroutine, owns no timer and needs no closing; time is looked at when
-// somebody calls. It takes half a KiB and, once called, 64 B for each processor,
+// it is well again. It is made by [New] and safe for concurrent use. A nil or zero
+// Breaker refuses every call with an error that says so, and its other methods do
+// nothing. A Breaker owns no goroutine and no timer and needs no closing; time is
+// looked at when a call comes. It takes half a KiB and, once called, 64 B for each processor,
 // or 192 B with a time window, up to 32 of them.
 type Breaker struct {
 	name     string
@@ -63,11 +65,16 @@ func MustNew(name string, cfg Config) *Breaker {
 }
 
 func validName(name string) error {
-	const allowed = "1 to 256 bytes of UTF-8 without control characters"
-	if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return &ConfigError{Field: "name", Value: name, Allowed: allowed}
+	if !nameIsValid(name) {
+		return &ConfigError{Field: "name", Value: name, Allowed: allowedName}
 	}
 	return nil
+}
+
+const allowedName = "1 to 256 bytes of UTF-8 without control characters"
+
+func nameIsValid(name string) bool {
+	return name != "" && len(name) <= maxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // later is the time d after at, or the end of time.
@@ -78,8 +85,18 @@ func later(at, d time.Duration) time.Duration {
 	return math.MaxInt64
 }
 
+var errNoBreaker = errors.New("core: the Breaker is nil or its zero value; make it with New")
+
+// made reports whether New has made the breaker.
+func (b *Breaker) made() bool { return b != nil && b.phase.Load() != nil }
+
 // Name returns the name given to [New].
-func (b *Breaker) Name() string { return b.name }
+func (b *Breaker) Name() string {
+	if b == nil {
+		return ""
+	}
+	return b.name
+}
 
 // now reads the breaker's clock, monotonic unless Config.Now says otherwise.
 func (b *Breaker) now() time.Duration {
@@ -98,8 +115,14 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 			return Permit{}, err
 		}
 	}
+	if b == nil {
+		return Permit{}, errNoBreaker
+	}
 	// Two short paths, for what nearly all calls meet; admit knows the rest.
 	s, ph := b.settings.Load(), b.phase.Load()
+	if ph == nil {
+		return Permit{}, errNoBreaker
+	}
 	if st := ph.stats.Load(); s.quick && st != nil {
 		switch {
 		case ph.state == Closed && ph.ramp.Load() == nil:

@@ -15,6 +15,9 @@ import (
 // if RampUp is off. The error is [Config.Validate]'s, and nothing has changed
 // then.
 func (b *Breaker) Update(cfg Config) error {
+	if !b.made() {
+		return errNoBreaker
+	}
 	if err := cfg.Validate(); err != nil {
 		return err
 	}

@@ -252,8 +252,8 @@ func TestWithinTheSDK(t *testing.T) {
 	}
 }
 
-// TestEviction has a registry forget a breaker: its series end, and one of the
-// name that is made later starts from zero. Nothing keeps it alive.
+// TestEviction has a registry evict a breaker: its series end, and one of the name
+// that is made later goes on from there. Nothing keeps it alive.
 func TestEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider, reader := newProvider(t)
@@ -278,7 +278,7 @@ func TestEviction(t *testing.T) {
 			t.Error("the breaker is kept alive")
 		}
 		call(get(t, registry, "old"), succeed, 1)
-		collect(t, reader).of("old").want(t, values{"calls{result=success}": 1})
+		collect(t, reader).of("old").want(t, values{"calls{result=success}": 4})
 	})
 }
 
