@@ -16,6 +16,9 @@ import (
 	"github.com/blackbox4/switchgear/grpcmw"
 )
 
+// errNone stands for no error.
+var errNone = errors.New("none")
+
 // TestWhenAClientsDeadlineCounts goes through the borders: by how long the handler has
 // run, how long calls usually take, and when the client went.
 func TestWhenAClientsDeadlineCounts(t *testing.T) {
@@ -42,6 +45,7 @@ func TestWhenAClientsDeadlineCounts(t *testing.T) {
 		{"gone about then", 5 * ms, 3000 * ms, 2650 * ms, 0, 0, nil, core.Failure},
 		{"gone without a deadline", 5 * ms, 0, 3000 * ms, 0, 0, nil, core.Ignored},
 		{"gone long before, and the handler goes on", 5 * ms, 3000 * ms, 10 * ms, 3000 * ms, 0, errUnavailable, core.Ignored},
+		{"gone long before, and the handler succeeds", 5 * ms, 3000 * ms, 10 * ms, 2000 * ms, 0, errNone, core.Success},
 		{"gone before a short deadline, and the handler goes on", 5 * ms, 900 * ms, 10 * ms, 5000 * ms, 0, errUnavailable, core.Ignored},
 		{"gone before a short deadline, and the handler goes on until about then", 5 * ms, 900 * ms, 10 * ms, 1040 * ms, 0, errUnavailable, core.Failure},
 		{"the same, a moment longer", 5 * ms, 900 * ms, 10 * ms, 1041 * ms, 0, errUnavailable, core.Ignored},
@@ -69,10 +73,13 @@ func TestWhenAClientsDeadlineCounts(t *testing.T) {
 					default:
 						<-ctx.Done()
 					}
-					if c.err != nil {
-						return c.err
+					switch c.err {
+					case nil:
+						return ctx.Err()
+					case errNone:
+						return nil
 					}
-					return ctx.Err()
+					return c.err
 				}
 				cc := connect(t, "passthrough:///memory", serve(t, backend{
 					unary: func(ctx context.Context, text string) (string, error) { return text, run(ctx) },
@@ -102,6 +109,9 @@ func TestWhenAClientsDeadlineCounts(t *testing.T) {
 				synctest.Wait()
 				want := times(1, c.want)
 				want.success++
+				if method == up && c.err == errNone { // it is the client that does not take the answer
+					want = counts{success: 1, ignored: 1}
+				}
 				if got := countsOf(b); got != want {
 					t.Errorf("outcomes %+v, want %+v", got, want)
 				}
@@ -175,6 +185,28 @@ func TestTheLeaseOfAProbeThatWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestARetryInfoWithoutADelay asks for nothing: then the trailer is read.
+func TestARetryInfoWithoutADelay(t *testing.T) {
+	bubbles(t, methods, func(t *testing.T, method string) {
+		st, err := status.New(codes.Unavailable, "later").WithDetails(&errdetails.RetryInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := between(t, backend{
+			unary: func(ctx context.Context, _ string) (string, error) {
+				_ = grpc.SetTrailer(ctx, pushbackOf("5000"))
+				return "", st.Err()
+			},
+			stream: func(_ string, ss grpc.ServerStream) error { ss.SetTrailer(pushbackOf("5000")); return st.Err() },
+		}, oneProbe())
+		wantCode(t, call(bg, p.cc, method), codes.Unavailable)
+		time.Sleep(5*time.Second - 1)
+		wantState(t, p.client, core.Open)
+		time.Sleep(1)
+		wantState(t, p.client, core.HalfOpen)
+	})
 }
 
 // TestAnAnswerIsToldAsItIs: what only a failure has read from it, an answer has not.
