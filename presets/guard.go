@@ -68,25 +68,26 @@ func (p Policy) sameBreaker(other Policy) bool {
 	return differences(reflect.ValueOf(p), reflect.ValueOf(other)) == nil
 }
 
-// adopt gives p what is not data from other, where it has none of its own.
+// adopt gives p what is not data from other, where it has none of its own: each
+// hook, and every other func, the logger and the clock.
 func (p Policy) adopt(other Policy) Policy {
-	if p.Classify == nil {
-		p.Classify = other.Classify
+	if p.Retry.Strategy == None { // and so not valid with an If
+		other.Retry.If = nil
 	}
-	if p.Hooks.Transition == nil && p.Hooks.Refused == nil && p.Hooks.Settled == nil {
-		p.Hooks = other.Hooks
-	}
-	if p.Logger == nil {
-		p.Logger = other.Logger
-	}
-	if p.Now == nil {
-		p.Now = other.Now
-	}
-	if p.HealthCheck == nil {
-		p.HealthCheck = other.HealthCheck
-	}
-	if p.Retry.Strategy != None && p.Retry.If == nil {
-		p.Retry.If = other.Retry.If
-	}
+	adopt(reflect.ValueOf(&p).Elem(), reflect.ValueOf(other))
 	return p
+}
+
+// adopt sets the fields of a struct that no file can give and that are nil to what
+// they are in other. It goes by the fields there are, so that none is forgotten.
+func adopt(v, other reflect.Value) {
+	for i := range v.NumField() {
+		field, tag := v.Field(i), v.Type().Field(i).Tag.Get("json")
+		switch {
+		case field.Kind() == reflect.Struct:
+			adopt(field, other.Field(i))
+		case (field.Kind() == reflect.Func || tag == "-") && field.IsZero():
+			field.Set(other.Field(i))
+		}
+	}
 }

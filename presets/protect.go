@@ -3,11 +3,12 @@ package presets
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/blackbox4/switchgear/core"
 )
 
-var errNilFunc = errors.New("presets: nil function")
+var errNilFunc = errors.New("nil function")
 
 // Protect returns fn behind the breaker of a name, with the retries and the
 // CallTimeout of its policy: the same function, ready to be used in fn's place.
@@ -33,7 +34,7 @@ var errNilFunc = errors.New("presets: nil function")
 func Protect[In, Out any](name string, policy Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	g := guardOf(name, policy)
 	if fn == nil {
-		g = &guard{fault: &faultError{errNilFunc}}
+		g = &guard{fault: &faultError{fmt.Errorf("presets: protecting %q: %w", name, errNilFunc)}}
 	}
 	return func(ctx context.Context, in In) (Out, error) {
 		b, retry, err := g.now()

@@ -58,8 +58,11 @@ func Default() *Registry { return &defaultRegistry }
 
 // Breakers returns the breakers themselves: to look into them, to export them,
 // or to hand them to an adapter. Ask it for a breaker by name; its Update is the
-// Registry's to call.
+// Registry's to call. Of a nil Registry it is nil.
 func (r *Registry) Breakers() *core.Registry {
+	if r == nil {
+		return nil
+	}
 	r.init.Do(func() {
 		r.breakers.Config = r.breakerConfig
 	})
@@ -67,8 +70,15 @@ func (r *Registry) Breakers() *core.Registry {
 }
 
 // Policy returns what holds now for a name, whether it has a breaker or not, with
-// its Registry set to r. It is the caller's.
-func (r *Registry) Policy(name string) Policy { return r.policyUnder(r.fleet.Load(), name) }
+// its Registry set to r. It is the caller's. Of a nil Registry it is [Moderate].
+func (r *Registry) Policy(name string) Policy {
+	if r == nil {
+		return Moderate()
+	}
+	return r.policyUnder(r.fleet.Load(), name)
+}
+
+var errNilRegistry = errors.New("presets: nil Registry; use new(presets.Registry) or presets.Default()")
 
 func (r *Registry) policyUnder(f *Fleet, name string) Policy {
 	code, _ := r.code.Load(name)
@@ -171,7 +181,7 @@ func (r *Registry) refresh(b *core.Breaker) error {
 // Apply makes f the Registry's Fleet and updates every breaker by
 // [core.Breaker.Update]: states, windows and permits that are out are kept. It
 // is all or nothing: if f, or what Attach makes of it, is not valid, the error
-// says what and nothing changes. A nil f is none. The size of the Registry is
+// says what and nothing changes. A nil f is none, a nil r an error. The size of the Registry is
 // set once; what f says of it is ignored if it differs, and [Watch] reports it.
 //
 // An attempt sees the old settings or the new ones of its breaker, and a call
@@ -179,6 +189,9 @@ func (r *Registry) refresh(b *core.Breaker) error {
 // the retries: a call that begins meanwhile may have new retries and a breaker
 // that is still as it was.
 func (r *Registry) Apply(f *Fleet) error {
+	if r == nil {
+		return errNilRegistry
+	}
 	if f != nil {
 		if err := f.Validate(); err != nil {
 			return err

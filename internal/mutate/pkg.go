@@ -154,7 +154,7 @@ func (p *pkg) test(ctx context.Context, m *mutant, o options) (verdict, []byte, 
 	if limit == 0 {
 		limit = 10 * time.Minute
 	}
-	args := []string{"test", "-short", "-failfast", "-count=1", "-vet=off", "-timeout=" + limit.String(), "-tags=" + o.tags}
+	args := []string{"test", "-short", "-failfast", "-count=1", "-vet=off", "-ldflags=-s -w", "-timeout=" + limit.String(), "-tags=" + o.tags}
 	if o.run != "" {
 		args = append(args, "-run="+o.run)
 	}
