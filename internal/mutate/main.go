@@ -14,10 +14,12 @@
 // less; a bool the other way; a case dropped. The sample depends only on the seed and
 // the source. Mutants that do not compile are not counted, and another is drawn.
 //
-// The source stays as it is: a mutant is given to go test -overlay, which runs
-// -short, without vet and without its cache. A mutant is killed if the tests fail or
-// take longer than -timeout; how many did is printed, since a machine under load
-// can make a survivor look killed.
+// The source stays as it is: mutants are given to go test -overlay. Those that
+// stand in functions are built together, each in a copy of its function, and an
+// environment variable switches one on; others are built alone. The tests of the
+// package, and of no other, run with -short. A mutant is killed if they fail or take longer than
+// -timeout; how many did is printed, since a machine under load can make a
+// survivor look killed.
 //
 // Each survivor is a line "file:line: old → new". One that no test can tell from
 // the original (it is equivalent) can be put into the file that -known names, as
@@ -32,6 +34,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -140,68 +143,69 @@ func (v verdict) String() string {
 	return [...]string{"survived", "killed", "timed out", "not built"}[v]
 }
 
+// sampler draws mutants that compile.
+type sampler struct {
+	*pkg
+
+	known map[string]bool
+	rest  []*mutant // in the order in which they are drawn
+	total int
+}
+
+func (p *pkg) sampler(seed uint64, known map[string]bool) *sampler {
+	all := p.mutants()
+	random := rand.New(rand.NewPCG(seed, 0))
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return &sampler{p, known, all, len(all)}
+}
+
+// draw returns the next n, or fewer if there are no more.
+func (s *sampler) draw(n int) []*mutant {
+	var drawn []*mutant
+	for len(drawn) < n && len(s.rest) > 0 {
+		m := s.rest[0]
+		s.rest = s.rest[1:]
+		if !s.known[m.key()] && s.compiles(m) {
+			drawn = append(drawn, m)
+		}
+	}
+	return drawn
+}
+
 // measure runs a sample of the mutants of p and returns the percentage killed.
 func (p *pkg) measure(ctx context.Context, w io.Writer, o options, known map[string]bool) (float64, error) {
-	all := p.mutants()
-	total := len(all)
-	random := rand.New(rand.NewPCG(o.seed, 0))
-	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	var mu sync.Mutex
-	count, last := 0, 0
-	// next returns a mutant that compiles, or nil once there are enough.
-	next := func() *mutant {
-		mu.Lock()
-		defer mu.Unlock()
-		for (o.n == 0 || count < o.n) && last < len(all) && ctx.Err() == nil {
-			m := all[last]
-			last++
-			if !known[m.key()] && p.compiles(m) {
-				count++
-				return m
-			}
-		}
-		return nil
+	if o.n == 0 {
+		o.n = math.MaxInt
 	}
+	from := p.sampler(o.seed, known)
+	sample := from.draw(o.n)
 	if o.list {
-		for m := next(); m != nil; m = next() {
+		for _, m := range sample {
 			fmt.Fprintln(w, m)
 		}
 		return 100, nil
 	}
+	dir, err := os.MkdirTemp("", "mutate")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	together, err := p.build(ctx, o, dir, p.batch(sample))
+	if err != nil {
+		return 0, err
+	}
+	if !together.built {
+		return 0, fmt.Errorf("the tests do not compile, or not with mutants:\n%s", together.output)
+	}
 	began := time.Now()
-	if v, out, err := p.test(ctx, nil, o); err != nil || v != survived {
+	if v, out, err := together.run(ctx, o, 0); err != nil || v != survived {
 		return 0, errors.Join(err, fmt.Errorf("the tests %s without a mutant:\n%s", cmp.Or(map[verdict]string{timedOut: "take too long"}[v], "fail"), out))
 	}
 	if o.timeout == 0 {
 		o.timeout = 10*time.Second + 3*time.Since(began)
 	}
-	var results [notBuilt + 1]int
-	var fault error
-	var workers sync.WaitGroup
-	for range o.jobs {
-		workers.Go(func() {
-			for m := next(); m != nil; m = next() {
-				began := time.Now()
-				v, _, err := p.test(ctx, m, o)
-				mu.Lock()
-				switch fault = cmp.Or(fault, err); {
-				case err != nil:
-					count, last = 0, len(all)
-				case v == notBuilt:
-					count--
-				case v == survived && !o.verbose:
-					fmt.Fprintln(w, m)
-				}
-				results[v]++
-				if o.verbose {
-					fmt.Fprintf(w, "%-9s %5.1fs  %s\n", v, time.Since(began).Seconds(), m)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	workers.Wait()
-	if err := cmp.Or(fault, ctx.Err()); err != nil {
+	results, err := p.runAll(ctx, w, o, dir, together, sample, from)
+	if err != nil {
 		return 0, err
 	}
 	dead := results[killed] + results[timedOut]
@@ -210,7 +214,67 @@ func (p *pkg) measure(ctx context.Context, w io.Writer, o options, known map[str
 		return 100, nil
 	}
 	rate := 100 * float64(dead) / float64(ran)
-	fmt.Fprintf(w, "%s: %d of %d mutants killed (%.1f %%), %d of them by timeout of %v; seed %d, sample of %d\n",
-		p.path, dead, ran, rate, results[timedOut], o.timeout.Round(time.Second), o.seed, total)
+	fmt.Fprintf(w, "%s: %d of %d mutants killed (%.1f %%), %d of them by timeout of %v; seed %d, drawn from %d\n",
+		p.path, dead, ran, rate, results[timedOut], o.timeout.Round(time.Second), o.seed, from.total)
 	return rate, nil
+}
+
+// runAll runs a sample and counts what became of it.
+func (p *pkg) runAll(ctx context.Context, w io.Writer, o options, dir string, together binary, sample []*mutant, from *sampler) (results [notBuilt + 1]int, fault error) {
+	var mu sync.Mutex
+	next := func() *mutant {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(sample) == 0 || fault != nil {
+			return nil
+		}
+		m := sample[0]
+		sample = sample[1:]
+		return m
+	}
+	one := func(m *mutant) {
+		began := time.Now()
+		v, err := p.judge(ctx, o, dir, together, m)
+		mu.Lock()
+		defer mu.Unlock()
+		fault = cmp.Or(fault, err)
+		results[v]++
+		switch {
+		case o.verbose:
+			fmt.Fprintf(w, "%-9s %5.1fs  %s\n", v, time.Since(began).Seconds(), m)
+		case v == survived && err == nil:
+			fmt.Fprintln(w, m)
+		}
+		if v == notBuilt {
+			sample = append(sample, from.draw(1)...)
+		}
+	}
+	var workers sync.WaitGroup
+	for range o.jobs {
+		workers.Go(func() {
+			for m := next(); m != nil; m = next() {
+				one(m)
+			}
+		})
+	}
+	workers.Wait()
+	return results, fault
+}
+
+// judge runs the tests with one mutant, of the batch if it is in it.
+func (p *pkg) judge(ctx context.Context, o options, dir string, together binary, m *mutant) (verdict, error) {
+	if m.number > 0 {
+		v, _, err := together.run(ctx, o, m.number)
+		return v, err
+	}
+	alone, err := p.build(ctx, o, dir, map[string][]byte{p.names[m.file]: p.apply(m)})
+	if err != nil {
+		return killed, err
+	}
+	defer os.Remove(alone.path)
+	if !alone.built {
+		return notBuilt, nil
+	}
+	v, _, err := alone.run(ctx, o, 0)
+	return v, err
 }

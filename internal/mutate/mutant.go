@@ -20,7 +20,9 @@ type mutant struct {
 	text     string
 	name     string // of the file, in the module
 	line     int
-	old, new string // the line, before and after
+	old, new string        // the line, before and after
+	function *ast.FuncDecl // that it stands in, if any
+	number   int           // in a batch; 0 if it is in none
 }
 
 // key tells a mutant from all others, whatever line it is moved to.
@@ -59,8 +61,11 @@ type visitor struct {
 func (v *visitor) replace(from, to token.Pos, text string) {
 	at := v.fset.Position(from)
 	m := &mutant{
-		file: v.file, from: at.Offset, to: v.fset.Position(to).Offset, text: text,
+		file: v.file, from: at.Offset, to: v.offset(to), text: text,
 		name: path.Join(v.short, filepath.Base(at.Filename)), line: at.Line,
+	}
+	if len(v.nodes) > 1 {
+		m.function, _ = v.nodes[1].(*ast.FuncDecl)
 	}
 	s := v.source[v.file]
 	begin := bytes.LastIndexByte(s[:m.from], '\n') + 1
@@ -74,7 +79,7 @@ func (v *visitor) replace(from, to token.Pos, text string) {
 }
 
 func (v *visitor) text(n ast.Node) string {
-	return string(v.source[v.file][v.fset.Position(n.Pos()).Offset:v.fset.Position(n.End()).Offset])
+	return string(v.source[v.file][v.offset(n.Pos()):v.offset(n.End())])
 }
 
 func (v *visitor) visit(n ast.Node) bool {

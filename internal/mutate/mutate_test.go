@@ -136,7 +136,7 @@ func TestSurvivorsArePrinted(t *testing.T) {
 	}
 	// Killed by time: ready = false in the loop, and without the assignment. The
 	// negated loop and the loop with ready = true at once are not noticed.
-	if !regexp.MustCompile(`example\.com/m/p: 2 of 7 mutants killed \(28\.6 %\), 2 of them by timeout of 10s; seed 0`).MatchString(got) || enough {
+	if !regexp.MustCompile(`example\.com/m/p: 2 of 7 mutants killed \(28\.6 %\), 2 of them by timeout of 10s; seed 0, drawn from 7`).MatchString(got) || enough {
 		t.Errorf("printed %q, enough: %t", got, enough)
 	}
 	t.Run("but for those that are known", func(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 )
 
 // pkg is a package that mutants are planted in.
@@ -135,59 +134,7 @@ func (p *pkg) compiles(m *mutant) bool {
 
 // apply returns the source of the file with m.
 func (p *pkg) apply(m *mutant) []byte {
-	s := p.source[m.file]
-	return bytes.Join([][]byte{s[:m.from], []byte(m.text), s[m.to:]}, nil)
+	return []byte(apply(p.source[m.file], []edit{{m.from, m.to, m.text}}))
 }
 
-// memory is how much address space the tests of a mutant may take, in KiB: one
-// that appends for ever must not take the machine down.
-const memory = 12 << 20
-
-// test runs the tests of the package with m, or without a mutant if m is nil.
-func (p *pkg) test(ctx context.Context, m *mutant, o options) (verdict, []byte, error) {
-	dir, err := os.MkdirTemp("", "mutate")
-	if err != nil {
-		return killed, nil, err
-	}
-	defer os.RemoveAll(dir)
-	limit := o.timeout
-	if limit == 0 {
-		limit = 10 * time.Minute
-	}
-	args := []string{"test", "-short", "-failfast", "-count=1", "-vet=off", "-ldflags=-s -w", "-timeout=" + limit.String(), "-tags=" + o.tags}
-	if o.run != "" {
-		args = append(args, "-run="+o.run)
-	}
-	if runtime.GOOS != "windows" {
-		args = append(args, fmt.Sprintf(`-exec=sh -c 'ulimit -v %d; exec "$0" "$@"'`, memory))
-	}
-	if m != nil {
-		planted := filepath.Join(dir, filepath.Base(p.names[m.file]))
-		overlay, err := json.Marshal(map[string]map[string]string{"Replace": {p.names[m.file]: planted}})
-		if err != nil {
-			return killed, nil, err
-		}
-		err = errors.Join(os.WriteFile(planted, p.apply(m), 0o600), os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-		if err != nil {
-			return killed, nil, err
-		}
-		args = append(args, "-overlay="+filepath.Join(dir, "overlay.json"))
-	}
-	// The tests end themselves by -timeout; this is for what even that cannot end.
-	last, cancel := context.WithTimeout(ctx, 2*limit+5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(last, "go", append(args, ".")...)
-	cmd.Dir, cmd.WaitDelay = p.dir, 10*time.Second
-	out, err := cmd.CombinedOutput()
-	switch {
-	case ctx.Err() != nil:
-		return killed, out, ctx.Err()
-	case err == nil:
-		return survived, out, nil
-	case last.Err() != nil, bytes.Contains(out, []byte("panic: test timed out after")), bytes.Contains(out, []byte("*** Test killed")):
-		return timedOut, out, nil
-	case bytes.Contains(out, []byte("[build failed]")), bytes.Contains(out, []byte("[setup failed]")):
-		return notBuilt, out, nil
-	}
-	return killed, out, nil
-}
+func (p *pkg) offset(at token.Pos) int { return p.fset.Position(at).Offset }
