@@ -683,7 +683,9 @@ func TestChecksSurviveALogger(t *testing.T) {
 }
 
 // Checks, calls, reloads and a second scheduler at once; for the race detector.
-func TestChecksConcurrently(t *testing.T) {
+func TestChecksConcurrently(t *testing.T) { synctest.Test(t, testChecksConcurrently) }
+
+func testChecksConcurrently(t *testing.T) {
 	r := new(presets.Registry)
 	p := in(r, presets.Policy{Config: core.Config{FailureThreshold: 1, Timeout: time.Minute}, HealthCheckInterval: 10 * time.Millisecond})
 	var checks atomic.Int64

@@ -617,16 +617,9 @@ func TestRegistryInAHook(t *testing.T) {
 			if _, err := b.Allow(t.Context()); err != nil { // a probe that nobody settles
 				t.Fatal(err)
 			}
-			clock.at = clock.at.Add(30 * time.Second) // it is lost, and nobody has met that yet
-			done := make(chan error, 1)
-			go func() { done <- act(r) }()
-			select {
-			case err := <-done:
-				if err != nil && !errors.Is(err, core.ErrOpen) {
-					t.Errorf("%s = %v, want none", name, err)
-				}
-			case <-time.After(20 * time.Second):
-				t.Fatalf("%s hangs: a hook that uses the registry finds it locked", name)
+			clock.at = clock.at.Add(30 * time.Second)                       // it is lost, and nobody has met that yet
+			if err := act(r); err != nil && !errors.Is(err, core.ErrOpen) { // it hangs if the hook finds the registry locked
+				t.Errorf("%s = %v, want none", name, err)
 			}
 			if hooked != 1 {
 				t.Errorf("the hook was told %d times that the probe was lost, want once", hooked)

@@ -47,15 +47,15 @@ func Watch(ctx context.Context, path string, registry *Registry, onError func(er
 	if ctx == nil {
 		ctx = context.Background()
 	}
+	if registry == nil {
+		registry = Default()
+	}
 	if onError == nil {
 		onError = func(err error) {
 			slog.Default().LogAttrs(ctx, slog.LevelError, "configuration not applied", slog.Any("error", err))
 		}
 	}
-	w := &watcher{path: path, registry: registry, onError: onError}
-	if registry == nil {
-		w.registry = Default()
-	}
+	w := &watcher{path: path, registry: registry, onError: onError, anyway: lookAnyway}
 	w.run(ctx, fsnotify.NewWatcher)
 }
 
@@ -63,6 +63,7 @@ type watcher struct {
 	path     string
 	registry *Registry
 	onError  func(error)
+	anyway   time.Duration // lookAnyway
 
 	events  *fsnotify.Watcher // nil if there is none
 	watched map[string]bool   // directories
@@ -75,7 +76,7 @@ type watcher struct {
 func (w *watcher) run(ctx context.Context, notify func() (*fsnotify.Watcher, error)) {
 	events, err := notify()
 	if err != nil {
-		w.onError(fmt.Errorf("presets: changes of %s are noticed only every %v: %w", w.path, lookAnyway, err))
+		w.onError(fmt.Errorf("presets: changes of %s are noticed only every %v: %w", w.path, w.anyway, err))
 		w.loop(ctx, nil, nil)
 		return
 	}
@@ -112,7 +113,7 @@ func (w *watcher) loop(ctx context.Context, changes <-chan fsnotify.Event, fault
 		case <-timer.C:
 			since = time.Time{}
 			w.look()
-			timer.Reset(lookAnyway)
+			timer.Reset(w.anyway)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func toldTest(t *testing.T, notice bool, test func(t *testing.T, w *told)) {
 		w.write(t, 11)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		inner := &watcher{path: path, registry: &w.registry, onError: func(err error) { w.reported = append(w.reported, err) }}
+		inner := &watcher{path: path, registry: &w.registry, onError: func(err error) { w.reported = append(w.reported, err) }, anyway: lookAnyway}
 		if notice {
 			go inner.loop(ctx, w.changes, w.faults)
 		} else {
