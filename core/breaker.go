@@ -152,7 +152,7 @@ func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 		case HalfOpen:
 			now := b.now()
 			full := ph.half.full.Load()
-			if full != nil && now < full.until {
+			if full != nil && full.from <= now && now < full.until {
 				return b.turnAway(ctx, s, ph, now, full.err)
 			}
 			if now, number := b.probe(ctx, ph); number > 0 {

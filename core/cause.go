@@ -14,7 +14,7 @@ const (
 	SlowRate            // SlowRateThreshold reached in the window: closed to open
 	ProbeFailed         // a probe failed: half-open to open
 	ProbeSlow           // a probe was slow while the slow-call rule is on: half-open to open
-	ProbeLost           // a probe was not settled within ProbeTimeout: half-open to open
+	ProbeLost           // refused: a probe was not settled within ProbeTimeout, and the next goes out later
 	BreakOver           // the break is over: open to half-open
 	ProbesPassed        // SuccessThreshold probes succeeded: half-open to closed
 	ManualReset         // Reset was called

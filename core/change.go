@@ -8,7 +8,7 @@ type Change struct {
 	Count    uint64
 }
 
-const changeCount = 11
+const changeCount = 10
 
 // changes returns every way there is. The causes tell them apart, but for a
 // reset, which two states can be left by.
@@ -21,7 +21,6 @@ func changes() [changeCount]Change {
 		{From: Open, To: HalfOpen, Cause: CheckPassed},
 		{From: HalfOpen, To: Open, Cause: ProbeFailed},
 		{From: HalfOpen, To: Open, Cause: ProbeSlow},
-		{From: HalfOpen, To: Open, Cause: ProbeLost},
 		{From: HalfOpen, To: Closed, Cause: ProbesPassed},
 		{From: Open, To: Closed, Cause: ManualReset},
 		{From: HalfOpen, To: Closed, Cause: ManualReset},

@@ -58,9 +58,12 @@ type Config struct {
 	// SuccessThreshold is how many successful probes close the breaker.
 	// Zero means 2; at most 10,000.
 	SuccessThreshold int `json:"success_threshold,omitzero"`
-	// ProbeTimeout is when a probe that nobody settled is lost, which counts
-	// as its failure. Zero means 30 s. It cannot be switched off: without it
-	// one forgotten permit would keep the breaker half-open for ever.
+	// ProbeTimeout is after how long a probe that is not settled is lost: its
+	// place is free again, and a further probe goes out each Timeout until one
+	// succeeds. The lost one may still be settled, and counts then as any other.
+	// Zero means 30 s, or CallTimeout if that is more; it cannot be less than
+	// CallTimeout. It cannot be switched off: without it one forgotten permit
+	// would keep the breaker half-open for ever.
 	ProbeTimeout time.Duration `json:"probe_timeout,omitzero"`
 	// RampUp is the time after closing over which the share of admitted
 	// calls grows from 10 % to 100 %. Zero or negative means off.
@@ -144,6 +147,12 @@ func (c Config) Validate() error {
 	check(c.HalfOpenMaxCalls >= 0 && c.HalfOpenMaxCalls <= maxProbes, "HalfOpenMaxCalls", c.HalfOpenMaxCalls, "1 to 10000; 0 for 3")
 	check(c.SuccessThreshold >= 0 && c.SuccessThreshold <= maxProbes, "SuccessThreshold", c.SuccessThreshold, "1 to 10000; 0 for 2")
 	check(c.ProbeTimeout >= 0, "ProbeTimeout", c.ProbeTimeout, "positive; 0 for 30s; it cannot be off")
+	if c.ProbeTimeout > 0 && c.ProbeTimeout < c.CallTimeout {
+		check(false, "ProbeTimeout", c.ProbeTimeout, fmt.Sprintf("at least CallTimeout (%v), which a probe may take; 0 for the larger of 30s and that", c.CallTimeout))
+	}
+	if c.SlowRateThreshold > 0 && c.CallTimeout > 0 && c.SlowAfter > c.CallTimeout {
+		check(false, "SlowAfter", c.SlowAfter, fmt.Sprintf("at most CallTimeout (%v), or no call that succeeds is ever slow", c.CallTimeout))
+	}
 	check(c.History <= 0 || c.History >= minHistory && c.History <= maxHistory, "History", c.History, "1m to 24h; 0 or negative for off")
 	if c.Health != nil {
 		faults = append(faults, c.Health.faults()...)
@@ -199,7 +208,7 @@ func (c Config) withDefaults() Config {
 	c.Jitter = max(c.Jitter, 0)
 	c.HalfOpenMaxCalls = or(c.HalfOpenMaxCalls, defaultHalfOpenMaxCalls)
 	c.SuccessThreshold = or(c.SuccessThreshold, defaultSuccessThreshold)
-	c.ProbeTimeout = or(c.ProbeTimeout, defaultProbeTimeout)
+	c.ProbeTimeout = or(c.ProbeTimeout, max(defaultProbeTimeout, c.CallTimeout))
 	c.RampUp = max(c.RampUp, 0)
 	c.CallTimeout = max(c.CallTimeout, 0)
 	c.History = max(c.History, 0)

@@ -8,7 +8,7 @@
 //
 //	closed ── a rule is broken ──→ open ── Timeout ──→ half-open ── SuccessThreshold successes ──→ closed
 //	                                 ↑                     │
-//	                                 └── a probe fails, is slow or is lost
+//	                                 └── a probe fails or is slow
 //
 // The rules, set by [Config]: failures in a row; the share of failures, or of
 // slow calls, in a window of the last calls or of the last seconds. Each stay
@@ -17,8 +17,9 @@
 //
 // What holds:
 //
-//   - a probe that is never settled is lost after ProbeTimeout; nothing can keep
-//     a breaker half-open for ever;
+//   - a probe that is not settled within ProbeTimeout is lost: it gives its place
+//     back, so nothing can keep a breaker half-open for ever, but what becomes of
+//     it still counts, so a dependency that is slow and well is let back;
 //   - a call that the caller cancelled says nothing about the dependency; one
 //     that ran into the caller's deadline failed; a panic and a
 //     [runtime.Goexit] failed;

@@ -26,12 +26,7 @@ func (b *Breaker) Explain() string {
 	case Open:
 		parts = append(parts, snap.explainOpen(s))
 	case HalfOpen:
-		slow := ""
-		if s.SlowRateThreshold > 0 {
-			slow = fmt.Sprintf(", one slower than %v", s.SlowAfter)
-		}
-		parts = append(parts, fmt.Sprintf("half-open: %s; %d of %d probes are out; %d of %d needed successes are in; a failure opens it again%s, and so does a probe not settled within %v",
-			snap.Cause, snap.ProbesOut, s.HalfOpenMaxCalls, snap.Window.InRow, s.SuccessThreshold, slow, s.ProbeTimeout))
+		parts = append(parts, snap.explainHalfOpen(s))
 	}
 	return strings.Join(parts, " ")
 }
@@ -70,4 +65,23 @@ func (s *Snapshot) explainOpen(cfg *settings) string {
 		out += fmt.Sprintf("; opened %d times without closing", s.Opens)
 	}
 	return out + fmt.Sprintf("; probes are let through in %v, %d successes then close it", s.RetryAt.Sub(s.At).Round(time.Millisecond), cfg.SuccessThreshold)
+}
+
+func (s *Snapshot) explainHalfOpen(cfg *settings) string {
+	out := fmt.Sprintf("half-open: %s; %d of %d probes are out; %d of %d needed successes are in", s.Cause, s.ProbesOut, cfg.HalfOpenMaxCalls, s.Window.InRow, cfg.SuccessThreshold)
+	if s.ProbesLost > 0 {
+		counts := "counts if it succeeds"
+		if s.ProbesLost > 1 {
+			counts = "count if they succeed"
+		}
+		out += fmt.Sprintf("; %d more took longer than %v, and %s after all", s.ProbesLost, cfg.ProbeTimeout, counts)
+	}
+	if !s.RetryAt.IsZero() {
+		out += fmt.Sprintf("; the next probe goes out in %v", s.RetryAt.Sub(s.At).Round(time.Millisecond))
+	}
+	out += "; a failure opens it again"
+	if cfg.SlowRateThreshold > 0 {
+		out += fmt.Sprintf(", and so does a probe slower than %v", cfg.SlowAfter)
+	}
+	return out
 }

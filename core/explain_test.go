@@ -74,22 +74,25 @@ func TestExplain(t *testing.T) {
 			fail(t, b, 1)
 			return b
 		}, "open: a probe failed; opened 2 times without closing; probes are let through in 1s, 2 successes then close it"},
-		{"a probe was lost, which nobody has met yet", func(t *testing.T) *core.Breaker {
+		{"a probe was lost, which no call has met yet", func(t *testing.T) *core.Breaker {
 			b := halfOpened(t, core.Config{Timeout: 20 * time.Second})
 			take(t, b)
 			time.Sleep(31 * time.Second)
 			return b
-		}, "open: a probe was lost; opened 2 times without closing; probes are let through in 19s, 2 successes then close it"},
+		}, "half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; 1 more took longer than 30s, and counts if it succeeds after all; the next probe goes out in 19s; a failure opens it again"},
+		{"half-open, slow probes reopen", func(t *testing.T) *core.Breaker {
+			return halfOpened(t, core.Config{SlowRateThreshold: 0.5, SlowAfter: time.Second})
+		}, "half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again, and so does a probe slower than 1s"},
 		{"half-open", func(t *testing.T) *core.Breaker {
 			b := halfOpened(t, core.Config{HalfOpenMaxCalls: 4, SuccessThreshold: 3})
 			succeed(t, b, 1)
 			take(t, b)
 			take(t, b)
 			return b
-		}, "half-open: the break is over; 2 of 4 probes are out; 1 of 3 needed successes are in; a failure opens it again, and so does a probe not settled within 30s"},
+		}, "half-open: the break is over; 2 of 4 probes are out; 1 of 3 needed successes are in; a failure opens it again"},
 		{
 			"half-open, which nobody has met yet", func(t *testing.T) *core.Breaker { return halfOpened(t, core.Config{}) },
-			"half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again, and so does a probe not settled within 30s",
+			"half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again",
 		},
 		{"forced open", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, core.Config{})
@@ -128,12 +131,12 @@ func TestOpenErrorText(t *testing.T) {
 			"open", func(t *testing.T) *core.Breaker { return opened(t, core.Config{}) },
 			`circuit breaker "test" refused the call: it is open (failures in a row); do not retry before 2000-01-01T00:01:00Z`,
 		},
-		{"open by a lost probe", func(t *testing.T) *core.Breaker {
+		{"half-open, a probe was lost", func(t *testing.T) *core.Breaker {
 			b := halfOpened(t, core.Config{ProbeTimeout: 500 * time.Millisecond})
 			take(t, b)
 			time.Sleep(500 * time.Millisecond)
 			return b
-		}, `circuit breaker "test" refused the call: it is open (a probe was lost); do not retry before 2000-01-01T00:00:02.5Z`},
+		}, `circuit breaker "test" refused the call: it is half-open and a probe is taking long; the next goes out at 2000-01-01T00:00:02.5Z`},
 		{"half-open", func(t *testing.T) *core.Breaker {
 			b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1})
 			take(t, b)

@@ -7,22 +7,36 @@ import (
 )
 
 // half is what a half-open phase counts. It is guarded by Breaker.mu: there are
-// a few probes to a break, so a lock costs nothing that anybody would notice.
+// a few probes to a break, so a lock costs nothing that a caller would notice.
 // The crowd that meets a half-open breaker is refused without it, by full.
+//
+// A probe that is out for ProbeTimeout is lost: its place is free again, for a
+// call that never returns must not keep the breaker half-open for ever. But a
+// dependency that takes longer than that may be well, so the phase goes on and
+// still takes the outcome of a lost probe. After a loss the phase waits: one
+// further probe goes out each Timeout, until one succeeds. At most maxOut are
+// out, lost ones included; then no further one goes out until one is settled, or
+// until the oldest has been out for so long that it is given up.
 type half struct {
-	// full is set while every probe's place is taken.
+	// full is set while no probe can go out. A settlement that ends the phase
+	// leaves it alone, for it is read without the lock: in between it would tell of
+	// a free place, or of a wait, that there never was.
 	full atomic.Pointer[occupied]
 
 	breaker *Breaker
-	probes  []probe // out, in the order they were issued
+	opens   int     // of the phase
+	reason  string  // of the opening, for the refusals
+	probes  []probe // out and not lost, in the order they were issued
+	lost    []probe // lost and awaited, in the same order
 	issued  uint32
 	passed  int // successful
 	failed  int // 0 or 1: the first ends the phase
 	slow    int
-	// lostThrough is set when the phase ended by a lost probe: probes up to
-	// that number were lost and counted, and are not counted again if they
-	// settle after all.
-	lostThrough uint32
+
+	waits    bool          // since a loss, until a success
+	next     time.Duration // while it waits: when a further probe may go out
+	rounds   int           // further probes since it waits
+	lostUpTo uint32        // probes up to that number are settled or were lost, unless they are in probes
 }
 
 type probe struct {
@@ -30,54 +44,80 @@ type probe struct {
 	issued time.Duration
 }
 
+// maxOut is how many probes of a phase are out at most, those that are lost
+// included.
+func (s *settings) maxOut() int { return 2 * s.HalfOpenMaxCalls }
+
+// awaited is how long a lost probe keeps a newer one from going out.
+func (s *settings) awaited() time.Duration { return max(s.MaxTimeout, defaultMaxTimeout) }
+
+// patience is how long the phase waits before it lets out a further probe: as
+// long as if the lost probe had opened the breaker, without jitter.
+func (h *half) patience(s *settings) time.Duration {
+	const middle = 0.5
+	return s.breakFor(h.opens+1+h.rounds, middle, 0)
+}
+
 // issue takes a place and returns the probe's number; 0 when none is free.
 func (h *half) issue(now time.Duration, s *settings) uint32 {
-	if len(h.probes) >= s.HalfOpenMaxCalls {
+	if len(h.probes) >= s.HalfOpenMaxCalls || now < h.nextAt(0, s) {
 		return 0
+	}
+	if n := len(h.probes) + len(h.lost) - s.maxOut(); n >= 0 {
+		h.lost = slices.Delete(h.lost, 0, n+1) // they are old enough, see nextAt
 	}
 	h.issued++
 	h.probes = append(h.probes, probe{h.issued, now})
-	h.mark(s)
+	if h.waits {
+		h.rounds++
+		h.next = later(now, h.patience(s))
+	}
+	h.mark(now, s)
 	return h.issued
 }
 
-// give takes back the place of a probe; it reports false if that is not out.
-func (h *half) give(number uint32, s *settings) bool {
-	i := slices.IndexFunc(h.probes, func(p probe) bool { return p.number == number })
-	if i < 0 {
-		return false
+// give takes back a probe that is out or lost; it reports false for one that is
+// no longer awaited. If the phase goes on, mark has to follow.
+func (h *half) give(number uint32) bool {
+	for _, out := range []*[]probe{&h.probes, &h.lost} {
+		if i := slices.IndexFunc(*out, func(p probe) bool { return p.number == number }); i >= 0 {
+			*out = slices.Delete(*out, i, i+1)
+			return true
+		}
 	}
-	h.probes = slices.Delete(h.probes, i, i+1)
-	h.mark(s)
-	return true
+	return false
 }
 
-// occupied is the time until which every place is surely taken, which is when the
-// oldest probe is lost, and what calls are refused with until then.
+// wasLost reports whether a probe that is being settled was lost before.
+func (h *half) wasLost(number uint32) bool {
+	return number <= h.lostUpTo && !slices.ContainsFunc(h.probes, func(p probe) bool { return p.number == number })
+}
+
+// occupied is a time in which surely no probe can go out, and what calls are
+// refused with in it. A caller whose reading of the clock is older than that asks
+// under the lock.
 type occupied struct {
-	until time.Duration
-	err   *OpenError
+	from, until time.Duration
+	err         *OpenError
 }
 
-// mark sets full after a change of the probes or of the limits.
-func (h *half) mark(s *settings) {
-	if len(h.probes) < s.HalfOpenMaxCalls {
+// mark sets full after a change, at now, of the probes or of the limits.
+func (h *half) mark(now time.Duration, s *settings) {
+	full := occupied{from: now, until: h.nextAt(0, s)}
+	cause, retry := ProbeLost, full.until
+	if len(h.probes) >= s.HalfOpenMaxCalls {
+		full.until, cause = later(h.probes[0].issued, s.ProbeTimeout), ProbesOut
+		retry = max(retry, full.until)
+	}
+	if full.until <= now {
 		h.full.Store(nil)
 		return
 	}
-	until := later(h.probes[0].issued, s.ProbeTimeout)
-	h.full.Store(&occupied{until, &OpenError{Name: h.breaker.name, State: HalfOpen, Cause: ProbesOut, RetryAt: h.breaker.epoch.Add(until)}})
+	full.err = &OpenError{Name: h.breaker.name, State: HalfOpen, Cause: cause, RetryAt: h.breaker.epoch.Add(retry), Reason: h.reason}
+	h.full.Store(&full)
 }
 
-// lostAt returns when the oldest probe is lost, if one is out.
-func (h *half) lostAt(s *settings) (time.Duration, bool) {
-	if len(h.probes) == 0 {
-		return 0, false
-	}
-	return later(h.probes[0].issued, s.ProbeTimeout), true
-}
-
-// lostBy returns how many probes are lost at a time.
+// lostBy returns how many probes are lost at a time, beyond those in lost.
 func (h *half) lostBy(at time.Duration, s *settings) (n int) {
 	for n < len(h.probes) && later(h.probes[n].issued, s.ProbeTimeout) <= at {
 		n++
@@ -85,10 +125,38 @@ func (h *half) lostBy(at time.Duration, s *settings) (n int) {
 	return n
 }
 
-// lose marks the probes that are lost at a time and returns how many.
-func (h *half) lose(at time.Duration, s *settings) int {
-	n := h.lostBy(at, s)
-	h.lostThrough = h.probes[n-1].number // at is when the first of them is lost
+// nextAt returns before when no further probe may go out, at a time by which n
+// more are lost; zero if one may. That all places are taken is not its business.
+func (h *half) nextAt(n int, s *settings) (at time.Duration) {
+	switch {
+	case h.waits:
+		at = h.next
+	case n > 0:
+		at = later(later(h.probes[0].issued, s.ProbeTimeout), h.patience(s))
+	}
+	// The youngest of those that have to be given up decides.
+	if over := len(h.probes) + len(h.lost) - s.maxOut(); over >= 0 {
+		lost := slices.Concat(h.lost, h.probes[:n])
+		if oldest := min(over+1, len(lost)); oldest > 0 {
+			at = max(at, later(lost[oldest-1].issued, s.awaited()))
+		}
+	}
+	return at
+}
+
+// lose makes the probes lost that are by now, and returns how many.
+func (h *half) lose(now time.Duration, s *settings) int {
+	n := h.lostBy(now, s)
+	if n == 0 {
+		return 0
+	}
+	if !h.waits {
+		h.waits, h.next = true, later(later(h.probes[0].issued, s.ProbeTimeout), h.patience(s))
+	}
+	h.lost = append(h.lost, h.probes[:n]...)
+	h.lostUpTo = h.probes[n-1].number
+	h.probes = slices.Delete(h.probes, 0, n)
+	h.mark(now, s)
 	return n
 }
 

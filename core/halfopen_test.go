@@ -112,27 +112,32 @@ func TestHalfOpen(t *testing.T) {
 		time.Sleep(10*time.Second - 1)
 		wantState(t, b, core.HalfOpen)
 		time.Sleep(time.Nanosecond)
-		wantState(t, b, core.Open)
-		refused := refusal(t, b)
-		if refused.Cause != core.ProbeLost {
-			t.Errorf("cause = %v, want %v", refused.Cause, core.ProbeLost)
-		}
-		wantTotals(t, b, core.Totals{Calls: 2, Failures: 2, Lost: 1, Refused: 1})
-		forgotten.Settle(bg, core.Failure) // counted once, but late
-		wantTotals(t, b, core.Totals{Calls: 2, Failures: 2, Lost: 1, Refused: 1, Late: 1})
-		time.Sleep(time.Second)
 		wantState(t, b, core.HalfOpen)
+		refused := refusal(t, b) // two places are free, but the dependency has shown no life
+		if want := time.Now().Add(time.Second); refused.Cause != core.ProbeLost || refused.State != core.HalfOpen || !refused.RetryAt.Equal(want) {
+			t.Errorf("refused: %v, %v, retry at %v; want %v, %v, %v", refused.State, refused.Cause, refused.RetryAt, core.HalfOpen, core.ProbeLost, want)
+		}
+		wantTotals(t, b, core.Totals{Calls: 2, Failures: 1, Lost: 1, Refused: 1, InFlight: 1})
+		forgotten.Settle(bg, core.Failure)
+		wantState(t, b, core.Open)
+		wantTotals(t, b, core.Totals{Calls: 2, Failures: 2, Lost: 1, Refused: 1})
 	})
 	bubble(t, "42 a trial that hangs does not end the trials", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1, ProbeTimeout: 5 * time.Second})
-		for range 20 { // each trial hangs for ever
+		for range 2 { // each trial hangs for ever
 			take(t, b)
 			refusal(t, b)
-			time.Sleep(6 * time.Second) // ProbeTimeout and the break
+			time.Sleep(6 * time.Second) // ProbeTimeout, and the wait
 		}
+		for range 20 { // now as many are out as may be: the oldest is given up after 10 min
+			refusal(t, b)
+			time.Sleep(10 * time.Minute)
+			take(t, b)
+		}
+		time.Sleep(10 * time.Minute)
 		succeed(t, b, 1)
 		wantState(t, b, core.Closed)
-		wantTotals(t, b, core.Totals{Calls: 22, Successes: 1, Failures: 21, Lost: 20, Refused: 20})
+		wantTotals(t, b, core.Totals{Calls: 24, Successes: 1, Failures: 1, Lost: 22, Refused: 22, InFlight: 22})
 	})
 	bubble(t, "44 a full limit before the breaker spends no probe", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1})
@@ -275,30 +280,39 @@ func TestHalfOpenProbesAreLostOneByOne(t *testing.T) {
 		first.Settle(bg, core.Ignored)
 		time.Sleep(6 * time.Second) // the second is 9 s old, the first would be 15 s
 		wantState(t, b, core.HalfOpen)
+		if snap := b.Snapshot(); snap.ProbesOut != 1 || snap.ProbesLost != 0 {
+			t.Errorf("%d are out and %d lost, want 1 and 0", snap.ProbesOut, snap.ProbesLost)
+		}
 		time.Sleep(time.Second)
-		wantState(t, b, core.Open)
+		if snap := b.Snapshot(); snap.ProbesOut != 0 || snap.ProbesLost != 1 {
+			t.Errorf("%d are out and %d lost, want 0 and 1", snap.ProbesOut, snap.ProbesLost)
+		}
 	})
-	bubble(t, "with the first, the second is late and not lost", func(t *testing.T) {
+	bubble(t, "when the first is lost, the second still decides", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 2, ProbeTimeout: 10 * time.Second, SuccessThreshold: 1})
 		take(t, b)
 		time.Sleep(time.Second)
 		second := take(t, b)
 		time.Sleep(9 * time.Second)
 		second.Settle(bg, core.Success) // the first has just been lost
-		wantState(t, b, core.Open)
-		wantTotals(t, b, core.Totals{Calls: 3, Successes: 1, Failures: 2, Lost: 1, Late: 1})
+		wantState(t, b, core.Closed)
+		wantTotals(t, b, core.Totals{Calls: 3, Successes: 1, Failures: 1, Lost: 1, InFlight: 1})
 	})
-	bubble(t, "the break runs from the loss, not from its discovery", func(t *testing.T) {
+	bubble(t, "the wait runs from the loss, not from its discovery, and grows as breaks do", func(t *testing.T) {
 		b := halfOpened(t, core.Config{Timeout: 5 * time.Second, TimeoutFactor: 2, ProbeTimeout: 10 * time.Second, SuccessThreshold: 1})
 		take(t, b)
 		time.Sleep(12 * time.Second)
-		if got := breakOf(t, b); got != 8*time.Second {
-			t.Errorf("the second break lasts another %v, want 8s", got)
+		for _, want := range []time.Duration{8 * time.Second, 20 * time.Second, 40 * time.Second} {
+			if got := time.Until(refusal(t, b).RetryAt); got != want {
+				t.Errorf("the next probe goes out in %v, want %v", got, want)
+			}
+			time.Sleep(want)
+			take(t, b)
 		}
-		time.Sleep(8 * time.Second)
+		time.Sleep(80 * time.Second)
 		succeed(t, b, 1)
 		wantState(t, b, core.Closed)
-		wantPath(t, b.Snapshot().Transitions, "closed open half-open open half-open closed")
+		wantPath(t, b.Snapshot().Transitions, "closed open half-open closed")
 	})
 	bubble(t, "the longest ProbeTimeout loses nothing", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, ProbeTimeout: math.MaxInt64, SuccessThreshold: 1})

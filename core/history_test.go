@@ -173,16 +173,17 @@ func TestHistory(t *testing.T) {
 		play(t, b, "S")
 		wantRows(t, b, born, "1: 1 calls 0 failed 0 refused mean 0s")
 	})
-	bubble(t, "a lost probe in the interval that lost it", func(t *testing.T) {
+	bubble(t, "a lost probe when it is settled", func(t *testing.T) {
 		born := time.Now()
 		b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: 5 * time.Second, ProbeTimeout: 5 * time.Second, History: time.Minute})
 		fail(t, b, 1)
 		time.Sleep(5 * time.Second)
-		take(t, b)
+		p := take(t, b)
 		time.Sleep(5 * time.Second)
 		refusal(t, b)
 		time.Sleep(time.Second)
-		wantRows(t, b, born, "0: 1 calls 1 failed 0 refused mean 0s", "10: 1 calls 1 failed 1 refused mean 0s")
+		p.Settle(bg, core.Failure)
+		wantRows(t, b, born, "0: 1 calls 1 failed 0 refused mean 0s", "10: 0 calls 0 failed 1 refused mean 0s", "11: 1 calls 1 failed 0 refused mean 0s")
 	})
 }
 

@@ -197,13 +197,6 @@ func TestHooksTransitionErrAndReason(t *testing.T) {
 			time.Sleep(time.Second)
 			take(t, b).Done(bg, errSick)
 		}, errSick, "a probe failed"},
-		{"a lost probe", core.Config{FailureThreshold: 1, Timeout: time.Second}, func(t *testing.T, b *core.Breaker) {
-			fail(t, b, 1)
-			time.Sleep(time.Second)
-			take(t, b)
-			time.Sleep(30 * time.Second)
-			refusal(t, b)
-		}, nil, "a probe was lost"},
 	} {
 		bubble(t, row.name, func(t *testing.T) {
 			b := newBreaker(t, row.cfg)

@@ -8,6 +8,7 @@ import (
 // open ends the closed phase ph by sealing the word next, which breaks a rule.
 // It reports false if w is no longer the word.
 func (b *Breaker) open(ctx context.Context, ph *phase, w, next word, cause Cause, counts Counts, v *verdict) bool {
+	v.reason = reasonOf(v.err) // the user's code: not under the lock
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now() // first: a clock of the user's may panic, and must not leave a sealed phase
@@ -28,8 +29,8 @@ func (b *Breaker) advance(ctx context.Context) {
 }
 
 // advanceLocked leaves the phase that a timer for each deadline would have
-// brought about by now. It ends after three steps at most: a lost probe opens,
-// that break may be over, and the half-open phase that follows has no probes.
+// brought about by now, and counts the probes that are lost by then. It ends
+// after two steps at most.
 func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Duration) {
 	for {
 		ph := b.phase.Load()
@@ -41,20 +42,11 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 			b.halfOpenLocked(ctx, ph.until, BreakOver)
 			continue
 		case HalfOpen:
-			at, out := ph.half.lostAt(s)
-			if !out || now < at {
-				return
+			if lost := ph.half.lose(now, s); lost > 0 {
+				st := b.stats()
+				st.lost.Add(uint64(lost))
+				st.astray.Add(int64(lost))
 			}
-			st := b.stats()
-			if h := st.history.Load(); h != nil {
-				h.roll(st, at)
-			}
-			lost := uint64(ph.half.lose(at, s))
-			st.lost.Add(lost)
-			b.recordLocked().probes.Failures += lost
-			ph.half.failed++
-			b.openLocked(ctx, s, at, ProbeLost, ph.half.counts(), &verdict{})
-			continue
 		case Closed:
 		}
 		return
@@ -68,15 +60,17 @@ func (b *Breaker) openLocked(ctx context.Context, s *settings, at time.Duration,
 	ph := b.newPhase(Open, cause, at)
 	ph.opens = old.opens + 1
 	ph.until = later(at, s.breakFor(int(ph.opens), float64(old.draw), v.after))
-	ph.err = &OpenError{Name: b.name, State: Open, Cause: cause, RetryAt: b.epoch.Add(ph.until)}
+	ph.reason = v.reason
+	ph.err = &OpenError{Name: b.name, State: Open, Cause: cause, RetryAt: b.epoch.Add(ph.until), Reason: ph.reason}
 	b.publish(ctx, ph, counts, v.err)
 }
 
 // halfOpenLocked publishes a half-open phase that begins at a time.
 func (b *Breaker) halfOpenLocked(ctx context.Context, at time.Duration, cause Cause) {
 	ph := b.newPhase(HalfOpen, cause, at)
-	ph.opens = b.phase.Load().opens
-	ph.half = &half{breaker: b}
+	old := b.phase.Load()
+	ph.opens, ph.reason = old.opens, old.reason
+	ph.half = &half{breaker: b, opens: int(ph.opens), reason: ph.reason}
 	b.publish(ctx, ph, Counts{}, nil)
 }
 

@@ -24,9 +24,11 @@ type model struct {
 	state                             core.State
 	cause                             core.Cause
 	since, until                      time.Duration // until: the break is over
+	next                              time.Duration // half-open, after a loss: a further probe may go out
 	opens, streak, passed, slow, lost int
+	rounds                            int    // further probes since a loss, plus one; 0 without a loss
 	marks                             string // closed: the window, oldest first
-	probes                            string // half-open: the permits that are out, oldest first
+	probes, away                      string // half-open: the permits that are out, and that are lost, oldest first
 	issued                            [maxPermits]time.Duration
 	permits                           [maxPermits]standing
 }
@@ -36,8 +38,7 @@ type standing uint8 // of a permit
 const (
 	notOut    standing = iota
 	inPhase            // the phase that issued it lasts
-	phaseOver          // that phase has ended
-	probeLost          // likewise, and the permit was a probe and counted as lost
+	phaseOver          // that phase has ended, or the permit was a probe that is no longer awaited
 )
 
 // A mark is what a call leaves in a window; "" is an ignored call.
@@ -47,7 +48,7 @@ func (m *model) enter(s core.State, cause core.Cause, at time.Duration) {
 	opens := [...]int{core.Closed: 0, core.Open: m.opens + 1, core.HalfOpen: m.opens}[s]
 	*m = model{state: s, cause: cause, since: at, opens: opens, permits: m.permits, lost: m.lost}
 	for i, p := range m.permits {
-		m.permits[i] = [...]standing{notOut: notOut, inPhase: phaseOver, phaseOver: phaseOver, probeLost: probeLost}[p]
+		m.permits[i] = min(2*p, phaseOver)
 	}
 }
 
@@ -58,17 +59,38 @@ func (m *model) open(c *core.Config, cause core.Cause, at, after time.Duration) 
 }
 
 func (m *model) roll(c *core.Config, now time.Duration) {
-	if at := m.issued[(m.probes + "\x00")[0]] + c.ProbeTimeout; m.probes != "" && now >= at {
-		for _, id := range m.probes {
-			if m.issued[id]+c.ProbeTimeout <= at {
-				m.permits[id], m.lost = probeLost, m.lost+1
-			}
+	for m.probes != "" && now >= m.issued[m.probes[0]]+c.ProbeTimeout {
+		lost := m.probes[:1]
+		m.probes, m.away, m.lost = m.probes[1:], m.away+lost, m.lost+1
+		if m.rounds == 0 {
+			m.wait(c, m.issued[lost[0]]+c.ProbeTimeout)
 		}
-		m.open(c, core.ProbeLost, at, 0)
 	}
 	if m.state == core.Open && now >= m.until {
 		m.enter(core.HalfOpen, core.BreakOver, m.until)
 	}
+}
+
+// wait lets a further probe out as if another break began at a time.
+func (m *model) wait(c *core.Config, at time.Duration) {
+	length := float64(c.Timeout) * math.Pow(c.TimeoutFactor, float64(m.opens+m.rounds))
+	m.next, m.rounds = at+time.Duration(min(length, float64(c.MaxTimeout))), m.rounds+1
+}
+
+// over are the lost probes that would have to be given up for a further one.
+func (m *model) over(c *core.Config) string {
+	return m.away[:min(max(len(m.probes)+len(m.away)-2*c.HalfOpenMaxCalls+1, 0), len(m.away))]
+}
+
+// nextAt is when a further probe may go out if there is a place for it.
+func (m *model) nextAt(c *core.Config) (at time.Duration) {
+	if m.rounds > 0 {
+		at = m.next
+	}
+	for _, id := range m.over(c) {
+		at = max(at, m.issued[id]+max(c.MaxTimeout, 10*time.Minute))
+	}
+	return at
 }
 
 func (m *model) allow(c *core.Config, now time.Duration, id int) (refused core.Cause) {
@@ -79,8 +101,16 @@ func (m *model) allow(c *core.Config, now time.Duration, id int) (refused core.C
 	if m.state == core.HalfOpen {
 		if len(m.probes) >= c.HalfOpenMaxCalls {
 			return core.ProbesOut
+		} else if now < m.nextAt(c) {
+			return core.ProbeLost
 		}
-		m.probes, m.issued[id] = m.probes+string(rune(id)), now
+		for _, old := range m.over(c) {
+			m.permits[old], m.away = phaseOver, m.away[1:]
+		}
+		if m.probes += string(rune(id)); m.rounds > 0 {
+			m.wait(c, now)
+		}
+		m.issued[id] = now
 	}
 	m.permits[id] = inPhase
 	return core.NoCause
@@ -93,8 +123,9 @@ func (m *model) settle(c *core.Config, now time.Duration, id int, mark string, a
 		return was
 	}
 	if m.state == core.HalfOpen {
-		m.probes, m.issued[id] = strings.Replace(m.probes, string(rune(id)), "", 1), 0
-		m.passed, m.slow = m.passed+len(mark)-markBit(mark, failedMark), m.slow+markBit(mark, slowMark)
+		m.probes, m.away = strings.Replace(m.probes, string(rune(id)), "", 1), strings.Replace(m.away, string(rune(id)), "", 1)
+		m.passed, m.slow, m.issued[id] = m.passed+len(mark)-markBit(mark, failedMark), m.slow+markBit(mark, slowMark), 0
+		m.rounds *= 1 - min(len(mark)-markBit(mark, failedMark), 1)
 	} else if mark != "" {
 		m.streak = (m.streak + 1) * markBit(mark, failedMark)
 		m.marks = lastMarks(c.Window.Calls, m.marks+mark)
@@ -163,14 +194,13 @@ func (m *model) update(c, to *core.Config, now time.Duration) {
 	m.marks = lastMarks(to.Window.Calls, m.marks)
 }
 
-// count adds a settlement to the totals. A probe that was lost has been counted.
+// countSettled adds a settlement to the totals.
 func countSettled(t *core.Totals, was standing, mark string) {
 	t.Slow += uint64(markBit(mark, slowMark))
 	if was != inPhase {
 		t.Late++
 	}
 	switch {
-	case was == probeLost:
 	case mark == "":
 		t.Ignored++
 	case markBit(mark, failedMark) == 1:
@@ -183,7 +213,6 @@ func countSettled(t *core.Totals, was standing, mark string) {
 // sums completes totals with what the model tells of lost probes.
 func (m *model) sums(t core.Totals) core.Totals {
 	t.Lost = uint64(m.lost)
-	t.Failures += t.Lost
 	t.InFlight = int64(t.Calls - t.Successes - t.Failures - t.Ignored)
 	return t
 }
@@ -195,15 +224,19 @@ type modelView struct {
 	Since, Until time.Duration
 	Opens        int
 	Window       core.Counts
-	ProbesOut    int
+	Out, Lost    int
 }
 
-func (m *model) view() modelView {
-	return modelView{m.state, m.cause, m.since, m.until, m.opens, m.window(), len(m.probes)}
+func (m *model) view(c *core.Config, now time.Duration) modelView {
+	until := m.until
+	if next := m.nextAt(c); m.state == core.HalfOpen && now < next {
+		until = next
+	}
+	return modelView{m.state, m.cause, m.since, until, m.opens, m.window(), len(m.probes), len(m.away)}
 }
 
 func viewOf(s *core.Snapshot, epoch time.Time) modelView {
-	v := modelView{s.State, s.Cause, s.Since.Sub(epoch), 0, s.Opens, s.Window, s.ProbesOut}
+	v := modelView{s.State, s.Cause, s.Since.Sub(epoch), 0, s.Opens, s.Window, s.ProbesOut, s.ProbesLost}
 	if !s.RetryAt.IsZero() {
 		v.Until = s.RetryAt.Sub(epoch)
 	}
@@ -310,7 +343,7 @@ func (r *modelRunner) step(draw drawFunc) {
 		}
 		*line = r.settle(ctx, draw(len(r.held)), draw)
 	case op < 14:
-		d := pickFrom(draw, 500*time.Millisecond, time.Second, time.Nanosecond, time.Second-time.Nanosecond, 2*time.Second, 3*time.Second, 20*time.Second)
+		d := pickFrom(draw, 500*time.Millisecond, time.Second, time.Nanosecond, time.Second-time.Nanosecond, 2*time.Second, 3*time.Second, 20*time.Second, 10*time.Minute)
 		*line = "sleep " + d.String()
 		r.elapse(r.now(), r.now()+d)
 		time.Sleep(d)
@@ -374,8 +407,8 @@ func (r *modelRunner) allow(ctx context.Context) string {
 		if refusal.Cause != want || refusal.State != r.m.state {
 			r.fatalf("refused: %v, %v; want %v, %v", refusal.State, refusal.Cause, r.m.state, want)
 		}
-		if got := refusal.RetryAt.Sub(r.epoch); r.m.state == core.Open && got != r.m.until {
-			r.fatalf("RetryAt %v, want %v", got, r.m.until)
+		if got := refusal.RetryAt.Sub(r.epoch); r.m.state == core.Open && got != r.m.until || want == core.ProbeLost && got != r.m.nextAt(&r.cfg) {
+			r.fatalf("RetryAt %v, want %v, %v", got, r.m.until, r.m.nextAt(&r.cfg))
 		}
 		return fmt.Sprintf("allow: refused, %v", want)
 	}
@@ -401,7 +434,7 @@ func (r *modelRunner) settle(ctx context.Context, k int, draw drawFunc) string {
 	outcome := pickFrom(draw, core.Success, core.Failure, core.Failure, core.Ignored)
 	mark := markOf(outcome, isSlow)
 	var after time.Duration
-	wasProbe := strings.Contains(r.m.probes, string(rune(id)))
+	wasProbe := strings.Contains(r.m.probes+r.m.away, string(rune(id)))
 	p := r.permits[id]
 	how := draw(3)
 	switch {
@@ -447,8 +480,6 @@ func (r *modelRunner) elapse(from, to time.Duration) {
 		switch {
 		case m.state == core.Open:
 			end = min(end, m.until)
-		case m.probes != "":
-			end = min(end, m.issued[m.probes[0]]+r.cfg.ProbeTimeout)
 		}
 		r.times[m.state] += end - from
 		from = end
@@ -459,7 +490,7 @@ func (r *modelRunner) compare() {
 	state, snap := r.b.State(), r.b.Snapshot()
 	m := r.m // a look must not roll the model: only a call makes a transition
 	m.roll(&r.cfg, r.now())
-	if want := m.view(); viewOf(&snap, r.epoch) != want || state != want.State {
+	if want := m.view(&r.cfg, r.now()); viewOf(&snap, r.epoch) != want || state != want.State {
 		r.fatalf("State %v, Snapshot\n %+v; want\n %+v", state, viewOf(&snap, r.epoch), want)
 	}
 	if want := m.sums(r.sums); snap.Totals != want { // also of a probe that only time has lost

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -22,6 +23,10 @@ type OpenError struct {
 	// time that has passed means at once; the zero time means that only an
 	// operator ends it. It carries a monotonic reading: use time.Until.
 	RetryAt time.Time
+	// Reason is the text of the error that opened the breaker, at most 256 bytes
+	// of UTF-8; empty if none was told. It is a text and not an error: a refusal
+	// must not match, by errors.Is or errors.As, what an earlier call returned.
+	Reason string
 	// Shadow is set only in what Hooks.Refused is given while the breaker is in
 	// [Shadow]: the call was admitted all the same.
 	Shadow bool
@@ -41,11 +46,38 @@ func (e *OpenError) Error() string {
 		s.WriteString("it has just closed and admits a growing share of calls; try again, every call is admitted from ")
 	case ProbesOut:
 		s.WriteString("it is half-open and all probes are out; try again when they are decided, at the latest at ")
+	case ProbeLost:
+		s.WriteString("it is half-open and a probe is taking long; the next goes out at ")
 	default:
 		s.WriteString("it is " + e.State.String() + " (" + e.Cause.String() + "); do not retry before ")
 	}
 	s.WriteString(e.RetryAt.Format(time.RFC3339Nano))
+	if e.Reason != "" {
+		s.WriteString("; it opened on: ")
+		s.WriteString(e.Reason)
+	}
 	return s.String()
+}
+
+const maxReason = 256
+
+// reasonOf returns the text of err for OpenError.Reason. It runs the user's
+// code and needs to be called with no lock held.
+func reasonOf(err error) (reason string) {
+	if err == nil {
+		return ""
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			reason = fmt.Sprintf("%T, whose Error panicked", err)
+		}
+	}()
+	reason = err.Error()
+	if len(reason) <= maxReason {
+		return strings.ToValidUTF8(reason, "")
+	}
+	const more = "…"
+	return strings.ToValidUTF8(reason[:maxReason-len(more)], "") + more
 }
 
 // Is reports whether target is [ErrOpen].

@@ -320,7 +320,7 @@ func TestForcedOpenTellsTheStateOfItsTime(t *testing.T) {
 			take(t, b)
 			time.Sleep(30 * time.Second)
 			return b
-		}, core.Open},
+		}, core.HalfOpen},
 	} {
 		bubble(t, row.name, func(t *testing.T) {
 			b := row.story(t)

@@ -83,8 +83,8 @@ func (p *Permit) Take() Permit {
 }
 
 // Probe reports whether the call is one of the few that decide about a breaker
-// that is half-open. A holder that may keep such a permit for long should see to
-// it that it is settled well before ProbeTimeout.
+// that is half-open. Such a permit holds one of few places until it is settled or
+// ProbeTimeout has passed.
 func (p *Permit) Probe() bool {
 	if p.other != nil {
 		for i := range p.other.parts {
@@ -148,6 +148,7 @@ type verdict struct {
 	err      error
 	after    time.Duration // the dependency's own "not before", 0 if none
 	timedOut bool          // the call outlived its CallTimeout
+	reason   string        // the text of err, once it opens a breaker
 }
 
 // Settle reports the outcome. Anything but [Success] and [Ignored] is a [Failure].

@@ -232,9 +232,13 @@ func TestAnswered(t *testing.T) {
 		p := take(t, b)
 		p.Answered()
 		time.Sleep(30 * time.Second)
-		wantState(t, b, core.Open)
+		if got := b.Snapshot().ProbesLost; got != 1 {
+			t.Errorf("%d probes are lost, want 1", got)
+		}
 		p.Settle(bg, core.Success)
-		wantState(t, b, core.Open)
+		if got := b.Snapshot(); got.ProbesLost != 0 || got.Window.InRow != 1 {
+			t.Errorf("%d probes are lost and %d passed, want 0 and 1", got.ProbesLost, got.Window.InRow)
+		}
 	})
 	bubble(t, "of several gates", func(t *testing.T) {
 		var one, two diary

@@ -32,6 +32,7 @@ type phase struct {
 	since    time.Duration // on the breaker's clock, as all times here
 	until    time.Duration // open: the break is over; closed: the ramp is
 	err      *OpenError    // what an open phase and a ramp refuse with
+	reason   string        // open and half-open: the error that opened, see OpenError.Reason
 
 	tally   tally    // closed
 	ring    ring     // closed, count window

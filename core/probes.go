@@ -1,7 +1,7 @@
 package core
 
-// Probes are counted over a breaker's life by what became of them; one that was
-// lost has failed.
+// Probes are counted over a breaker's life by how they were settled. One that is
+// lost ([Totals]) is in none of these until it is settled after all.
 type Probes struct {
 	Successes, Failures, Ignored uint64
 }

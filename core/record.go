@@ -55,13 +55,10 @@ func (r *record) fill(snap *Snapshot, v *view, now time.Duration) {
 	}
 	snap.Changes = all[:]
 	snap.Probes = r.probes
-	snap.Probes.Failures += uint64(v.lost)
 
 	is := *r
-	if snap.Override != ForcedOpen && snap.Override != Disabled {
-		for _, p := range v.passed[:v.passes] {
-			is.pass(p.state, p.until)
-		}
+	if v.over && snap.Override != ForcedOpen && snap.Override != Disabled {
+		is.pass(Open, v.since)
 	}
 	is.overriddenUntil(snap.Override, v.state, now)
 	snap.TimeIn = is.times

@@ -54,7 +54,7 @@ func (b *Breaker) stateAndTotals() (State, Totals) {
 	var t Totals
 	if st := ph.stats.Load(); st != nil {
 		t = st.totals()
-		t.lose(v.lost)
+		t.Lost += uint64(v.lost)
 	}
 	return v.state, t
 }

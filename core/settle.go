@@ -51,11 +51,10 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	if told.Slow {
 		m |= markSlow
 	}
-	lost := false
 	switch p.phase.state {
 	case HalfOpen:
 		if p.notes.probe > 0 {
-			told.Late, lost = b.settleProbe(ctx, p, v, m)
+			told.Late = b.settleProbe(ctx, p, v, m)
 		}
 	case Closed:
 		if v.outcome != Ignored {
@@ -66,7 +65,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	case Open: // let through by Shadow
 	}
 
-	b.count(st, p, &told, now, lost)
+	b.count(st, p, &told, now)
 	if s.Hooks.Settled != nil {
 		kept := told // so that told itself stays on the stack
 		b.book().queueEvent(event{ctx: background(ctx), settled: &kept})
@@ -74,8 +73,8 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	b.deliver()
 }
 
-// count adds a settlement to the totals. A probe that was lost has been counted.
-func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duration, lost bool) {
+// count adds a settlement to the totals.
+func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duration) {
 	if h := st.history.Load(); h != nil {
 		h.roll(st, now)
 		if told.Outcome != Ignored {
@@ -91,9 +90,6 @@ func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duratio
 	}
 	if told.Slow {
 		c.slow.Add(1)
-	}
-	if lost {
-		return
 	}
 	switch told.Outcome {
 	case Success:
@@ -186,30 +182,30 @@ func (b *Breaker) ended(ph *phase) bool {
 	return false
 }
 
-// settleProbe settles a probe. It reports whether the phase had ended, and
-// whether the probe had been counted as lost.
-func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark) (late, lost bool) {
+// settleProbe settles a probe, lost or not, and reports whether it was late.
+func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark) (late bool) {
+	if v.outcome == Failure {
+		v.reason = reasonOf(v.err) // the user's code: not under the lock
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	ph := p.phase
 	s, now := b.settings.Load(), b.now()
 	b.advanceLocked(ctx, s, now)
 	h := ph.half
-	if b.phase.Load() != ph {
-		if lost = p.notes.probe <= h.lostThrough; !lost {
-			b.recordLocked().probes.add(v.outcome)
-		}
-		return true, lost
-	}
-	if !h.give(p.notes.probe, s) {
-		return true, true // a copy of the permit was settled before
+	if h.wasLost(p.notes.probe) {
+		ph.stats.Load().astray.Add(-1)
 	}
 	b.recordLocked().probes.add(v.outcome)
+	if b.phase.Load() != ph || !h.give(p.notes.probe) {
+		return true
+	}
 	if m.slow() {
 		h.slow++
 	}
 	switch {
 	case v.outcome == Ignored:
+		h.mark(now, s)
 	case m.failed():
 		h.failed++
 		b.openLocked(ctx, s, now, ProbeFailed, h.counts(), &v)
@@ -217,9 +213,13 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 		h.passed++
 		b.openLocked(ctx, s, now, ProbeSlow, h.counts(), &v)
 	default:
-		if h.passed++; h.passed >= s.SuccessThreshold {
+		h.passed++
+		if h.passed >= s.SuccessThreshold {
 			b.closeLocked(ctx, s, now, ProbesPassed, h.counts())
+			break
 		}
+		h.waits, h.rounds = false, 0 // the dependency answers
+		h.mark(now, s)
 	}
-	return false, false
+	return false
 }

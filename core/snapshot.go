@@ -16,18 +16,22 @@ type Snapshot struct {
 	Override Override
 	Cause    Cause     // of the last transition
 	Since    time.Time // when State began
-	// RetryAt is when the break is over or, of a closed breaker that ramps up,
-	// when every call is admitted; zero otherwise.
+	// RetryAt is when the break is over; of a closed breaker that ramps up, when
+	// every call is admitted; of a half-open one that has lost a probe, when the
+	// next goes out. It is zero otherwise.
 	RetryAt time.Time
 	Opens   int // openings without a close between
 	// Window is, of a closed breaker, what the rules look at: calls, failures
 	// and slow calls in the window, and failures in a row. Of a half-open one
 	// it is the probes settled and the successes in a row.
-	Window    Counts
-	ProbesOut int // permits of a half-open breaker not yet settled
-	Totals    Totals
-	Durations Durations  // zero unless Config.Durations
-	History   []Interval // oldest first, the last one running; nil unless Config.History
+	Window Counts
+	// ProbesOut are the probes of a half-open breaker that are out. ProbesLost are
+	// those out for longer than ProbeTimeout: they hold no place, but a success
+	// of theirs still counts.
+	ProbesOut, ProbesLost int
+	Totals                Totals
+	Durations             Durations  // zero unless Config.Durations
+	History               []Interval // oldest first, the last one running; nil unless Config.History
 	// Transitions are the last 64, oldest first.
 	Transitions []Transition
 	Changes     []Change // every way to change state, with how often it was taken
@@ -45,37 +49,20 @@ type view struct {
 	cause        Cause
 	since, until time.Duration
 	opens        int
-	lost         int // probes that are lost by then and not yet counted
-	// passed are the ends of states that nobody has met yet, oldest first.
-	passed [2]struct {
-		state State
-		until time.Duration
-	}
-	passes int
-}
-
-// pass makes of v what it is from at on.
-func (v *view) pass(to State, cause Cause, at time.Duration) {
-	v.passed[v.passes].state, v.passed[v.passes].until = v.state, at
-	v.passes++
-	v.state, v.cause, v.since = to, cause, at
+	lost         int  // probes that are lost by then and not yet counted
+	over         bool // a break ended at since, and no call has met that yet
 }
 
 // viewLocked looks without changing anything: reading a breaker must not fire
 // its hooks. It mirrors advanceLocked.
 func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
 	v := view{state: ph.state, cause: ph.cause, since: ph.since, until: ph.until, opens: int(ph.opens)}
-	if v.state == HalfOpen {
-		if at, out := ph.half.lostAt(s); out && now >= at {
-			v.opens++
-			v.lost = ph.half.lostBy(at, s)
-			v.until = later(at, s.breakFor(v.opens, float64(ph.draw), 0))
-			v.pass(Open, ProbeLost, at)
-		}
-	}
-	if v.state == Open && now >= v.until {
-		v.pass(HalfOpen, BreakOver, v.until)
-		v.until = 0
+	switch {
+	case v.state == HalfOpen:
+		v.lost = ph.half.lostBy(now, s)
+		v.until = ph.half.nextAt(v.lost, s)
+	case v.state == Open && now >= v.until:
+		v.state, v.cause, v.since, v.until, v.over = HalfOpen, BreakOver, v.until, 0, true
 	}
 	return v
 }
@@ -121,8 +108,12 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		if ph.ramp.Load() != nil && now < ph.until {
 			snap.RetryAt = b.epoch.Add(ph.until)
 		}
-	case ph.state == HalfOpen && v.since == ph.since: // not one that only time has made
-		snap.Window, snap.ProbesOut = ph.half.counts(), len(ph.half.probes)
+	case ph.state == HalfOpen:
+		snap.Window, snap.ProbesOut = ph.half.counts(), len(ph.half.probes)-v.lost
+		snap.ProbesLost = len(ph.half.lost) + v.lost
+		if now < v.until {
+			snap.RetryAt = b.epoch.Add(v.until)
+		}
 	}
 	been := new(record)
 	if l := b.ledger.Load(); l != nil {
@@ -134,7 +125,7 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 	st := ph.stats.Load()
 	if st != nil { // before the lock is given back, or a loss could be counted twice
 		snap.Totals = st.totals()
-		snap.Totals.lose(v.lost)
+		snap.Totals.Lost += uint64(v.lost)
 	}
 	been.fill(&snap, &v, now)
 	b.mu.Unlock()

@@ -165,23 +165,25 @@ func TestSnapshotDurations(t *testing.T) {
 	})
 }
 
-// Probes that were lost, and a break that is over since, leave a half-open
-// breaker without probes, also when nobody has met it.
+// Probes that are lost by now are lost, and a break that is over is over, also
+// when no call has met it.
 func TestSnapshotIsRolledToNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := halfOpened(t, core.Config{SuccessThreshold: 3, ProbeTimeout: 10 * time.Second})
+		if snap := b.Snapshot(); snap.State != core.HalfOpen || snap.Cause != core.BreakOver || !snap.Since.Equal(time.Now()) {
+			t.Errorf("after the break %+v, want half-open since now", snap)
+		}
 		succeed(t, b, 1)
 		take(t, b)
-		lost := time.Now().Add(10 * time.Second)
 		time.Sleep(10 * time.Second)
+		want := time.Now().Add(time.Second)
 		snap := b.Snapshot()
-		if snap.State != core.Open || snap.Cause != core.ProbeLost || snap.Opens != 2 || !snap.Since.Equal(lost) || !snap.RetryAt.Equal(lost.Add(time.Second)) || snap.ProbesOut != 0 || snap.Window != (core.Counts{}) {
-			t.Errorf("after the loss %+v, want open by a lost probe for the second time", snap)
+		if snap.State != core.HalfOpen || snap.ProbesOut != 0 || snap.ProbesLost != 1 || !snap.RetryAt.Equal(want) || snap.Window.InRow != 1 {
+			t.Errorf("after the loss %+v, want one lost and the next probe at %v", snap, want)
 		}
 		time.Sleep(time.Minute)
-		snap = b.Snapshot()
-		if snap.State != core.HalfOpen || snap.Cause != core.BreakOver || snap.Opens != 2 || !snap.Since.Equal(lost.Add(time.Second)) || snap.ProbesOut != 0 || snap.Window != (core.Counts{}) {
-			t.Errorf("after the break %+v, want half-open without probes", snap)
+		if snap = b.Snapshot(); snap.ProbesLost != 1 || !snap.RetryAt.IsZero() {
+			t.Errorf("after the wait %+v, want one lost and no time to wait for", snap)
 		}
 	})
 }
@@ -247,7 +249,7 @@ func TestSnapshotAndConfigAsJSON(t *testing.T) {
 
 // A lost probe is in the totals from the instant of its loss, and once.
 func TestSnapshotCountsALossThatNobodyHasMet(t *testing.T) {
-	for name, wait := range map[string]time.Duration{"open": 0, "half-open again": time.Hour} {
+	for name, wait := range map[string]time.Duration{"at once": 0, "long before": 9 * time.Second} {
 		bubble(t, name, func(t *testing.T) {
 			b := halfOpened(t, core.Config{HalfOpenMaxCalls: 3, ProbeTimeout: 10 * time.Second, Timeout: time.Minute})
 			forgotten := []*core.Permit{take(t, b), take(t, b)}
@@ -256,7 +258,7 @@ func TestSnapshotCountsALossThatNobodyHasMet(t *testing.T) {
 			wantTotals(t, b, core.Totals{Calls: 4, Failures: 1, InFlight: 3})
 			time.Sleep(time.Nanosecond)
 			time.Sleep(wait)
-			want := core.Totals{Calls: 4, Failures: 3, Lost: 2, InFlight: 1}
+			want := core.Totals{Calls: 4, Failures: 1, Lost: 2, InFlight: 3}
 			wantTotals(t, b, want)
 			wantTotals(t, b, want)
 			if got := len(b.Snapshot().Transitions); got != 2 {
@@ -265,12 +267,12 @@ func TestSnapshotCountsALossThatNobodyHasMet(t *testing.T) {
 			b.Reset() // meets it
 			wantTotals(t, b, want)
 			late.Settle(bg, core.Success)
-			want.Successes, want.Late, want.InFlight = 1, 1, 0
+			want.Successes, want.Late, want.InFlight = 1, 1, 2
 			wantTotals(t, b, want)
 			for _, p := range forgotten {
 				p.Settle(bg, core.Failure)
 			}
-			want.Late = 3
+			want.Late, want.Failures, want.InFlight = 3, 3, 0
 			wantTotals(t, b, want)
 		})
 	}

@@ -21,6 +21,7 @@ type counters struct {
 type stats struct {
 	shards  []counters
 	lost    atomic.Uint64
+	astray  atomic.Int64 // lost probes that are not settled yet
 	spared  atomic.Uint64
 	history atomic.Pointer[history]    // nil unless History
 	lengths atomic.Pointer[histograms] // nil unless Durations
@@ -42,7 +43,6 @@ func (s *stats) totals() Totals {
 		t.Late += c.late.Load()
 	}
 	t.Lost, t.Spared = s.lost.Load(), s.spared.Load()
-	t.Failures += t.Lost
 	for i := range s.shards {
 		t.Calls += s.shards[i].admitted.Load()
 		t.Refused += s.shards[i].refused.Load()

@@ -12,14 +12,7 @@ type Totals struct {
 	Slow      uint64 // of the settled: slower than SlowAfter
 	Timeouts  uint64 // of Failures: outlived CallTimeout, or failed by a deadline
 	Late      uint64 // settled after their phase had ended; also in the counts above
-	Lost      uint64 // of Failures: probes not settled within ProbeTimeout
+	Lost      uint64 // probes not settled within ProbeTimeout; what becomes of them later is in the counts above
 	Spared    uint64 // of Calls: would have been refused but for Shadow
-	InFlight  int64  // permits that are out; one that is forgotten stays, unless it was lost as a probe
-}
-
-// lose counts probes that are lost and that nobody has met yet.
-func (t *Totals) lose(n int) {
-	t.Lost += uint64(n)
-	t.Failures += uint64(n)
-	t.InFlight -= int64(n)
+	InFlight  int64  // permits that are out; one that is never settled stays
 }

@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -97,29 +96,6 @@ func TestRegistryStatsCountUnmetLosses(t *testing.T) {
 		s := b.Snapshot()
 		if got := r.Stats(); got.Totals != s.Totals || got.Totals.Lost != 1 {
 			t.Errorf("Stats %+v, want the totals %+v with a lost probe", got, s.Totals)
-		}
-	})
-}
-
-func TestRegistryUpdateTellsAllThoughHooksGoexit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r core.Registry
-		told := 0
-		cfg := core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Hour, ProbeTimeout: time.Minute}
-		for _, name := range []string{"a", "b", "c"} {
-			b := get(t, &r, name)
-			update(t, b, cfg)
-			fail(t, b, 1)
-			time.Sleep(time.Hour)
-			take(t, b)
-		}
-		time.Sleep(time.Minute)
-		cfg.Hooks.Transition = func(_ context.Context, tr core.Transition) { told++; runtime.Goexit() }
-		var wg sync.WaitGroup
-		wg.Go(func() { _ = r.Update(always(cfg)) })
-		wg.Wait()
-		if told < 3 {
-			t.Errorf("%d breakers' transitions told, want those of all 3", told)
 		}
 	})
 }

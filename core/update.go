@@ -32,11 +32,8 @@ func (b *Breaker) update(cfg Config) {
 	switch {
 	case ph.state == HalfOpen:
 		now := b.now()
-		b.advanceLocked(context.Background(), old, now)
-		if b.phase.Load() == ph {
-			ph.half.mark(s)
-			b.recordLocked().overriddenUntil(old.override, HalfOpen, now) // a shorter ProbeTimeout must not take time back
-		}
+		b.advanceLocked(context.Background(), old, now) // what was lost by now was lost by the old limit
+		ph.half.mark(now, s)
 	case ph.state == Closed && (s.Window != old.Window || (s.SlowAfter > 0) != (old.SlowAfter > 0) && s.Window.For > 0):
 		b.reshapeLocked(s, ph)
 	}

@@ -84,7 +84,9 @@ func TestChecklist75_Update(t *testing.T) {
 		update(t, b, core.Config{HalfOpenMaxCalls: 1, ProbeTimeout: 2 * time.Minute, Timeout: 10 * time.Second})
 		refusal(t, b)
 		time.Sleep(time.Minute)
-		wantState(t, b, core.Open)
+		if got := refusal(t, b).Cause; got != core.ProbeLost {
+			t.Errorf("refused because of %v, want %v", got, core.ProbeLost)
+		}
 	})
 	for _, state := range everyState {
 		bubble(t, "permits out survive: "+state.String(), func(t *testing.T) {
