@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -176,4 +177,25 @@ func settleOne(t *testing.T, g core.Gate, o core.Outcome) {
 		t.Fatal(err)
 	}
 	p.Settle(context.Background(), o)
+}
+
+// However many processors there are, a breaker has 32 shards at most.
+func TestShardsAreBounded(t *testing.T) {
+	if underRace() {
+		return // which has a cost of its own for each allocation
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(256))
+	const n = 200
+	breakers := make([]*core.Breaker, n)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range breakers {
+		breakers[i] = core.MustNew("shards", core.Config{Window: core.Window{For: time.Minute}})
+		p, _ := breakers[i].Allow(context.Background())
+		p.Settle(context.Background(), core.Success)
+	}
+	runtime.ReadMemStats(&after)
+	if each, most := (after.TotalAlloc-before.TotalAlloc)/n, uint64(32*(64+128)+2048); each > most || each < 32*(64+128) {
+		t.Errorf("%d B a breaker, want 32 shards of 192 B and at most %d B", each, most)
+	}
 }

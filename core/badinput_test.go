@@ -316,7 +316,7 @@ func TestBadClockThatPanics(t *testing.T) {
 		"a rate":   {FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			within(t, watchdog(), func() {
+			within(t, func() {
 				sick := false
 				cfg.Now = func() time.Time {
 					if sick {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -14,9 +15,10 @@ import (
 
 // Breaker is a [Gate] with a state machine: it admits calls while they succeed,
 // refuses them while the dependency is sick, and finds out by a few probes when
-// it is well again. It is made by [New] and safe for concurrent use. It starts
-// no goroutine, owns no timer and needs no closing; time is looked at when
-// somebody calls. It takes half a KiB and, once called, 64 B for each processor,
+// it is well again. It is made by [New] and safe for concurrent use. A nil or zero
+// Breaker refuses every call with an error that says so, and its other methods do
+// nothing. A Breaker owns no goroutine and no timer and needs no closing; time is
+// looked at when a call comes. It takes half a KiB and, once called, 64 B for each processor,
 // or 192 B with a time window, up to 32 of them.
 type Breaker struct {
 	name     string
@@ -47,7 +49,9 @@ func New(name string, cfg Config) (*Breaker, error) {
 	}
 	s := newSettings(cfg, NoOverride)
 	b.settings.Store(s)
-	b.phase.Store(b.newClosed(s, 0, NoCause))
+	ph := b.newClosed(s, 0, NoCause)
+	ph.stay.current = ph
+	b.phase.Store(ph)
 	return b, nil
 }
 
@@ -76,8 +80,18 @@ func later(at, d time.Duration) time.Duration {
 	return math.MaxInt64
 }
 
+var errNoBreaker = errors.New("core: the Breaker is nil or its zero value; make it with New")
+
+// made reports whether New has made the breaker.
+func (b *Breaker) made() bool { return b != nil && b.phase.Load() != nil }
+
 // Name returns the name given to [New].
-func (b *Breaker) Name() string { return b.name }
+func (b *Breaker) Name() string {
+	if b == nil {
+		return ""
+	}
+	return b.name
+}
 
 // now reads the breaker's clock, monotonic unless Config.Now says otherwise.
 func (b *Breaker) now() time.Duration {
@@ -96,8 +110,14 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 			return Permit{}, err
 		}
 	}
+	if b == nil {
+		return Permit{}, errNoBreaker
+	}
 	// Two short paths, for what nearly all calls meet; admit knows the rest.
 	s, ph := b.settings.Load(), b.phase.Load()
+	if ph == nil {
+		return Permit{}, errNoBreaker
+	}
 	if st := ph.stats.Load(); s.quick && st != nil {
 		switch {
 		case ph.state == Closed && ph.ramp.Load() == nil:
@@ -283,8 +303,9 @@ func (b *Breaker) newPhase(state State, cause Cause, since time.Duration) *phase
 func (b *Breaker) newClosed(s *settings, since time.Duration, cause Cause) *phase {
 	ph := b.newPhase(Closed, cause, since)
 	if s.Window.For > 0 {
-		ph.buckets = newBuckets(s.Window.For, s.SlowAfter > 0)
+		ph.buckets = newBuckets(s.Window.For)
 	}
 	ph.calls = int32(s.Window.Calls)
+	ph.stay = new(stay)
 	return ph
 }

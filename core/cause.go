@@ -1,7 +1,5 @@
 package core
 
-import "strconv"
-
 // Cause says why a breaker changed its state or refused a call. The zero Cause
 // is that of a breaker that has never changed.
 type Cause uint8
@@ -24,40 +22,28 @@ const (
 	CheckPassed         // a health check succeeded while the break lasted: open to half-open
 )
 
-// String returns the cause in words.
-func (c Cause) String() string {
-	switch c {
-	case NoCause:
-		return "none"
-	case FailuresInRow:
-		return "failures in a row"
-	case FailureRate:
-		return "failure rate"
-	case SlowRate:
-		return "slow-call rate"
-	case ProbeFailed:
-		return "a probe failed"
-	case ProbeSlow:
-		return "a probe was slow"
-	case ProbeLost:
-		return "a probe was lost"
-	case BreakOver:
-		return "the break is over"
-	case ProbesPassed:
-		return "the probes passed"
-	case ManualReset:
-		return "reset by hand"
-	case ProbesOut:
-		return "all probes are out"
-	case RampingUp:
-		return "ramping up"
-	case HeldOpen:
-		return "forced open by hand"
-	case CheckPassed:
-		return "a health check passed"
-	}
-	return "Cause(" + strconv.Itoa(int(c)) + ")"
+var causeNames = [...]string{
+	NoCause:       "none",
+	FailuresInRow: "failures in a row",
+	FailureRate:   "failure rate",
+	SlowRate:      "slow-call rate",
+	ProbeFailed:   "a probe failed",
+	ProbeSlow:     "a probe was slow",
+	ProbeLost:     "a probe was lost",
+	BreakOver:     "the break is over",
+	ProbesPassed:  "the probes passed",
+	ManualReset:   "reset by hand",
+	ProbesOut:     "all probes are out",
+	RampingUp:     "ramping up",
+	HeldOpen:      "forced open by hand",
+	CheckPassed:   "a health check passed",
 }
+
+// String returns the cause in words.
+func (c Cause) String() string { return enumName(causeNames[:], c) }
 
 // MarshalText makes a Cause readable in JSON and YAML. It never fails.
 func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote. The error is a [*ConfigError].
+func (c *Cause) UnmarshalText(text []byte) error { return enumRead(causeNames[:], "Cause", text, c) }

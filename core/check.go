@@ -18,6 +18,9 @@ func (b *Breaker) CheckHealth(ctx context.Context, check func(context.Context) e
 	if check == nil {
 		return errNilFunc
 	}
+	if !b.made() {
+		return errNoBreaker
+	}
 	ctx = background(ctx)
 	ph, o := b.phase.Load(), b.settings.Load().override
 	if ph.state != Open || b.now() >= ph.until || o == ForcedOpen || o == Disabled {

@@ -19,7 +19,10 @@ import (
 // durations in nanoseconds; the func fields and the logger are not part of that.
 type Config struct {
 	// FailureThreshold is how many failures in a row open the breaker.
-	// Zero means 5, negative means never; at most 1000.
+	// Zero means 5, negative means never; at most 1000. The streak ends with a
+	// success, an opening or a Reset, and with nothing else: not with time, not with
+	// an ignored call and not with an Update, so failures of which the first lies a
+	// month back count as long as no call has succeeded since.
 	FailureThreshold int `json:"failure_threshold,omitzero"`
 	// FailureRateThreshold is the share of failures in Window, in (0, 1],
 	// from which the breaker opens. Zero or negative means off.

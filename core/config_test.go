@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -221,4 +222,20 @@ func TestMustNew(t *testing.T) {
 		}
 	}()
 	core.MustNew("db", core.Config{Jitter: 5})
+}
+
+// Negative lengths are off, and read back as off.
+func TestNegativeLengthsAreOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(t, core.Config{FailureRateThreshold: -1, SlowRateThreshold: -1, SlowAfter: -1, TimeoutFactor: -1, Jitter: -1, RampUp: -1, CallTimeout: -1, History: -time.Hour, MinimumCalls: -1})
+		got := b.Config()
+		if got.SlowAfter != 0 || got.RampUp != 0 || got.CallTimeout != 0 || got.History != 0 || got.TimeoutFactor != 1 || got.Jitter != 0 || got.MinimumCalls != 1 || got.FailureRateThreshold != 0 || got.SlowRateThreshold != 0 {
+			t.Errorf("in force: %+v", got)
+		}
+		succeed(t, b, 3)
+		time.Sleep(time.Hour)
+		if h := b.Snapshot().History; h != nil {
+			t.Errorf("a history of %d intervals", len(h))
+		}
+	})
 }

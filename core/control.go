@@ -17,6 +17,9 @@ func (b *Breaker) Force(o Override) error {
 	if o > Shadow {
 		return &ConfigError{Field: "Override", Value: o, Allowed: "NoOverride, ForcedOpen, Disabled or Shadow"}
 	}
+	if !b.made() {
+		return errNoBreaker
+	}
 	b.mu.Lock()
 	now, old := b.now(), b.settings.Load()
 	b.advanceLocked(context.Background(), old, now) // what lies behind is timed by the old override
@@ -48,6 +51,9 @@ func (b *Breaker) Release() { _ = b.Force(NoOverride) }
 // in a row. Totals, history and transitions are kept, and so is an override.
 // Permits that are out become late.
 func (b *Breaker) Reset() {
+	if !b.made() {
+		return
+	}
 	ctx := context.Background()
 	b.mu.Lock()
 	s, now := b.settings.Load(), b.now()
@@ -75,7 +81,7 @@ func (b *Breaker) countsOf(ph *phase, w word, now time.Duration) Counts {
 	if ph.buckets == nil {
 		return w.counts(int(ph.calls))
 	}
-	c := ph.buckets.counts(now)
+	c := ph.buckets.counts(now, markFailed)
 	c.InRow = w.streak()
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,11 +13,12 @@ import (
 // ledger keeps a breaker's events: those to be delivered, and its last
 // transitions. It is made at the first event.
 //
-// Delivery is by whoever finds nobody delivering; others leave their events in
-// the queue and go on. So hooks run one at a time and in order, nobody waits
-// for a hook but the goroutine that runs it, and a hook that causes an event
-// finds it queued behind itself. Lock order: Registry.mu,
-// Breaker.mu, then ledger.mu or history.mu; a hook runs with none of them.
+// A caller that finds no other delivering delivers; others leave their events in
+// the queue and go on. So hooks run one at a time and in order, no caller waits
+// for a hook that it does not run itself, and a hook that causes an event finds
+// it queued behind itself. A caller that has delivered for maxRun leaves the rest
+// to a goroutine, which ends with the queue. Lock order: Registry.mu, Breaker.mu,
+// then ledger.mu or history.mu; a hook runs with none of them.
 type ledger struct {
 	// waiting is true while the queue may hold something, so that those who
 	// have nothing to deliver take no lock.
@@ -29,11 +31,9 @@ type ledger struct {
 
 	record record // guarded by Breaker.mu
 
-	told uint64 // settlements
-	// overdue is set while the caller that delivers has done so for maxRun.
-	overdue bool
-	seq     uint64       // transitions
-	recent  []Transition // the last maxRecent, oldest first from recent[seq%maxRecent] once full
+	told   uint64       // settlements
+	seq    uint64       // transitions
+	recent []Transition // the last maxRecent, oldest first from recent[seq%maxRecent] once full
 }
 
 const (
@@ -51,6 +51,7 @@ type event struct {
 	probe      bool
 	override   *Override // only for the log
 	logged     bool      // refused: also goes to the log
+	said       bool      // the log was told
 }
 
 // queueEvent queues e. Transitions are queued with Breaker.mu held.
@@ -70,23 +71,24 @@ func (l *ledger) queueEvent(e event) {
 		l.told++
 		s.Seq = l.told
 	}
-	// One caller runs the hooks of all while events come faster than hooks run.
-	// It must get away: once it is overdue, what calls have to tell is dropped
-	// until the queue is empty.
-	limit := maxQueued
-	if l.overdue {
-		limit = 0
-	}
-	if e.transition != nil || e.override != nil || e.logged {
-		limit = maxQueued + maxRecent // rare: a flood of calls must not push them out
-	}
-	if len(l.queue) >= limit {
+	if len(l.queue) >= maxQueued {
 		l.dropped++
-		return
+		// A flood of calls must not push out what is rare and tells more.
+		i := -1
+		if e.rare() {
+			i = slices.IndexFunc(l.queue, func(queued event) bool { return !queued.rare() })
+		}
+		if i < 0 {
+			return
+		}
+		l.queue = slices.Delete(l.queue, i, i+1)
 	}
 	l.queue = append(l.queue, e)
 	l.waiting.Store(true)
 }
+
+// rare reports whether the event is not one of each call.
+func (e *event) rare() bool { return e.transition != nil || e.override != nil || e.logged }
 
 // transitions returns the last transitions, oldest first.
 func (l *ledger) transitions() []Transition {
@@ -106,60 +108,63 @@ func (b *Breaker) book() *ledger {
 	return b.ledger.Load()
 }
 
-// deliver runs hooks until the queue is empty, unless somebody does already.
-// It must be called with no lock held.
+// deliver runs hooks until the queue is empty or the caller has done enough,
+// unless another goroutine does already. It must be called with no lock held.
 func (b *Breaker) deliver() {
 	l := b.ledger.Load()
 	if l == nil || !l.waiting.Load() {
 		return
 	}
-	begun := time.Now() // not Config.Now: it is about the goroutine we run on
 	l.mu.Lock()
 	if l.delivering || len(l.queue) == 0 {
 		l.mu.Unlock()
 		return
 	}
 	l.delivering = true
-	finished := false
-	defer func() {
-		if finished {
-			return
-		}
-		// A hook called runtime.Goexit: this goroutine ends, but the queue is
-		// ours. Deferred calls still run, so it is emptied from here.
-		l.mu.Lock()
-		l.delivering, l.overdue = false, false
-		l.mu.Unlock()
-		b.deliver()
-	}()
-	for len(l.queue) > 0 {
-		e := l.queue[0]
-		l.queue[0] = event{}
-		l.queue = l.queue[1:]
-		l.mu.Unlock()
-		b.tell(l, e)
-		overdue := time.Since(begun) >= maxRun
-		l.mu.Lock()
-		l.overdue = overdue
-	}
-	l.queue, l.overdue = nil, false // a flood must not keep its memory
-	l.waiting.Store(false)
-	l.delivering = false
-	finished = true
 	l.mu.Unlock()
+	b.run(l, time.Now().Add(maxRun)) // not Config.Now: it is about the goroutine we run on
 }
 
-// tell runs the log line and the hook of one event; neither can hurt the other.
-func (b *Breaker) tell(l *ledger, e event) {
-	s := b.settings.Load()
-	defer b.guard(e.ctx, l, s, func() { s.hook(b.name, e) }) // deferred: the handler may call Goexit
-	b.guard(e.ctx, l, s, func() { b.log(s, e) })
+// run delivers until the queue is empty, but leaves the rest to a goroutine once
+// it is past release; the zero time is never.
+func (b *Breaker) run(l *ledger, release time.Time) {
+	done := false
+	defer func() {
+		if !done { // a hook called runtime.Goexit: this goroutine ends, but the queue is ours
+			b.run(l, release)
+		}
+	}()
+	for {
+		l.mu.Lock()
+		if len(l.queue) == 0 {
+			l.queue = nil // a flood must not keep its memory
+			l.waiting.Store(false)
+			l.delivering = false
+			l.mu.Unlock()
+			break
+		}
+		if !release.IsZero() && !time.Now().Before(release) {
+			l.mu.Unlock()
+			go b.run(l, time.Time{})
+			break
+		}
+		e := l.queue[0]
+		s := b.settings.Load()
+		tell := func() { s.hook(b.name, e) }
+		if s.Logger != nil && e.rare() && !e.said { // its hook is for the next turn
+			l.queue[0].said = true
+			tell = func() { b.log(s, e) }
+		} else {
+			l.queue[0] = event{}
+			l.queue = l.queue[1:]
+		}
+		l.mu.Unlock()
+		b.guard(e.ctx, l, s, tell)
+	}
+	done = true
 }
 
 func (b *Breaker) log(s *settings, e event) {
-	if s.Logger == nil {
-		return
-	}
 	switch {
 	case e.transition != nil:
 		level := slog.LevelInfo

@@ -92,7 +92,7 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// TestSource: core starts nothing and looks at nothing but the monotonic clock.
+// TestSource: core starts nothing but what finishes a queue of hooks, and looks at nothing but the monotonic clock.
 func TestSource(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 10 {
@@ -114,7 +114,9 @@ func TestSource(t *testing.T) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.GoStmt:
-				t.Errorf("%s: a goroutine is started", set.Position(n.Pos()))
+				if file != "delivery.go" { // the one that finishes a queue of hooks
+					t.Errorf("%s: a goroutine is started", set.Position(n.Pos()))
+				}
 			case *ast.CallExpr:
 				sel, ok := n.Fun.(*ast.SelectorExpr)
 				if !ok {

@@ -100,7 +100,7 @@ func (b *Breaker) Do(ctx context.Context, fn func(context.Context) error) error 
 	case ctx == nil:
 		ctx = context.Background()
 	}
-	p, err := b.Allow(ctx)
+	p, err := b.Allow(ctx) // which knows what to say of a nil b
 	if err != nil {
 		return err
 	}

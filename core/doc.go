@@ -25,8 +25,8 @@
 //     [runtime.Goexit] failed;
 //   - hooks run in order, one at a time, with no lock held;
 //   - a closed breaker and a refusal take no lock and allocate nothing, unless a
-//     hook wants to know of each call; no goroutine is ever started, and no timer
-//     but that of a context with a CallTimeout;
+//     hook wants to know of each call; no timer is started but that of a context
+//     with a CallTimeout, and no goroutine but one that finishes a queue of slow hooks;
 //   - time is monotonic: setting the machine's clock changes nothing.
 //
 // A [Registry] holds breakers by name, bounded whatever the names are. A

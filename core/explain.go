@@ -9,6 +9,9 @@ import (
 // Explain tells a person, in one paragraph, where the breaker stands, why, and
 // what would change it.
 func (b *Breaker) Explain() string {
+	if !b.made() {
+		return errNoBreaker.Error()
+	}
 	snap, s := b.snapshot()
 	var parts []string
 	switch s.override {

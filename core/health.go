@@ -22,6 +22,9 @@ type Health struct {
 
 // Health judges the breaker by Config.Health.
 func (b *Breaker) Health() Health {
+	if !b.made() {
+		return Health{Reasons: []string{errNoBreaker.Error()}}
+	}
 	var limits HealthLimits
 	if l := b.settings.Load().Health; l != nil {
 		limits = *l

@@ -7,19 +7,17 @@ import (
 // Hooks are told what happened; each func may be nil.
 //
 // They run one at a time for a breaker and in the order of what they report,
-// on the goroutine of some caller, with no lock held: a hook may call the
-// breaker, and what that causes is reported after it returned. A hook that
-// panics is recovered, counted ([Snapshot.HookPanics]) and logged; one that
-// calls [runtime.Goexit] ends the goroutine it runs on; neither loses a later
-// event.
+// with no lock held: a hook may call the breaker, and what that causes is reported
+// after it returned. A hook that panics is recovered, counted
+// ([Snapshot.HookPanics]) and logged; one that calls [runtime.Goexit] ends the
+// goroutine it runs on; neither loses a later event.
 //
-// A caller that finds nobody running hooks runs them, its own and those that
-// others queue meanwhile, until the queue is empty. A slow hook therefore
-// delays one caller at a time. At most 1024 events wait. Once a caller has run
-// hooks for 100 ms, no more events of calls are taken until it has run what
-// waits, so that it gets away then. What is not taken is dropped and counted
-// ([Snapshot.EventsDropped]), transitions last: count calls by Snapshot. A Refused or Settled hook costs each call an
-// allocation or two and a lock.
+// A caller that finds no other running hooks runs them, its own and those that
+// others queue meanwhile. It is held for 100 ms and the hook that is running at
+// most: then a goroutine runs the rest and ends. At most 1024 events wait; what
+// does not fit is dropped and counted ([Snapshot.EventsDropped]), events of calls
+// before transitions. So count calls by Snapshot and not by hooks. A Refused or
+// Settled hook costs each call an allocation or two and a lock.
 type Hooks struct {
 	// Transition is told of each change of state. Its ctx is that of the call
 	// that caused or met it.

@@ -91,6 +91,12 @@ func (b *Breaker) closeLocked(ctx context.Context, s *settings, at time.Duration
 func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts, err error) {
 	old := b.phase.Load()
 	b.phase.Store(ph)
+	if old.stay != nil && old.stay != ph.stay {
+		old.stay.current = nil
+	}
+	if ph.stay != nil {
+		ph.stay.current = ph
+	}
 	if old.state == ph.state {
 		return
 	}

@@ -1,7 +1,5 @@
 package core
 
-import "strconv"
-
 // Outcome is what became of an admitted call. The zero Outcome, like any other
 // value that is not one of the constants, is taken for a [Failure]: a
 // classifier that forgets a case must not hide a sick dependency.
@@ -14,21 +12,18 @@ const (
 	Ignored                    // says nothing about the dependency; counts nowhere and gives a probe's place back
 )
 
+var outcomeNames = [...]string{Success: "success", Failure: "failure", Ignored: "ignored"}
+
 // String returns "success", "failure" or "ignored".
-func (o Outcome) String() string {
-	switch o {
-	case Success:
-		return "success"
-	case Failure:
-		return "failure"
-	case Ignored:
-		return "ignored"
-	}
-	return "Outcome(" + strconv.Itoa(int(o)) + ")"
-}
+func (o Outcome) String() string { return enumName(outcomeNames[:], o) }
 
 // MarshalText makes an Outcome readable in JSON and YAML. It never fails.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote. The error is a [*ConfigError].
+func (o *Outcome) UnmarshalText(text []byte) error {
+	return enumRead(outcomeNames[:], "Outcome", text, o)
+}
 
 // known maps everything that is not an Outcome to Failure.
 func (o Outcome) known() Outcome {

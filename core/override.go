@@ -1,7 +1,5 @@
 package core
 
-import "strconv"
-
 // Override is an operator's word over a [Breaker]. It stands beside the state,
 // not in it: the state machine below keeps its state, and [Breaker.Release]
 // hands the decision back to it. The zero Override is [NoOverride].
@@ -15,20 +13,15 @@ const (
 	Shadow                     // every call is admitted and counted; what would have been refused is reported
 )
 
+var overrideNames = [...]string{NoOverride: "none", ForcedOpen: "forced-open", Disabled: "disabled", Shadow: "shadow"}
+
 // String returns "none", "forced-open", "disabled" or "shadow".
-func (o Override) String() string {
-	switch o {
-	case NoOverride:
-		return "none"
-	case ForcedOpen:
-		return "forced-open"
-	case Disabled:
-		return "disabled"
-	case Shadow:
-		return "shadow"
-	}
-	return "Override(" + strconv.Itoa(int(o)) + ")"
-}
+func (o Override) String() string { return enumName(overrideNames[:], o) }
 
 // MarshalText makes an Override readable in JSON and YAML. It never fails.
 func (o Override) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote. The error is a [*ConfigError].
+func (o *Override) UnmarshalText(text []byte) error {
+	return enumRead(overrideNames[:], "Override", text, o)
+}

@@ -17,7 +17,6 @@ import (
 //   - the window's contents: see ring and buckets;
 //   - half, of a half-open phase: guarded by Breaker.mu, but for half.full;
 //   - ramp, whose word changes by compare-and-swap and which goes when it has ended or Update switches it off;
-//   - heir, guarded by Breaker.mu;
 //   - reported, an atomic flag.
 type phase struct {
 	breaker *Breaker
@@ -39,7 +38,12 @@ type phase struct {
 	buckets *buckets // closed, time window
 	half    *half
 	ramp    atomic.Pointer[ramp] // closed, until the ramp has ended
-	// heir is the phase that took over when Update changed the shape of the
-	// window: the same stay, so permits of this phase settle there.
-	heir *phase
+	stay    *stay                // closed
+}
+
+// stay is the time that a breaker is closed without a break, however often Update
+// changes the shape of the window meanwhile, each time by a new phase: permits of
+// the old ones settle in the current one, and keep none between them alive.
+type stay struct {
+	current *phase // nil once the stay has ended; guarded by Breaker.mu
 }

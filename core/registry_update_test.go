@@ -19,7 +19,7 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 		r.Stats()
 	}
 	t.Run("hooks", func(t *testing.T) {
-		within(t, watchdog(), func() {
+		within(t, func() {
 			clock := newFakeClock()
 			var r core.Registry
 			told := 0
@@ -53,7 +53,7 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 		})
 	})
 	t.Run("config", func(t *testing.T) {
-		within(t, watchdog(), func() {
+		within(t, func() {
 			var r core.Registry
 			get(t, &r, "a")
 			get(t, &r, core.OverflowName)
@@ -75,7 +75,7 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 		})
 	})
 	t.Run("a bad Config for a name that was added meanwhile", func(t *testing.T) {
-		within(t, watchdog(), func() {
+		within(t, func() {
 			var r core.Registry
 			a := get(t, &r, "a")
 			get(t, &r, core.OverflowName)

@@ -53,5 +53,21 @@ func (s *settings) broken(c Counts, m mark) Cause {
 	return NoCause
 }
 
+// brokenBy is broken where a reading is not one moment's: the rules about
+// failures and about slow calls have one each, see buckets. It returns the counts
+// of the rule that is broken.
+func (s *settings) brokenBy(m mark, counts func(first mark) Counts) (Cause, Counts) {
+	for _, rule := range [...]mark{markFailed, markSlow} {
+		if m&rule == 0 {
+			continue
+		}
+		c := counts(rule)
+		if cause := s.broken(c, rule); cause != NoCause {
+			return cause, c
+		}
+	}
+	return NoCause, Counts{}
+}
+
 // isSlow reports whether a call of that duration is slow.
 func (s *settings) isSlow(d time.Duration) bool { return s.SlowAfter > 0 && d > s.SlowAfter }

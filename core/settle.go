@@ -109,12 +109,12 @@ func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duratio
 // whether the phase had ended.
 func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, v *verdict) (late bool) {
 	ph := p.phase
-	credited := false
+	credited := false // to a time window
 	for {
 		w := ph.tally.read()
 		perturb()
 		if w.has(sealed) {
-			if ph = b.heir(ph); ph == nil {
+			if ph = b.successor(ph); ph == nil {
 				return !credited
 			}
 			if ph.buckets != nil && now == 0 {
@@ -125,7 +125,22 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 
 		var next word
 		var counts Counts
-		if ph.buckets == nil {
+		switch {
+		case ph.buckets != nil:
+			if !credited {
+				if !ph.buckets.credit(now, p.shard(), m) {
+					continue
+				}
+				credited = true
+			}
+			if m == 0 && !w.has(streakMask) {
+				return false
+			}
+			next = w.withStreak(m)
+		case credited: // the call went over with the window
+			next = w.withStreak(m)
+			counts = next.counts(int(ph.calls))
+		default:
 			if m == 0 && w.healthy() {
 				return false
 			}
@@ -134,22 +149,16 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 				continue
 			}
 			counts = next.counts(int(ph.calls))
-		} else {
-			if !credited {
-				ph.buckets.add(now, p.shard(), m)
-				credited = true
-			}
-			if m == 0 && !w.has(streakMask) {
-				return false
-			}
-			next = w.withStreak(m)
-			if m != 0 { // forty loads and more, but only for a failed or slow call
-				counts = ph.buckets.counts(now)
-			}
-			counts.InRow = next.streak()
 		}
 		cause := NoCause
-		if m != 0 {
+		switch {
+		case m != 0 && ph.buckets != nil: // forty loads and more, but only for a failed or slow call
+			cause, counts = s.brokenBy(m, func(first mark) Counts {
+				c := ph.buckets.counts(now, first)
+				c.InRow = next.streak()
+				return c
+			})
+		case m != 0:
 			cause = s.broken(counts, m)
 		}
 		if cause == NoCause {
@@ -164,18 +173,18 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 	}
 }
 
-// heir returns the phase that took over from a sealed one, or nil when the stay
+// successor returns the phase in which a sealed one goes on, or nil when the stay
 // has ended. It waits until what sealed the phase is published.
-func (b *Breaker) heir(ph *phase) *phase {
+func (b *Breaker) successor(ph *phase) *phase {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return ph.heir
+	return ph.stay.current
 }
 
 // ended reports whether the stay that began with the closed phase ph has ended.
 func (b *Breaker) ended(ph *phase) bool {
 	for ph.tally.read().has(sealed) {
-		if ph = b.heir(ph); ph == nil {
+		if ph = b.successor(ph); ph == nil {
 			return true
 		}
 	}

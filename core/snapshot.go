@@ -71,6 +71,9 @@ func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
 // [HalfOpen]. It changes nothing. An override is not a state; see
 // [Snapshot.Override].
 func (b *Breaker) State() State {
+	if !b.made() {
+		return Closed
+	}
 	ph := b.phase.Load()
 	switch {
 	case ph.state == Closed:
@@ -87,6 +90,9 @@ func (b *Breaker) State() State {
 // together; the totals are read right after, while calls go on. History and
 // Durations follow.
 func (b *Breaker) Snapshot() Snapshot {
+	if !b.made() {
+		return Snapshot{}
+	}
 	snap, _ := b.snapshot()
 	return snap
 }
@@ -143,6 +149,9 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 
 // Config returns the configuration in force, with every default filled in.
 func (b *Breaker) Config() Config {
+	if !b.made() {
+		return Config{}
+	}
 	c := b.settings.Load().Config
 	if c.Health != nil {
 		own := *c.Health
@@ -158,6 +167,9 @@ func (b *Breaker) Config() Config {
 // most 272 buckets; without Durations and for other outcomes there are none.
 func (b *Breaker) Buckets(o Outcome) iter.Seq2[time.Duration, uint64] {
 	return func(yield func(time.Duration, uint64) bool) {
+		if !b.made() {
+			return
+		}
 		st := b.stats()
 		if st == nil || o != Success && o != Failure {
 			return

@@ -1,7 +1,5 @@
 package core
 
-import "strconv"
-
 // State is where a [Breaker] stands. The zero State is [Closed].
 type State uint8
 
@@ -12,18 +10,13 @@ const (
 	HalfOpen              // a few probes are admitted; they decide
 )
 
+var stateNames = [...]string{Closed: "closed", Open: "open", HalfOpen: "half-open"}
+
 // String returns "closed", "open" or "half-open".
-func (s State) String() string {
-	switch s {
-	case Closed:
-		return "closed"
-	case Open:
-		return "open"
-	case HalfOpen:
-		return "half-open"
-	}
-	return "State(" + strconv.Itoa(int(s)) + ")"
-}
+func (s State) String() string { return enumName(stateNames[:], s) }
 
 // MarshalText makes a State readable in JSON and YAML. It never fails.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote. The error is a [*ConfigError].
+func (s *State) UnmarshalText(text []byte) error { return enumRead(stateNames[:], "State", text, s) }

@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // tally is the mutable word of a closed phase. All of it changes in one
 // compare-and-swap, so a failure that completes a streak and a success that
-// breaks it have one order that everybody agrees on.
+// breaks it have one order that all agree on.
 //
 //	bit 0      sealed: the phase has ended, the word never changes again
 //	bit 1      full: the count window has seen at least as many calls as it holds
@@ -16,8 +16,8 @@ import "sync/atomic"
 //
 // Invariants:
 //
-//  1. sealed is set under Breaker.mu, together with heir, and the next phase is
-//     published before the lock is given back. So whoever finds the word sealed
+//  1. sealed is set under Breaker.mu, and the next phase, also that of the stay,
+//     is published before the lock is given back. So whoever finds the word sealed
 //     and then takes the lock finds the next phase in place.
 //  2. For a count window of n calls, failures and slow are the sums over the
 //     marks of the last n calls: those in the ring, with pending in place of

@@ -78,6 +78,7 @@ func TestLoggerFloodKeepsWhatIsRare(t *testing.T) {
 		refusal(t, b)
 		wg.Wait()
 		refusal(t, b)
+		time.Sleep(time.Minute) // for what is queued
 		if overrides, refusals := log.count("override"), log.count("refuses"); overrides != 2 || refusals != 1 {
 			t.Errorf("%d lines about overrides and %d about refusals, want 2 and 1", overrides, refusals)
 		}

@@ -2,18 +2,22 @@ package core
 
 import (
 	"context"
+	"slices"
 )
 
 // Update replaces the Config, but for Now. The new limits hold from the next
 // call or settlement on; nothing is evaluated at once, a break that runs keeps
 // its end, and a settlement that overlaps Update may still go by the old limits.
 // State, totals, openings in a row, override and the permits that are out are
-// kept. So is the window: if its size changes, the last calls (or tenths of the
-// time) that fit are taken over; if its kind changes, it starts empty and only
-// the streak is kept. History starts anew if its length changes, and a ramp ends
+// kept. So is the window: the last calls that fit are taken over. If its kind
+// changes, they are as old as they can be in a window of time, and in the order
+// of its tenths in a window of calls. History starts anew if its length changes, and a ramp ends
 // if RampUp is off. The error is [Config.Validate]'s, and nothing has changed
 // then.
 func (b *Breaker) Update(cfg Config) error {
+	if !b.made() {
+		return errNoBreaker
+	}
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -34,7 +38,7 @@ func (b *Breaker) update(cfg Config) {
 		now := b.now()
 		b.advanceLocked(context.Background(), old, now) // what was lost by now was lost by the old limit
 		ph.half.mark(now, s)
-	case ph.state == Closed && (s.Window != old.Window || (s.SlowAfter > 0) != (old.SlowAfter > 0) && s.Window.For > 0):
+	case ph.state == Closed && s.Window != old.Window:
 		b.reshapeLocked(s, ph)
 	}
 	s.reported.Store(old.reported.Load())
@@ -48,42 +52,78 @@ func (b *Breaker) update(cfg Config) {
 }
 
 // reshapeLocked replaces a closed phase by one with the window of s. The stay
-// goes on: permits of ph settle with its heir.
-func (b *Breaker) reshapeLocked(s *settings, ph *phase) {
-	heir := b.newClosed(s, ph.since, ph.cause)
-	heir.opens, heir.until, heir.err, heir.draw = ph.opens, ph.until, ph.err, ph.draw
-	heir.reported.Store(ph.reported.Load())
-	heir.ramp.Store(ph.ramp.Load())
+// goes on: permits of ph settle in the new phase, and all calls that ended go
+// over with the window, as far as they fit.
+func (b *Breaker) reshapeLocked(s *settings, old *phase) {
+	ph := b.newClosed(s, old.since, old.cause)
+	ph.opens, ph.until, ph.err, ph.draw, ph.stay = old.opens, old.until, old.err, old.draw, old.stay
+	ph.reported.Store(old.reported.Load())
+	ph.ramp.Store(old.ramp.Load())
 	now := b.now() // before sealing, see open
-	ph.heir = heir
-	w := ph.tally.seal()
-	heir.tally.Store(uint64(w & streakMask))
+	w := old.tally.seal()
 	switch {
-	case ph.buckets == nil && heir.buckets == nil:
-		heir.replay(ph, w)
-	case ph.buckets != nil && heir.buckets != nil:
-		heir.buckets.adopt(ph.buckets, now)
+	case old.buckets == nil && ph.buckets == nil:
+		ph.replay(old.last(w))
+	case old.buckets == nil:
+		// When the calls ended is not known: they leave the window first.
+		newest := ph.buckets.tenthOf(now)
+		oldest := max(newest-min(newest, tenths-1), ph.buckets.tenthOf(ph.since))
+		var calls [4]uint64
+		for _, m := range old.last(w) {
+			calls[m]++
+		}
+		ph.buckets.put(oldest, calls)
+	case ph.buckets == nil:
+		ph.replay(marksOf(old.buckets.take(now), int(ph.calls)))
+	default:
+		ph.buckets.adopt(old.buckets, old.buckets.take(now), now)
 	}
-	b.publish(context.Background(), heir, Counts{}, nil)
+	ph.tally.Store(uint64(ph.tally.read()&^streakMask | w&streakMask))
+	b.publish(context.Background(), ph, Counts{}, nil)
 }
 
-// replay credits to an unpublished phase the marks of a sealed count window,
-// oldest first, and leaves its streak alone.
-func (p *phase) replay(old *phase, last word) {
-	n := int(old.calls)
-	words := old.ring.of(n)
-	held := last.counts(n).Calls
-	streak := p.tally.read() & streakMask
-	for i := max(held-int(p.calls), 0); i < held; i++ {
-		slot := (last.pos() - held + i) % n
-		m := markAt(words[slot/marksPerWord].Load(), slot)
-		if i == held-1 {
-			m = last.pending()
-		}
+// last returns the marks of a sealed count window whose word is w, oldest first.
+func (p *phase) last(w word) []mark {
+	n := int(p.calls)
+	words := p.ring.of(n)
+	held := w.counts(n).Calls
+	marks := make([]mark, held)
+	for i := range marks {
+		slot := (w.pos() - held + i) % n
+		marks[i] = markAt(words[slot/marksPerWord].Load(), slot)
+	}
+	if held > 0 {
+		marks[held-1] = w.pending()
+	}
+	return marks
+}
+
+// replay credits marks to the count window of an unpublished phase.
+func (p *phase) replay(marks []mark) {
+	for _, m := range marks[max(len(marks)-int(p.calls), 0):] {
 		next, _ := p.credit(p.tally.read(), m)
 		p.tally.Store(uint64(next))
 	}
-	p.tally.Store(uint64(p.tally.read()&^streakMask | streak))
+}
+
+// marksOf returns the marks of the newest n calls of a time window, oldest first.
+// The order within a tenth is not known; of one that does not fit whole, the
+// share of each mark is kept, rounded in favour of the good.
+func marksOf(window []tenthCounts, n int) []mark {
+	var newestFirst []mark
+	for _, t := range slices.Backward(window) {
+		all := t.calls[0] + t.calls[1] + t.calls[2] + t.calls[3]
+		fit := min(all, uint64(n-len(newestFirst)))
+		good := fit
+		for m := mark(3); m > 0; m-- {
+			bad := t.calls[m] * fit / all
+			newestFirst = append(newestFirst, slices.Repeat([]mark{m}, int(bad))...)
+			good -= bad
+		}
+		newestFirst = append(newestFirst, make([]mark, good)...)
+	}
+	slices.Reverse(newestFirst)
+	return newestFirst
 }
 
 // equip gives the stats what s asks for. It needs Breaker.mu.

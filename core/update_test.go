@@ -248,17 +248,48 @@ func TestUpdateKindOfWindow(t *testing.T) {
 		"calls to time": {{Calls: 10}, {For: time.Minute}},
 		"time to calls": {{For: time.Minute}, {Calls: 10}},
 	} {
-		bubble(t, name+" keeps the streak and nothing else", func(t *testing.T) {
-			b := newBreaker(t, core.Config{FailureThreshold: 4, Window: windows[0]})
-			play(t, b, "SSFF")
-			update(t, b, core.Config{FailureThreshold: 4, Window: windows[1]})
-			wantWindow(t, b, core.Counts{InRow: 2})
+		bubble(t, name+" keeps calls and streak", func(t *testing.T) {
+			b := newBreaker(t, core.Config{FailureThreshold: 4, FailureRateThreshold: -1, Window: windows[0], SlowAfter: time.Second})
+			play(t, b, "SS")
+			lasting(t, b, 2*time.Second, core.Failure)
 			fail(t, b, 1)
-			wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 3})
+			time.Sleep(time.Hour * time.Duration(windows[0].Calls) / 10)
+			update(t, b, core.Config{FailureThreshold: 4, FailureRateThreshold: -1, Window: windows[1], SlowAfter: time.Second})
+			wantWindow(t, b, core.Counts{Calls: 4, Failures: 2, Slow: 1, InRow: 2})
+			fail(t, b, 1)
+			wantWindow(t, b, core.Counts{Calls: 5, Failures: 3, Slow: 1, InRow: 3})
 			fail(t, b, 1)
 			wantState(t, b, core.Open)
 		})
 	}
+	bubble(t, "calls of an unknown age leave a window of time first", func(t *testing.T) {
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{Calls: 10}})
+		play(t, b, "SFF")
+		time.Sleep(time.Hour)
+		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: time.Minute}})
+		fail(t, b, 1)
+		wantWindow(t, b, core.Counts{Calls: 4, Failures: 3, InRow: 3})
+		time.Sleep(6 * time.Second)
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 3})
+	})
+	bubble(t, "of more calls than fit the newest are kept, with their share of failures", func(t *testing.T) {
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: time.Minute}})
+		settle(t, b, core.Failure, 50)
+		settle(t, b, core.Success, 50)
+		time.Sleep(10 * time.Second)
+		play(t, b, "SSSF")
+		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{Calls: 20}})
+		wantWindow(t, b, core.Counts{Calls: 20, Failures: 8 + 1, InRow: 1})
+		settle(t, b, core.Success, 16) // they push the older ones out first
+		wantWindow(t, b, core.Counts{Calls: 20, Failures: 1})
+	})
+	bubble(t, "what ended just now is kept, however coarse the tenths were", func(t *testing.T) {
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: time.Hour}})
+		time.Sleep(5 * time.Minute)
+		play(t, b, "SSSF")
+		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: 10 * time.Second}})
+		wantWindow(t, b, core.Counts{Calls: 4, Failures: 1, InRow: 1})
+	})
 }
 
 // What is set by Update holds for permits that are out as well.
