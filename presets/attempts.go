@@ -15,21 +15,16 @@ import (
 
 // again goes on after a first attempt that returned out and err, until one
 // succeeds or retry says that it is enough.
-func again[In, Out any](ctx context.Context, b *core.Breaker, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
+func again[In, Out any](ctx context.Context, b *core.Breaker, rules *rules, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	s := &series{Retry: retry.WithDefaults(), ctx: ctx, breaker: b}
+	s := &series{Retry: rules.retry.WithDefaults(), ctx: ctx, breaker: b}
 	operation := func() (Out, error) {
 		if s.made == 0 { // it was made before
 			return out, s.judge(first, err)
 		}
-		var a attempt
-		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
-			out, err := fn(ctx, in)
-			a.ended(ctx, err)
-			return out, err
-		})
+		out, a, err := call(ctx, b, rules, fn, in)
 		return out, s.judge(a, err)
 	}
 	out, err = backoff.Retry(ctx, operation, backoff.WithBackOff(s), backoff.WithMaxElapsedTime(0))

@@ -14,31 +14,32 @@ type guard struct {
 	name     string
 	fault    error // if not nil, no call can be made
 	code     Policy
-	held     atomic.Pointer[held]
+	rules    atomic.Pointer[rules]
 }
 
-// held are the retries of a function under a fleet.
-type held struct {
-	fleet *Fleet
-	retry Retry
+// rules are what a function goes by under a fleet, besides its breaker.
+type rules struct {
+	fleet      *Fleet
+	retry      Retry
+	classifies bool // the breaker has a Classify
 }
 
 // now returns what holds for a call that begins now.
-func (g *guard) now() (*core.Breaker, *Retry, error) {
+func (g *guard) now() (*core.Breaker, *rules, error) {
 	if g.fault != nil {
 		return nil, nil, g.fault
 	}
-	h, f := g.held.Load(), g.registry.fleet.Load()
-	if h == nil || h.fleet != f {
+	have, f := g.rules.Load(), g.registry.fleet.Load()
+	if have == nil || have.fleet != f {
 		p := g.registry.policyOf(f, g.name, &g.code)
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
 			return nil, nil, fmt.Errorf("presets: the policy of %q: %w", g.name, err)
 		}
-		h = &held{f, p.Retry}
-		g.held.Store(h)
+		have = &rules{f, p.Retry, g.registry.policyUnder(f, g.name).Classify != nil}
+		g.rules.Store(have)
 	}
 	b, err := g.registry.breakers.Get(g.name)
-	return b, &h.retry, err
+	return b, have, err
 }
 
 // guardOf returns the guard of a function.

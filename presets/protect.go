@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/blackbox4/switchgear/core"
 )
 
 var errNilFunc = errors.New("nil function")
@@ -19,6 +17,10 @@ var errNilFunc = errors.New("nil function")
 // error is in the chain too, for errors.Is and errors.As, as it is when the
 // caller's context ends the retries. Otherwise the result of the last attempt is
 // returned as it is. A panic passes through.
+//
+// Without a Classify of the policy an attempt counts as [core.DefaultClassify]
+// says, and one that failed by a shortage of this machine (file descriptors, ports,
+// memory, a resolver that does not answer) is ignored.
 //
 // The breaker lives in policy.Registry, or in [Default], under the name. A second
 // Protect of the name shares it, and must be given a policy that does not differ
@@ -37,21 +39,16 @@ func Protect[In, Out any](name string, policy Policy, fn func(context.Context, I
 		g = &guard{fault: &faultError{fmt.Errorf("presets: protecting %q: %w", name, errNilFunc)}}
 	}
 	return func(ctx context.Context, in In) (Out, error) {
-		b, retry, err := g.now()
+		b, rules, err := g.now()
 		if err != nil {
 			var zero Out
 			return zero, err
 		}
-		var first attempt
-		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
-			out, err := fn(ctx, in)
-			first.ended(ctx, err)
-			return out, err
-		})
-		if err == nil || !first.ran || retry.Strategy == None {
+		out, first, err := call(ctx, b, rules, fn, in)
+		if err == nil || !first.ran || rules.retry.Strategy == None {
 			return out, err
 		}
-		return again(ctx, b, retry, fn, in, first, out, err)
+		return again(ctx, b, rules, fn, in, first, out, err)
 	}
 }
 
