@@ -65,11 +65,16 @@ func MustNew(name string, cfg Config) *Breaker {
 }
 
 func validName(name string) error {
-	const allowed = "1 to 256 bytes of UTF-8 without control characters"
-	if name == "" || len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return &ConfigError{Field: "name", Value: name, Allowed: allowed}
+	if !nameIsValid(name) {
+		return &ConfigError{Field: "name", Value: name, Allowed: allowedName}
 	}
 	return nil
+}
+
+const allowedName = "1 to 256 bytes of UTF-8 without control characters"
+
+func nameIsValid(name string) bool {
+	return name != "" && len(name) <= maxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // later is the time d after at, or the end of time.

@@ -54,12 +54,15 @@ func (r *record) fill(snap *Snapshot, v *view, now time.Duration) {
 		all[i].Count = r.changes[i]
 	}
 	snap.Changes = all[:]
-	snap.Probes = r.probes
-
 	is := *r
-	if v.over && snap.Override != ForcedOpen && snap.Override != Disabled {
-		is.pass(Open, v.since)
+	is.roll(snap.Override, v, now)
+	snap.Probes, snap.TimeIn = is.probes, is.times
+}
+
+// roll adds to a copy of the record what v, the view of now, does.
+func (r *record) roll(o Override, v *view, now time.Duration) {
+	if v.over && o != ForcedOpen && o != Disabled {
+		r.pass(Open, v.since)
 	}
-	is.overriddenUntil(snap.Override, v.state, now)
-	snap.TimeIn = is.times
+	r.overriddenUntil(o, v.state, now)
 }

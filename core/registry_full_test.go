@@ -12,59 +12,6 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// A flood of names past the cap costs a look for each: no Config, no breaker.
-func TestRegistryPastTheCapCostsALook(t *testing.T) {
-	flood := make([]string, 1000)
-	for i := range flood {
-		flood[i] = fmt.Sprint("host-", i)
-	}
-	for name, idle := range map[string]time.Duration{"an hour": 0, "never": -1} {
-		t.Run(name, func(t *testing.T) {
-			asked := 0
-			r := core.Registry{Max: 2, Idle: idle, Config: func(string) core.Config { asked++; return core.Config{} }}
-			get(t, &r, "a")
-			get(t, &r, "b")
-			shared := get(t, &r, core.OverflowName)
-			for _, name := range flood {
-				if get(t, &r, name) != shared {
-					t.Fatalf("%s has a breaker of its own past the cap", name)
-				}
-			}
-			if asked != 3 {
-				t.Errorf("Config was asked %d times, want 3", asked)
-			}
-			i := 0
-			if allocs := testing.AllocsPerRun(len(flood), func() {
-				get(t, &r, flood[i%len(flood)])
-				i++
-			}); allocs != 0 {
-				t.Errorf("a name past the cap costs %v allocations, want none", allocs)
-			}
-		})
-	}
-	bubble(t, "but for one each time that room may be made", func(t *testing.T) {
-		asked := 0
-		r := core.Registry{Max: 2, Config: func(string) core.Config { asked++; return core.Config{} }}
-		get(t, &r, "a")
-		get(t, &r, "b")
-		get(t, &r, core.OverflowName)
-		for i := range 5 {
-			time.Sleep(6 * time.Minute) // a tenth of Idle
-			for _, name := range flood {
-				get(t, &r, name)
-			}
-			if got := asked - 3; got != i+1 {
-				t.Fatalf("Config was asked %d times in %d tenths of Idle, want once in each", got, i+1)
-			}
-		}
-		time.Sleep(2 * time.Hour)
-		get(t, &r, "a")
-		if got := get(t, &r, "c").Name(); got != "c" {
-			t.Errorf("c has %q, want its own: b is forgotten", got)
-		}
-	})
-}
-
 // Config sees only names that a breaker can have.
 func TestRegistryConfigSeesNoInvalidName(t *testing.T) {
 	for _, limit := range []int{10, 1} {
@@ -84,12 +31,12 @@ func TestRegistryConfigSeesNoInvalidName(t *testing.T) {
 	}
 }
 
-// Thousands that are idle go at one sweep, and what has something to remember
-// stays.
-func TestRegistryForgetsManyAtOnce(t *testing.T) {
+// Thousands that are idle go at one sweep, and what is open stays for its
+// MaxTimeout more.
+func TestRegistryEvictsManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many, every = 5000, 10
-		r := core.Registry{Config: always(core.Config{FailureThreshold: 1})}
+		r := core.Registry{Config: always(core.Config{FailureThreshold: 1, MaxTimeout: 5 * time.Hour})}
 		sick := map[string]*core.Breaker{}
 		for i := range many {
 			name := fmt.Sprint("host-", i)
@@ -99,7 +46,7 @@ func TestRegistryForgetsManyAtOnce(t *testing.T) {
 				sick[name] = b
 			}
 		}
-		for i, want := range []int{many + 1, many/every + 2} { // a sweep marks, the next one forgets
+		for i, want := range []int{many + 1, many/every + 2} { // a sweep marks, the next one evicts
 			time.Sleep(time.Hour)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
@@ -119,11 +66,11 @@ func TestRegistryForgetsManyAtOnce(t *testing.T) {
 		}
 		for name, b := range sick {
 			if get(t, &r, name) != b {
-				t.Errorf("%s was forgotten while it was not closed", name)
+				t.Errorf("%s was evicted while it was open", name)
 			}
 		}
 		if got := get(t, &r, "host-1").Name(); got != "host-1" || r.Len() != many/every+3 {
-			t.Errorf("a name that was forgotten has %q, want a breaker of its own again", got)
+			t.Errorf("a name that was evicted has %q, want a breaker of its own again", got)
 		}
 	})
 }

@@ -1,19 +1,48 @@
 package core
 
-// RegistryStats sum up the breakers of a [Registry], the shared one included.
+// RegistryStats sum up the breakers of a [Registry].
 type RegistryStats struct {
 	Breakers, Closed, Open, HalfOpen int
-	Totals                           Totals
-	SuccessRate                      float64 // of successes and failures; 1 without any
+	// Totals are those of the breakers that there are and of all that were evicted;
+	// they do not go back.
+	Totals      Totals
+	SuccessRate float64 // of successes and failures; 1 without any
+	// Evicted is how many breakers were evicted. One that was made anew and evicted
+	// again counts twice.
+	Evicted uint64
+	// Unguarded is how many calls were admitted without a breaker, see
+	// [Registry.Gate]. They are not in Totals.
+	Unguarded uint64
 }
 
-// Stats reads every breaker once, one after the other. What a breaker that was
-// forgotten had counted is not in it.
+// Stats reads every breaker once, one after the other. A call on a breaker that was
+// kept after it was evicted is not in it.
 func (r *Registry) Stats() RegistryStats {
-	var out RegistryStats
-	for _, b := range r.All() {
+	out := RegistryStats{SuccessRate: 1}
+	if r == nil {
+		return out
+	}
+	r.setup()
+	for i := range r.shards {
+		r.addShard(&out, &r.shards[i])
+	}
+	if n := out.Totals.Successes + out.Totals.Failures; n > 0 {
+		out.SuccessRate = float64(out.Totals.Successes) / float64(n)
+	}
+	out.Unguarded = r.open.calls.Load()
+	return out
+}
+
+// addShard reads a shard with the lock held, so that what is evicted or made anew
+// meanwhile is counted once.
+func (r *Registry) addShard(out *RegistryStats, s *nameShard) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out.Evicted = r.evicted
+	out.Totals.add(s.gone)
+	for _, e := range s.all() {
 		out.Breakers++
-		state, totals := b.stateAndTotals()
+		state, totals := e.breaker.stateAndTotals()
 		switch state {
 		case Closed:
 			out.Closed++
@@ -24,11 +53,6 @@ func (r *Registry) Stats() RegistryStats {
 		}
 		out.Totals.add(totals)
 	}
-	out.SuccessRate = 1
-	if n := out.Totals.Successes + out.Totals.Failures; n > 0 {
-		out.SuccessRate = float64(out.Totals.Successes) / float64(n)
-	}
-	return out
 }
 
 func (t *Totals) add(o Totals) {
@@ -43,6 +67,21 @@ func (t *Totals) add(o Totals) {
 	t.Lost += o.Lost
 	t.Spared += o.Spared
 	t.InFlight += o.InFlight
+}
+
+// subtract takes back what add added.
+func (t *Totals) subtract(o Totals) {
+	t.Calls -= o.Calls
+	t.Successes -= o.Successes
+	t.Failures -= o.Failures
+	t.Ignored -= o.Ignored
+	t.Refused -= o.Refused
+	t.Slow -= o.Slow
+	t.Timeouts -= o.Timeouts
+	t.Late -= o.Late
+	t.Lost -= o.Lost
+	t.Spared -= o.Spared
+	t.InFlight -= o.InFlight
 }
 
 // stateAndTotals is what Stats needs of a Snapshot.

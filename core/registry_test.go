@@ -62,27 +62,18 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("Config was asked %d times for one name, want once", made)
 		}
 	})
-	bubble(t, "past the cap names share one", func(t *testing.T) {
+	bubble(t, "past the cap the one that was not asked for the longest goes", func(t *testing.T) {
 		r := core.Registry{Max: 3, Idle: -1}
-		own := []*core.Breaker{get(t, &r, "a"), get(t, &r, "b"), get(t, &r, "c")}
-		shared := get(t, &r, "d")
-		if shared.Name() != core.OverflowName || get(t, &r, "e") != shared || get(t, &r, core.OverflowName) != shared {
-			t.Errorf("past the cap: %q, want %q for all", shared.Name(), core.OverflowName)
+		a, b, c := get(t, &r, "a"), get(t, &r, "b"), get(t, &r, "c")
+		if get(t, &r, "a") != a || get(t, &r, "d").Name() != "d" {
+			t.Fatal("a lost its breaker, or d has none")
 		}
-		for i, name := range []string{"a", "b", "c"} {
-			if get(t, &r, name) != own[i] {
-				t.Errorf("%s lost its breaker", name)
-			}
+		if got := names(&r); r.Len() != 3 || got["b"] || !got["a"] || !got["c"] || !got["d"] {
+			t.Errorf("%v, want a, c and d: b was not asked for the longest", got)
 		}
-		if got := r.Len(); got != 3 {
-			t.Errorf("%d breakers, want 3", got)
+		if get(t, &r, "a") != a || get(t, &r, "c") != c || get(t, &r, "b") == b {
+			t.Error("a or c lost its breaker, or b has its old one")
 		}
-		if got := names(&r); len(got) != 4 || !got[core.OverflowName] {
-			t.Errorf("All gave %v, want the three and the shared one", got)
-		}
-		fail(t, shared, 5)
-		wantState(t, get(t, &r, "f"), core.Open)
-		take(t, own[0])
 	})
 	bubble(t, "All stops when told", func(t *testing.T) {
 		var r core.Registry
@@ -103,13 +94,6 @@ func TestRegistry(t *testing.T) {
 			r.Stats()
 		}
 	})
-	bubble(t, "a breaker that the overflow name was asked for first", func(t *testing.T) {
-		var r core.Registry
-		b := get(t, &r, core.OverflowName)
-		if b.Name() != core.OverflowName || r.Len() != 0 {
-			t.Errorf("%q and %d breakers, want the shared one and none", b.Name(), r.Len())
-		}
-	})
 }
 
 func TestRegistryMax(t *testing.T) {
@@ -128,8 +112,8 @@ func TestRegistryMax(t *testing.T) {
 	}
 }
 
-// Idle breakers are forgotten when a name is new; a breaker that has something
-// to remember is not.
+// Idle breakers are evicted when a name is new, those that are not closed when they
+// were idle for MaxTimeout more.
 func TestRegistryIdle(t *testing.T) {
 	const idle = time.Hour
 	// quiet lets two sweeps, Idle and a bit apart, pass without asking for old names.
@@ -140,32 +124,42 @@ func TestRegistryIdle(t *testing.T) {
 			get(t, r, fmt.Sprint("new-", i))
 		}
 	}
+	const longest = 6 * time.Hour // a breaker is open
 	for _, row := range []struct {
 		name   string
 		before func(t *testing.T, b *core.Breaker)
-		kept   bool
+		kept   bool // after Idle
+		always bool // after Idle and MaxTimeout
 	}{
-		{"never called", func(*testing.T, *core.Breaker) {}, false},
-		{"closed", func(t *testing.T, b *core.Breaker) { play(t, b, "SSFI") }, false},
-		{"closed again", func(t *testing.T, b *core.Breaker) { trip(t, b); b.Reset() }, false},
-		{"open", func(t *testing.T, b *core.Breaker) { trip(t, b) }, true},
-		{"half-open", func(t *testing.T, b *core.Breaker) { trip(t, b); time.Sleep(24 * time.Hour) }, true},
-		{"a permit out", func(t *testing.T, b *core.Breaker) { take(t, b) }, true},
-		{"forced open", func(t *testing.T, b *core.Breaker) { force(t, b, core.ForcedOpen) }, true},
-		{"disabled", func(t *testing.T, b *core.Breaker) { force(t, b, core.Disabled) }, true},
-		{"shadow", func(t *testing.T, b *core.Breaker) { force(t, b, core.Shadow) }, true},
-		{"an override taken back", func(t *testing.T, b *core.Breaker) { force(t, b, core.Shadow); b.Release() }, false},
+		{"never called", func(*testing.T, *core.Breaker) {}, false, false},
+		{"closed", func(t *testing.T, b *core.Breaker) { play(t, b, "SSFI") }, false, false},
+		{"closed again", func(t *testing.T, b *core.Breaker) { trip(t, b); b.Reset() }, false, false},
+		{"open", func(t *testing.T, b *core.Breaker) { trip(t, b) }, true, false},
+		{"half-open", func(t *testing.T, b *core.Breaker) { trip(t, b); time.Sleep(24 * time.Hour) }, true, false},
+		{"half-open, a probe is lost", func(t *testing.T, b *core.Breaker) { trip(t, b); time.Sleep(24 * time.Hour); take(t, b) }, true, false},
+		{"a permit out", func(t *testing.T, b *core.Breaker) { take(t, b) }, true, true},
+		{"forced open", func(t *testing.T, b *core.Breaker) { force(t, b, core.ForcedOpen) }, true, true},
+		{"disabled", func(t *testing.T, b *core.Breaker) { force(t, b, core.Disabled) }, true, true},
+		{"shadow", func(t *testing.T, b *core.Breaker) { force(t, b, core.Shadow) }, true, true},
+		{"an override taken back", func(t *testing.T, b *core.Breaker) { force(t, b, core.Shadow); b.Release() }, false, false},
 	} {
 		bubble(t, row.name, func(t *testing.T) {
-			r := core.Registry{Idle: idle, Config: always(core.Config{Timeout: 6 * time.Hour, MaxTimeout: 6 * time.Hour})}
+			r := core.Registry{Idle: idle, Config: always(core.Config{Timeout: longest, MaxTimeout: longest})}
 			b := get(t, &r, "old")
 			row.before(t, b)
 			quiet(t, &r)
 			if kept := names(&r)["old"]; kept != row.kept {
-				t.Fatalf("kept %t, want %t", kept, row.kept)
+				t.Fatalf("kept %t after Idle, want %t", kept, row.kept)
 			}
-			if again := get(t, &r, "old"); (again == b) != row.kept {
-				t.Errorf("Get gave the same breaker: %t, want %t", again == b, row.kept)
+			for range longest / idle {
+				time.Sleep(idle)
+				get(t, &r, fmt.Sprint("newer-", time.Now().UnixNano()))
+			}
+			if kept := names(&r)["old"]; kept != row.always {
+				t.Fatalf("kept %t after Idle and MaxTimeout, want %t", kept, row.always)
+			}
+			if again := get(t, &r, "old"); (again == b) != row.always {
+				t.Errorf("Get gave the same breaker: %t, want %t", again == b, row.always)
 			}
 		})
 	}
@@ -176,7 +170,7 @@ func TestRegistryIdle(t *testing.T) {
 			time.Sleep(idle / 2)
 			get(t, &r, fmt.Sprint("new-", i))
 			if get(t, &r, "old") != b {
-				t.Fatalf("forgotten after %d half hours, asked for in each", i+1)
+				t.Fatalf("evicted after %d half hours, asked for in each", i+1)
 			}
 		}
 		if got := r.Len(); got > 6 {
@@ -193,7 +187,7 @@ func TestRegistryIdle(t *testing.T) {
 			get(t, &r, fmt.Sprint("new-", i))
 		}
 		if names(&r)["old"] {
-			t.Error("a breaker that nobody asked for in five hours is kept")
+			t.Error("a breaker that was not asked for in five hours is kept")
 		}
 	})
 	bubble(t, "negative is never", func(t *testing.T) {
@@ -201,7 +195,7 @@ func TestRegistryIdle(t *testing.T) {
 		get(t, &r, "old")
 		quiet(t, &r)
 		if !names(&r)["old"] {
-			t.Error("forgotten, want it kept for ever")
+			t.Error("evicted, want it kept for ever")
 		}
 	})
 	bubble(t, "zero is an hour", func(t *testing.T) {
@@ -211,26 +205,11 @@ func TestRegistryIdle(t *testing.T) {
 		get(t, &r, "new-1")
 		time.Sleep(30 * time.Second)
 		if !names(&r)["old"] {
-			t.Fatal("forgotten within the hour")
+			t.Fatal("evicted within the hour")
 		}
 		quiet(t, &r)
 		if names(&r)["old"] {
 			t.Error("kept for hours")
-		}
-	})
-	bubble(t, "room is made for names that shared", func(t *testing.T) {
-		r := core.Registry{Idle: idle, Max: 2}
-		get(t, &r, "a")
-		get(t, &r, "b")
-		if got := get(t, &r, "c").Name(); got != core.OverflowName {
-			t.Fatalf("c has %q, want the shared one", got)
-		}
-		for range 3 {
-			time.Sleep(idle)
-			get(t, &r, "c")
-		}
-		if got := get(t, &r, "c").Name(); got != "c" {
-			t.Errorf("c has %q hours later, want its own", got)
 		}
 	})
 }
@@ -251,16 +230,14 @@ func TestRegistryUpdate(t *testing.T) {
 		wantState(t, open, core.Open)
 		wantWindow(t, half, core.Counts{Calls: 1, Failures: 1, InRow: 1})
 	})
-	bubble(t, "it holds for old and new names, and the shared one", func(t *testing.T) {
-		r := core.Registry{Max: 2}
-		old, shared := get(t, &r, "old"), get(t, &r, core.OverflowName)
+	bubble(t, "it holds for old and new names", func(t *testing.T) {
+		var r core.Registry
+		old := get(t, &r, "old")
 		if err := r.Update(always(core.Config{FailureThreshold: 1})); err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range []*core.Breaker{old, shared, get(t, &r, "new"), get(t, &r, "past the cap")} {
-			if b.State() == core.Closed { // the shared one is asked for twice
-				fail(t, b, 1)
-			}
+		for _, b := range []*core.Breaker{old, get(t, &r, "new")} {
+			fail(t, b, 1)
 			wantState(t, b, core.Open)
 		}
 	})
@@ -308,35 +285,33 @@ func TestRegistryUpdate(t *testing.T) {
 
 // A breaker whose Config was asked for before an Update does not keep the old one.
 func TestRegistryUpdateWhileABreakerIsMade(t *testing.T) {
-	for _, name := range []string{"db", core.OverflowName} {
-		var r core.Registry
-		first := true
-		r.Config = func(string) core.Config {
-			if first {
-				first = false
-				var wg sync.WaitGroup
-				wg.Go(func() {
-					if err := r.Update(always(core.Config{FailureThreshold: 1})); err != nil {
-						t.Error(err)
-					}
-				})
-				wg.Wait()
-			}
-			return core.Config{FailureThreshold: 9}
+	var r core.Registry
+	first := true
+	r.Config = func(string) core.Config {
+		if first {
+			first = false
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if err := r.Update(always(core.Config{FailureThreshold: 1})); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Wait()
 		}
-		b := get(t, &r, name)
-		fail(t, b, 1)
-		wantState(t, b, core.Open)
-		if get(t, &r, name) != b {
-			t.Errorf("%s has two breakers", name)
-		}
+		return core.Config{FailureThreshold: 9}
+	}
+	b := get(t, &r, "db")
+	fail(t, b, 1)
+	wantState(t, b, core.Open)
+	if get(t, &r, "db") != b {
+		t.Error("db has two breakers")
 	}
 }
 
 // The sums over many breakers.
 func TestRegistryStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := core.Registry{Max: 4, Config: always(core.Config{FailureThreshold: 2, Timeout: time.Minute, SlowAfter: time.Second})}
+		r := core.Registry{Max: 5, Config: always(core.Config{FailureThreshold: 2, Timeout: time.Minute, SlowAfter: time.Second})}
 		if got, want := r.Stats(), (core.RegistryStats{SuccessRate: 1}); got != want {
 			t.Fatalf("stats of none = %+v, want %+v", got, want)
 		}
@@ -348,7 +323,7 @@ func TestRegistryStats(t *testing.T) {
 		play(t, get(t, &r, "open"), "SFF")
 		refusal(t, get(t, &r, "open"))
 		get(t, &r, "never called")
-		play(t, get(t, &r, "shared"), "SS")
+		play(t, get(t, &r, "well"), "SS")
 		want := core.RegistryStats{Breakers: 5, Closed: 3, Open: 1, HalfOpen: 1, SuccessRate: 7.0 / 12, Totals: core.Totals{
 			Calls: 14, Successes: 7, Failures: 5, Ignored: 1, Refused: 1, Slow: 1, InFlight: 1,
 		}}
@@ -359,28 +334,15 @@ func TestRegistryStats(t *testing.T) {
 }
 
 func TestRegistryGate(t *testing.T) {
-	r := &core.Registry{Config: func(name string) core.Config {
-		if name == "spoilt" || name == core.OverflowName {
-			return core.Config{FailureThreshold: 1001}
-		}
-		return core.Config{}
-	}}
+	var r core.Registry
 	if b, err := r.Get("a"); err != nil || r.Gate("a") != core.Gate(b) {
 		t.Errorf("the gate of a name is %v, want its breaker", r.Gate("a"))
 	}
-	for _, name := range []string{"spoilt", ""} {
-		if _, err := r.Gate(name).Allow(bg); !strings.Contains(fmt.Sprint(err), "FailureThreshold") {
-			t.Errorf("the gate of %q, whose Config is not valid, says %v; want what is wrong with it", name, err)
-		}
+	spoilt := core.Registry{Config: always(core.Config{FailureThreshold: 1001})}
+	if _, err := spoilt.Gate("a").Allow(bg); !strings.Contains(fmt.Sprint(err), "FailureThreshold") {
+		t.Errorf("the gate of a name whose Config is not valid says %v; want what is wrong with it", err)
 	}
-	var plain core.Registry
-	shared, _ := plain.Get(core.OverflowName)
-	for _, name := range []string{"", "a\x00b", strings.Repeat("x", 257)} {
-		if g := plain.Gate(name); g != core.Gate(shared) {
-			t.Errorf("the gate of %q is %v, want the shared breaker", name, g)
-		}
-	}
-	if n := testing.AllocsPerRun(100, func() { _ = plain.Gate("a") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _ = r.Gate("a") }); n != 0 {
 		t.Errorf("a lookup allocates %v times", n)
 	}
 }

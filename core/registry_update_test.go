@@ -30,11 +30,11 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 				},
 			}}
 			r.Config = always(cfg)
-			for _, name := range []string{"a", "b", core.OverflowName} {
+			for _, name := range []string{"a", "b", "c"} {
 				fail(t, get(t, &r, name), 1)
 			}
 			clock.advance(time.Minute)
-			for _, name := range []string{"a", "b", core.OverflowName} {
+			for _, name := range []string{"a", "b", "c"} {
 				fail(t, get(t, &r, name), 1)
 			}
 			clock.advance(time.Minute)
@@ -47,8 +47,8 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 			if told != 9 {
 				t.Errorf("told of %d transitions, want 3 more: Update found the probes lost", told)
 			}
-			if got := r.Len(); got != 2+9 {
-				t.Errorf("%d breakers, want the two and one for each transition", got)
+			if got := r.Len(); got != 3+9 {
+				t.Errorf("%d breakers, want the three and one for each transition", got)
 			}
 		})
 	})
@@ -56,10 +56,9 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 		within(t, func() {
 			var r core.Registry
 			get(t, &r, "a")
-			get(t, &r, core.OverflowName)
 			err := r.Update(func(name string) core.Config {
 				use(&r, "a")
-				if name == core.OverflowName { // the last that All gives
+				if name == "a" {
 					use(&r, "added meanwhile")
 				}
 				return core.Config{FailureThreshold: 1}
@@ -67,7 +66,7 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"a", "added meanwhile", "added later", core.OverflowName} {
+			for _, name := range []string{"a", "added meanwhile", "added later"} {
 				b := get(t, &r, name)
 				fail(t, b, 1)
 				wantState(t, b, core.Open)
@@ -78,10 +77,9 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 		within(t, func() {
 			var r core.Registry
 			a := get(t, &r, "a")
-			get(t, &r, core.OverflowName)
 			err := r.Update(func(name string) core.Config {
 				switch name {
-				case core.OverflowName: // the last that All gives
+				case "a":
 					get(t, &r, "added meanwhile")
 				case "added meanwhile":
 					return core.Config{Jitter: 2}

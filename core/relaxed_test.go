@@ -611,8 +611,8 @@ func TestEveryWayOut(t *testing.T) {
 	}
 }
 
-// TestRegistryKeeps: a registry forgets idle breakers, and none that has
-// something to remember.
+// TestRegistryKeeps: a registry evicts idle breakers, one that is not closed after
+// MaxTimeout more, and none with an override or a permit out.
 func TestRegistryKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := core.Registry{
@@ -643,7 +643,7 @@ func TestRegistryKeeps(t *testing.T) {
 			t.Fatal(err)
 		}
 		half := kept["half-open"]
-		if err := half.Update(core.Config{FailureThreshold: 1, Timeout: time.Second}); err != nil {
+		if err := half.Update(core.Config{FailureThreshold: 1, Timeout: time.Second, MaxTimeout: 24 * time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 		settleOne(t, half, core.Failure)
@@ -655,11 +655,11 @@ func TestRegistryKeeps(t *testing.T) {
 		seen := maps.Collect(r.All())
 		for name, b := range kept {
 			if seen[name] != b {
-				t.Errorf("%s: forgotten", name)
+				t.Errorf("%s: evicted", name)
 			}
 		}
 		if seen["idle"] != nil || seen["new a"] != nil {
-			t.Error("idle breakers were not forgotten")
+			t.Error("idle breakers were not evicted")
 		}
 		if r.Len() != len(seen) {
 			t.Errorf("Len %d, %d seen", r.Len(), len(seen))
@@ -675,8 +675,7 @@ func TestRegistryKeeps(t *testing.T) {
 	})
 }
 
-// TestRegistryUnderContention: while somebody holds a permit of a breaker, its
-// name gives that breaker, though sweeps never stop; the cap holds.
+// TestRegistryUnderContention: while a permit of a breaker is out, its name gives that breaker, though sweeps never stop; the cap holds.
 func TestRegistryUnderContention(t *testing.T) {
 	const most = 20
 	r := core.Registry{Idle: time.Nanosecond, Max: most}
@@ -696,7 +695,7 @@ func TestRegistryUnderContention(t *testing.T) {
 		if err == nil && before == b && b.Name() == name {
 			runtime.Gosched()
 			if again, err := r.Get(name); err != nil || again != b {
-				t.Errorf("%s was forgotten while its permit was out (%v)", name, err)
+				t.Errorf("%s was evicted while its permit was out (%v)", name, err)
 			}
 		}
 		p.Settle(context.Background(), core.Success)

@@ -10,8 +10,13 @@ import (
 // Transitions lag: one that time alone has brought about is made, and told,
 // when somebody calls.
 type Snapshot struct {
-	Name     string
-	At       time.Time
+	Name string
+	At   time.Time
+	// Started is when the breaker's counters began: Totals, Changes, TimeIn, Probes
+	// and the buckets of durations. That is when it was made, or, if it continues one
+	// that its [Registry] had evicted, when that one's began. As long as Started is the
+	// same for a name, none of them goes down.
+	Started  time.Time
 	State    State // what a call would meet now, but for Override
 	Override Override
 	Cause    Cause     // of the last transition
@@ -103,7 +108,7 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 	ph, s, now := b.phase.Load(), b.settings.Load(), b.now()
 	v := b.viewLocked(ph, s, now)
 	snap := Snapshot{
-		Name: b.name, At: b.epoch.Add(now), State: v.state, Override: s.override, Cause: v.cause,
+		Name: b.name, At: b.epoch.Add(now), Started: b.epoch, State: v.state, Override: s.override, Cause: v.cause,
 		Since: b.epoch.Add(v.since), Opens: v.opens,
 	}
 	switch {
@@ -134,6 +139,9 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		snap.Totals.Lost += uint64(v.lost)
 	}
 	been.fill(&snap, &v, now)
+	if st != nil {
+		st.past.fill(&snap)
+	}
 	b.mu.Unlock()
 
 	if st != nil {
@@ -174,11 +182,10 @@ func (b *Breaker) Buckets(o Outcome) iter.Seq2[time.Duration, uint64] {
 		if st == nil || o != Success && o != Failure {
 			return
 		}
-		h := st.lengths.Load()
-		if h == nil {
+		if st.lengths.Load() == nil {
 			return
 		}
-		for i, n := range h.counts(o) {
+		for i, n := range st.lengthsOf(o) {
 			if n > 0 && !yield(bucketMiddle(i), n) {
 				return
 			}

@@ -25,12 +25,12 @@ func TestSnapshot(t *testing.T) {
 			for _, ts := range []struct {
 				name      string
 				got, want time.Time
-			}{{"At", got.At, want.At}, {"Since", got.Since, want.Since}, {"RetryAt", got.RetryAt, want.RetryAt}} {
+			}{{"At", got.At, want.At}, {"Started", got.Started, begin}, {"Since", got.Since, want.Since}, {"RetryAt", got.RetryAt, want.RetryAt}} {
 				if !ts.got.Equal(ts.want) {
 					t.Errorf("%s: %s = %v, want %v", what, ts.name, ts.got, ts.want)
 				}
 			}
-			got.At, got.Since, got.RetryAt = want.At, want.Since, want.RetryAt
+			got.At, got.Started, got.Since, got.RetryAt = want.At, want.Started, want.Since, want.RetryAt
 			got.Transitions, got.Changes, got.TimeIn, got.Probes = nil, nil, core.TimeIn{}, core.Probes{} // see record_test.go
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 				t.Errorf("%s:\n %+v, want\n %+v", what, got, want)

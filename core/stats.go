@@ -25,6 +25,7 @@ type stats struct {
 	spared  atomic.Uint64
 	history atomic.Pointer[history]    // nil unless History
 	lengths atomic.Pointer[histograms] // nil unless Durations
+	past    *past                      // what it continues, see Registry; set before it is shared
 }
 
 func (s *stats) shard(i uint8) *counters { return &s.shards[int(i)&(len(s.shards)-1)] }
@@ -48,5 +49,8 @@ func (s *stats) totals() Totals {
 		t.Refused += s.shards[i].refused.Load()
 	}
 	t.InFlight = int64(t.Calls - t.Successes - t.Failures - t.Ignored)
+	if s.past != nil {
+		t.add(s.past.totals)
+	}
 	return t
 }

@@ -32,8 +32,26 @@ import (
 type buckets struct {
 	width    time.Duration // of a tenth
 	tagShift uint8
-	bad      [3][tenths]atomic.Uint64 // by mark, less one
+	bad      atomic.Pointer[badCounters] // nil until there is one
 	good     []goodShard
+}
+
+// badCounters are for the calls that left a mark, by mark less one.
+type badCounters [3][tenths]atomic.Uint64
+
+var (
+	noBad    badCounters          // read in place of nil, never written
+	takenBad = newTakenCounters() // in place of what was taken
+)
+
+func newTakenCounters() *badCounters {
+	var all badCounters
+	for m := range all {
+		for i := range all[m] {
+			all[m][i].Store(moved)
+		}
+	}
+	return &all
 }
 
 const (
@@ -69,11 +87,22 @@ func (b *buckets) word(tag, count uint64) uint64 {
 	return tag<<b.tagShift | min(count, 1<<b.tagShift-1)
 }
 
+// counters returns the counters of a mark, to read or, once grown, to write.
 func (b *buckets) counters(m mark, shard int) *[tenths]atomic.Uint64 {
 	if m == 0 {
 		return &b.good[shard&(len(b.good)-1)].tenth
 	}
-	return &b.bad[m-1]
+	if bad := b.bad.Load(); bad != nil {
+		return &bad[m-1]
+	}
+	return &noBad[m-1]
+}
+
+// grow makes room for calls with mark m.
+func (b *buckets) grow(m mark) {
+	if m != 0 && b.bad.Load() == nil {
+		b.bad.CompareAndSwap(nil, new(badCounters))
+	}
 }
 
 // credit adds one call with mark m, which ended at now, to the given shard. A
@@ -81,6 +110,7 @@ func (b *buckets) counters(m mark, shard int) *[tenths]atomic.Uint64 {
 // call is counted late rather than lost. It reports false if the buckets were
 // taken first.
 func (b *buckets) credit(now time.Duration, shard uint8, m mark) bool {
+	b.grow(m)
 	tenth := b.tenthOf(now)
 	counter := &b.counters(m, int(shard))[tenth%tenths]
 	for {
@@ -164,21 +194,23 @@ func (b *buckets) take(now time.Duration) []tenthCounts {
 	}
 	var all []taken
 	newest := b.tenthOf(now)
-	for m := range mark(4) {
-		for shard := range b.good {
-			if m != 0 && shard > 0 {
-				break // not spread over shards
-			}
-			t := taken{m: m}
-			counters := b.counters(m, shard)
-			for i := range counters {
-				t.words[i] = counters[i].Swap(moved)
-				perturb()
-				tag, _ := b.of(t.words[i])
-				newest = max(newest, tag-min(tag, 1))
-			}
-			all = append(all, t)
+	take := func(m mark, counters *[tenths]atomic.Uint64) {
+		t := taken{m: m}
+		for i := range counters {
+			t.words[i] = counters[i].Swap(moved)
+			perturb()
+			tag, _ := b.of(t.words[i])
+			newest = max(newest, tag-min(tag, 1))
 		}
+		all = append(all, t)
+	}
+	if bad := b.bad.Swap(takenBad); bad != nil {
+		for i := range bad {
+			take(mark(i+1), &bad[i])
+		}
+	}
+	for i := range b.good {
+		take(0, &b.good[i].tenth)
 	}
 	var window []tenthCounts
 	for tenth := newest - min(newest, tenths-1); tenth <= newest; tenth++ {
@@ -212,6 +244,7 @@ func (b *buckets) put(tenth uint64, calls [4]uint64) {
 		if calls[m] == 0 {
 			continue
 		}
+		b.grow(m)
 		counter := &b.counters(m, 0)[tenth%tenths]
 		tag, count := b.of(counter.Load())
 		if tag != tenth+1 {
