@@ -15,16 +15,17 @@ import (
 
 // again goes on after a first attempt that returned out and err, until one
 // succeeds or retry says that it is enough.
-func again[In, Out any](ctx context.Context, b *core.Breaker, rules *rules, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
+func again[In, Out any](ctx context.Context, gate core.Gate, rules *rules, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	s := &series{Retry: rules.retry.WithDefaults(), ctx: ctx, breaker: b}
+	s := &series{Retry: rules.retry.WithDefaults(), ctx: ctx}
+	s.breaker, _ = gate.(*core.Breaker)
 	operation := func() (Out, error) {
 		if s.made == 0 { // it was made before
 			return out, s.judge(first, err)
 		}
-		out, a, err := call(ctx, b, rules, fn, in)
+		out, a, err := call(ctx, gate, rules, fn, in)
 		return out, s.judge(a, err)
 	}
 	out, err = backoff.Retry(ctx, operation, backoff.WithBackOff(s), backoff.WithMaxElapsedTime(0))
@@ -51,7 +52,7 @@ type series struct {
 	Retry
 
 	ctx     context.Context //nolint:containedctx // lives as long as the call whose context it is
-	breaker *core.Breaker
+	breaker *core.Breaker // nil if the name has none
 	made    int   // attempts in which the function ran
 	last    error // what the last of them returned; not nil
 	instead error // what ended the series before the function ran again
@@ -99,7 +100,7 @@ func (s *series) NextBackOff() time.Duration {
 		return backoff.Stop
 	}
 	// Nor by one after which the breaker would still refuse: that it does now.
-	if s.breaker.State() == core.Open {
+	if s.breaker != nil && s.breaker.State() == core.Open {
 		snap := s.breaker.Snapshot()
 		if snap.Override == core.NoOverride && snap.RetryAt.Sub(snap.At) > wait {
 			return 0

@@ -620,7 +620,7 @@ func TestChecksAndReload(t *testing.T) {
 func TestChecksKeepNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const names = 10_000
-		r := registryFor(t, &presets.Fleet{Registry: presets.Limits{Idle: time.Minute}})
+		r := registryFor(t, &presets.Fleet{Registry: presets.Limits{Max: 500, Idle: time.Minute}})
 		r.Attach = func(_ string, p *presets.Policy) {
 			p.FailureThreshold = 1
 			p.HealthCheck = func(context.Context) error { return nil }

@@ -13,9 +13,9 @@ import (
 // machine lacks something is ignored, unless the policy has a Classify, which
 // decides alone: it says nothing about the dependency, and all others would fail
 // alike, so every breaker would open at once, and stay so when the shortage is over.
-func call[In, Out any](ctx context.Context, b *core.Breaker, rules *rules, fn func(context.Context, In) (Out, error), in In) (Out, attempt, error) {
+func call[In, Out any](ctx context.Context, gate core.Gate, rules *rules, fn func(context.Context, In) (Out, error), in In) (Out, attempt, error) {
 	var a attempt
-	out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
+	out, err := core.Do(ctx, gate, func(ctx context.Context) (Out, error) {
 		out, err := fn(ctx, in)
 		a.ended(ctx, err)
 		if err != nil && !rules.classifies && ofThisMachine(err) {

@@ -25,7 +25,7 @@ type rules struct {
 }
 
 // now returns what holds for a call that begins now.
-func (g *guard) now() (*core.Breaker, *rules, error) {
+func (g *guard) now() (core.Gate, *rules, error) {
 	if g.fault != nil {
 		return nil, nil, g.fault
 	}
@@ -38,8 +38,7 @@ func (g *guard) now() (*core.Breaker, *rules, error) {
 		have = &rules{f, p.Retry, g.registry.policyUnder(f, g.name).Classify != nil}
 		g.rules.Store(have)
 	}
-	b, err := g.registry.breakers.Get(g.name)
-	return b, have, err
+	return g.registry.breakers.Gate(g.name), have, nil
 }
 
 // guardOf returns the guard of a function.

@@ -28,7 +28,9 @@ var errNilFunc = errors.New("nil function")
 // breaker those of the first hold). What a file that was given to the registry
 // says of the name comes before policy, retries included. Call Protect once and
 // keep the function: each new name takes memory for good, up to the cap of the
-// registry; past that, the breaker has the policy of names that nobody described.
+// registry; past that, the breaker has the policy of a name that nothing describes.
+// Where the registry is full of breakers that cannot be evicted, calls are made
+// without a breaker, and so without a CallTimeout; [core.RegistryStats] counts them.
 //
 // A nil fn, a name or a policy that is not valid, and a policy that differs from
 // the name's are told by every call of the returned function, the first one
@@ -39,16 +41,16 @@ func Protect[In, Out any](name string, policy Policy, fn func(context.Context, I
 		g = &guard{fault: &faultError{fmt.Errorf("presets: protecting %q: %w", name, errNilFunc)}}
 	}
 	return func(ctx context.Context, in In) (Out, error) {
-		b, rules, err := g.now()
+		gate, rules, err := g.now()
 		if err != nil {
 			var zero Out
 			return zero, err
 		}
-		out, first, err := call(ctx, b, rules, fn, in)
+		out, first, err := call(ctx, gate, rules, fn, in)
 		if err == nil || !first.ran || rules.retry.Strategy == None {
 			return out, err
 		}
-		return again(ctx, b, rules, fn, in, first, out, err)
+		return again(ctx, gate, rules, fn, in, first, out, err)
 	}
 }
 

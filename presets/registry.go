@@ -131,8 +131,8 @@ func (r *Registry) define(name string, code *Policy) error {
 	if !ok {
 		if r.defined.Add(1) > int64(r.size().Max) {
 			r.defined.Add(-1)
-			_, err := breakers.Get(name) // one that is shared, or by another policy
-			return err
+			_, err := breakers.Get(name) // by another policy
+			return unlessFull(err)
 		}
 		if known, ok = r.code.LoadOrStore(name, code); ok {
 			r.defined.Add(-1)
@@ -146,15 +146,24 @@ func (r *Registry) define(name string, code *Policy) error {
 	}
 	r.definitions.Add(1)
 	b, err := breakers.Get(name)
-	if err == nil && b.Name() == name { // else it is shared by many
+	if err == nil {
 		err = r.refresh(b)
 	}
-	if err != nil {
+	if err = unlessFull(err); err != nil {
 		r.code.Delete(name)
 		r.defined.Add(-1)
 		return fmt.Errorf("presets: protecting %q: %w", name, err)
 	}
 	return nil
+}
+
+// unlessFull returns err, but nothing for a name that finds no place: it goes
+// without a breaker, perhaps not for long.
+func unlessFull(err error) error {
+	if errors.Is(err, core.ErrRegistryFull) {
+		return nil
+	}
+	return err
 }
 
 // refresh gives a breaker that may have been there before what holds now.

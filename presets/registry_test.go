@@ -126,8 +126,8 @@ func TestNewRegistry(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			breakerOf(t, r, name)
 		}
-		if got := breakerNames(r); !slices.Equal(got, []string{core.OverflowName, "a", "b"}) {
-			t.Errorf("the breakers are %q, want a, b and the shared one", got)
+		if got := breakerNames(r); len(got) != 2 || !slices.Contains(got, "c") {
+			t.Errorf("the breakers are %q, want two, the last one among them", got)
 		}
 	})
 	t.Run("Default is one", func(t *testing.T) {
@@ -305,7 +305,8 @@ func TestRegistryPolicyIsACopy(t *testing.T) {
 	}
 }
 
-// Past the cap, names share a breaker that no one of them may set.
+// Past the cap, a name that finds no place is called without a breaker, with its own
+// retries; one that finds a place has the policy of a name that nothing describes.
 func TestRegistryPastTheCap(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		r := registryFor(t, &presets.Fleet{Registry: presets.Limits{Max: 2, Idle: -1}, Defaults: limited(time.Second)})
@@ -315,36 +316,35 @@ func TestRegistryPastTheCap(t *testing.T) {
 			p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: n}
 			return p
 		}
-		for i, name := range []string{"a", "b", "c", "d"} {
+		for i, name := range []string{"a", "b"} {
 			f := failsAlways()
-			_, err := presets.Protect(name, own(i+1), f.call)(t.Context(), "")
-			if i < 2 && (f.calls() != i+1 || err != errDown) {
+			if _, err := presets.Protect(name, own(i+1), f.call)(t.Context(), ""); f.calls() != i+1 || err != errDown {
 				t.Errorf("%s: %v after %d attempts, want %v after %d", name, err, f.calls(), errDown, i+1)
 			}
-			if i == 2 && f.calls() != 3 {
-				t.Errorf("%s: %d attempts, want its own retry's 3", name, f.calls())
+			if err := breakerOf(t, r, name).Force(core.ForcedOpen); err != nil { // such a breaker is never evicted
+				t.Fatal(err)
 			}
 		}
-		callTimeoutIs(t, r, "a", time.Minute)
-		callTimeoutIs(t, r, "b", 2*time.Minute)
-		shared := breakerOf(t, r, "c")
-		if shared.Name() != core.OverflowName || breakerOf(t, r, "d") != shared {
-			t.Fatalf("c has the breaker %q, want the shared one, which d has too", shared.Name())
+		for i, name := range []string{"c", "d"} {
+			f := failsAlways()
+			call := presets.Protect(name, own(i+3), f.call)
+			for range 10 {
+				if _, err := call(t.Context(), ""); err != errDown {
+					t.Errorf("%s: %v, want %v and no refusal", name, err, errDown)
+				}
+			}
+			if f.calls() != 10*(i+3) {
+				t.Errorf("%s: %d attempts, want its own retry's %d for each of 10 calls", name, f.calls(), i+3)
+			}
 		}
-		stateIs(t, shared, core.Open) // by five failures of c and d: not theirs, the zero Config's
-		shared.Reset()
-		if got := callTimeoutOf(t, shared); got != time.Second {
-			t.Errorf("the shared breaker has the CallTimeout %v, want that of defaults, 1s", got)
+		if got := r.Breakers().Stats().Unguarded; got != 70 {
+			t.Errorf("%d attempts were made without a breaker, want 70", got)
 		}
 		if err := r.Apply(&presets.Fleet{Defaults: limited(2 * time.Second)}); err != nil {
 			t.Fatal(err)
 		}
-		if got := callTimeoutOf(t, shared); got != 2*time.Second {
-			t.Errorf("the shared breaker has the CallTimeout %v after Apply, want 2s", got)
-		}
-		callTimeoutIs(t, r, "a", time.Minute)
 		if got := r.Breakers().Len(); got != 2 {
-			t.Errorf("%d breakers, want 2 and the shared one", got)
+			t.Errorf("%d breakers, want 2", got)
 		}
 	})
 	t.Run("memory is bounded, whatever the names", func(t *testing.T) {
@@ -506,8 +506,9 @@ func TestApply(t *testing.T) {
 			t.Fatal(err)
 		}
 		callTimeoutIs(t, r, "a", time.Second)
-		if got := breakerOf(t, r, "b").Name(); got != core.OverflowName {
-			t.Errorf("the second name has the breaker %q, want the shared one: the registry is full", got)
+		breakerOf(t, r, "b")
+		if got := r.Breakers().Len(); got != 1 {
+			t.Errorf("%d breakers, want 1, as the registry was made", got)
 		}
 	})
 }

@@ -259,7 +259,7 @@ func (v *visitor) returned(n *ast.ReturnStmt) {
 	}
 	for i, r := range n.Results {
 		t := results.At(i).Type()
-		if zero := v.zero(t); zero != "" && !isZero(v.info.Types[r]) {
+		if zero := v.zero(t); zero != "" && !isZero(v.info.Types[r]) && !isEmpty(r) {
 			v.replace(r.Pos(), r.End(), zero)
 		}
 		if b, ok := t.Underlying().(*types.Basic); ok && b.Info()&types.IsBoolean != 0 {
@@ -268,6 +268,13 @@ func (v *visitor) returned(n *ast.ReturnStmt) {
 			}
 		}
 	}
+}
+
+// isEmpty reports whether an expression is a struct or an array without elements,
+// which is zero, or an empty slice or map, which few can tell from nil.
+func isEmpty(e ast.Expr) bool {
+	c, ok := ast.Unparen(e).(*ast.CompositeLit)
+	return ok && len(c.Elts) == 0
 }
 
 func isZero(t types.TypeAndValue) bool {
