@@ -15,8 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// model is a breaker with a count window as doc.go describes it, one
-// operation at a time, as if a timer had fired at each deadline. It is a plain
+// model is a breaker as doc.go describes it, one operation at a time, as if a timer had fired at each deadline. It is a plain
 // comparable value: linear_test.go explores many of them. Times are durations on
 // the breaker's clock. Its functions are kept to 60 lines, so that they can be
 // checked by eye against the page.
@@ -27,7 +26,7 @@ type model struct {
 	next                              time.Duration // half-open, after a loss: a further probe may go out
 	opens, streak, passed, slow, lost int
 	rounds                            int    // further probes since a loss, plus one; 0 without a loss
-	marks                             string // closed: the window, oldest first
+	marks                             string // closed: the window, oldest first; see stamp
 	probes, away                      string // half-open: the permits that are out, and that are lost, oldest first
 	issued                            [maxPermits]time.Duration
 	permits                           [maxPermits]standing
@@ -59,6 +58,7 @@ func (m *model) open(c *core.Config, cause core.Cause, at, after time.Duration) 
 }
 
 func (m *model) roll(c *core.Config, now time.Duration) {
+	m.slide(c, now)
 	for m.probes != "" && now >= m.issued[m.probes[0]]+c.ProbeTimeout {
 		lost := m.probes[:1]
 		m.probes, m.away, m.lost = m.probes[1:], m.away+lost, m.lost+1
@@ -128,8 +128,9 @@ func (m *model) settle(c *core.Config, now time.Duration, id int, mark string, a
 		m.rounds *= 1 - min(len(mark)-markBit(mark, failedMark), 1)
 	} else if mark != "" {
 		m.streak = (m.streak + 1) * markBit(mark, failedMark)
-		m.marks = lastMarks(c.Window.Calls, m.marks+mark)
+		m.marks += stamp(c, now, mark)
 	}
+	m.slide(c, now)
 	if cause := m.broken(c, mark); mark > okMark && cause != core.NoCause {
 		m.open(c, cause, now, after)
 	} else if m.state == core.HalfOpen && mark != "" && m.passed >= c.SuccessThreshold {
@@ -149,7 +150,29 @@ func markBit(mark, of string) int {
 	return 0
 }
 
-func lastMarks(n int, marks string) string { return marks[max(len(marks)-n, 0):] }
+const stampLen = 9
+
+// stamp is a mark and the tenth of a time window in which it was left.
+func stamp(c *core.Config, now time.Duration, mark string) string {
+	return mark + fmt.Sprintf("%08x", tenth(c, now))
+}
+
+func tenth(c *core.Config, now time.Duration) int {
+	if c.Window.For == 0 {
+		return 0
+	}
+	return int(now / (c.Window.For / 10))
+}
+
+// slide drops from the window what has left it by now.
+func (m *model) slide(c *core.Config, now time.Duration) {
+	if c.Window.For == 0 {
+		m.marks = m.marks[max(len(m.marks)-stampLen*c.Window.Calls, 0):]
+	}
+	for oldest := fmt.Sprintf("%08x", max(tenth(c, now)-9, 0)); m.marks != "" && m.marks[1:stampLen] < oldest; {
+		m.marks = m.marks[stampLen:]
+	}
+}
 
 // broken returns the first rule that is broken by a call with that mark.
 func (m *model) broken(c *core.Config, mark string) core.Cause {
@@ -179,7 +202,7 @@ func (m *model) window() core.Counts {
 		return core.Counts{Calls: m.passed, Slow: m.slow, InRow: m.passed}
 	}
 	n := func(mark string) int { return strings.Count(m.marks, mark) + strings.Count(m.marks, bothMarks) }
-	return core.Counts{Calls: len(m.marks), Failures: n(failedMark), Slow: n(slowMark), InRow: m.streak}
+	return core.Counts{Calls: len(m.marks) / stampLen, Failures: n(failedMark), Slow: n(slowMark), InRow: m.streak}
 }
 
 // reset is Breaker.Reset.
@@ -191,7 +214,10 @@ func (m *model) reset(c *core.Config, now time.Duration) {
 // update is Breaker.Update from one config to another.
 func (m *model) update(c, to *core.Config, now time.Duration) {
 	m.roll(c, now)
-	m.marks = lastMarks(to.Window.Calls, m.marks)
+	m.slide(c, now)
+	if to.Window.Calls > 0 {
+		m.slide(to, now)
+	}
 }
 
 // countSettled adds a settlement to the totals.
@@ -264,6 +290,9 @@ func smallConfig(draw drawFunc) core.Config {
 		SlowAfter:            pickFrom(draw, 0, time.Second, 2*time.Second),
 	}
 	c.MinimumCalls = 1 + draw(min(c.Window.Calls, 4))
+	if draw(3) == 0 {
+		c.Window = core.Window{For: pickFrom(draw, time.Second, 5*time.Second, 30*time.Second, 20*time.Minute)}
+	}
 	c.MaxTimeout = c.Timeout * pickFrom[time.Duration](draw, 1, 2, 5)
 	if c.SlowAfter > 0 {
 		c.SlowRateThreshold = pickFrom(draw, 0, 0.25, 0.5, 1)
@@ -323,8 +352,8 @@ func (r *modelRunner) fatalf(format string, args ...any) {
 }
 
 func configLine(c core.Config) string {
-	return fmt.Sprintf("streak %d rate %.2f slow %.2f after %v min %d window %v timeout %v×%v≤%v probes %d pass %d probe timeout %v hooks %t",
-		c.FailureThreshold, c.FailureRateThreshold, c.SlowRateThreshold, c.SlowAfter, c.MinimumCalls, c.Window.Calls,
+	return fmt.Sprintf("streak %d rate %.2f slow %.2f after %v min %d window %v/%v timeout %v×%v≤%v probes %d pass %d probe timeout %v hooks %t",
+		c.FailureThreshold, c.FailureRateThreshold, c.SlowRateThreshold, c.SlowAfter, c.MinimumCalls, c.Window.Calls, c.Window.For,
 		c.Timeout, c.TimeoutFactor, c.MaxTimeout, c.HalfOpenMaxCalls, c.SuccessThreshold, c.ProbeTimeout, c.Hooks.Settled != nil)
 }
 
@@ -379,7 +408,15 @@ func (r *modelRunner) step(draw drawFunc) {
 		if draw(2) == 0 { // the window alone
 			window := to.Window
 			to = r.cfg
-			to.Window, to.MinimumCalls = window, min(to.MinimumCalls, window.Calls)
+			to.Window = window
+		}
+		// What becomes of a window that changes its kind, or its tenths, is shown by
+		// tests of their own.
+		if to.Window.For > 0 || r.cfg.Window.For > 0 {
+			to.Window = r.cfg.Window
+		}
+		if to.Window.Calls > 0 {
+			to.MinimumCalls = min(to.MinimumCalls, to.Window.Calls)
 		}
 		*line = "update to " + configLine(to)
 		if err := r.b.Update(to); err != nil {

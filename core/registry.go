@@ -174,6 +174,7 @@ func (r *Registry) keep(b *Breaker, s *nameShard, config *func(string) Config, p
 		e.use(r.tick.Load())
 		return e, true
 	}
+	p := s.past.find(b.name, r.evicted, r.limit) // before another name takes its place there
 	for int(r.size.Load()) >= r.limit {
 		victim := r.victimLocked()
 		if victim == nil {
@@ -183,7 +184,8 @@ func (r *Registry) keep(b *Breaker, s *nameShard, config *func(string) Config, p
 		r.evictLocked(victim) // if not, it is in use, and the next look sees that
 	}
 	e = r.newEntryLocked(b, config)
-	if p := s.past.take(b.name, r.evicted, r.limit); p != nil {
+	if p != nil {
+		s.past.remove(b.name)
 		b.continues(p)
 		s.gone.subtract(p.totals)
 	}

@@ -100,7 +100,12 @@ func (a *ages) listOf(e *entry) *ageList {
 // place puts the entry where it belongs and reports whether that is another place
 // than before.
 func (a *ages) place(e *entry) (moved bool) {
-	gen := e.seen.Load() / a.width // at most newest: ticks are turned before they are current
+	seen := e.seen.Load()
+	if seen != e.met {
+		e.met = seen
+		e.again++
+	}
+	gen := seen / a.width // at most newest: ticks are turned before they are current
 	// A permit that is out is looked for only where one was found: that reads
 	// every shard of the breaker's counters.
 	pinned := !e.breaker.plainlyClosed() || e.pinned && !e.breaker.idle()

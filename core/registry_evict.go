@@ -16,9 +16,9 @@ func (r *Registry) newEntryLocked(b *Breaker, config *func(string) Config) *entr
 	if size := int(r.size.Load()); 2*size >= r.limit && size < r.limit {
 		r.lookLocked()
 	}
-	born := r.tick.Load()
-	e := &entry{breaker: b, born: born, made: config}
-	e.seen.Store(born)
+	now := r.tick.Load()
+	e := &entry{breaker: b, met: now, made: config}
+	e.seen.Store(now)
 	r.tickLocked() // a lookup from now on is later than its making
 	return e
 }
@@ -74,12 +74,11 @@ func (r *Registry) victimLocked() *entry {
 }
 
 // keepsLocked reports whether an entry keeps its place although it is the one that
-// was not asked for the longest: half of the breakers cannot go, and this one has
-// been in use for a while and still is. Else names that fail, each of which keeps
+// was not asked for the longest: half of the breakers cannot go, and this one was
+// asked for again and again and still is. Else names that fail, each of which keeps
 // its place when its breaker opens, would drive out all others, one by one.
 func (r *Registry) keepsLocked(e *entry) bool {
-	seen, limit := e.seen.Load(), uint64(r.limit)
-	return 2*r.ages.pins >= r.limit && seen-e.born >= max(limit/4, 2) && r.tick.Load()-seen < limit
+	return 2*r.ages.pins >= r.limit && e.again > 1 && r.tick.Load()-e.seen.Load() < uint64(r.limit)
 }
 
 // evictLocked evicts an entry to make room. It reports false if that is asked for

@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -228,16 +229,18 @@ func (n *pastNames) put(name string, p *past, number uint64, limit int) {
 	*n = append(kept, pastName{name, string(p.pack(buf[:0])), p.started, number})
 }
 
-// take returns what a name had counted, which is the caller's to continue, or nil.
-func (n *pastNames) take(name string, evicted uint64, limit int) *past {
-	for i := range *n {
-		if old := (*n)[i]; old.name == name {
-			*n = append((*n)[:i], (*n)[i+1:]...)
-			if old.number+uint64(limit) <= evicted {
-				return nil
-			}
-			return unpack(old.started, old.packed)
+// find returns what a name had counted that is one of the last limit evictions of so
+// many, or nil.
+func (n pastNames) find(name string, evicted uint64, limit int) *past {
+	for i := range n {
+		if n[i].name == name && n[i].number+uint64(limit) > evicted {
+			return unpack(n[i].started, n[i].packed)
 		}
 	}
 	return nil
+}
+
+// remove takes out a name whose breaker goes on counting.
+func (n *pastNames) remove(name string) {
+	*n = slices.DeleteFunc(*n, func(old pastName) bool { return old.name == name })
 }

@@ -40,7 +40,8 @@ type entry struct {
 	breaker *Breaker
 	seen    atomic.Uint64
 
-	born  uint64        // tick of its making
+	met   uint64        // seen, as the hand last found it; at first that of its making
+	again int           // how often the hand found that it was asked for since
 	swept uint64        // seen, as the last sweep found it
 	since time.Duration // when a sweep first found that value
 	links               // see ages

@@ -45,10 +45,10 @@ func (p *pendingConfig) addLocked(fault error) {
 // takes; a new name waits at most for the config that is pending. An Update that is
 // called while another runs follows it. For one breaker alone, use its own Update.
 //
-// The config must give the same Config for a name each time: it is asked again for
-// names that came meanwhile, and where it returns one that is not valid then, the
-// breaker stays as it was and the error names it, though the others are changed. It
-// must not call Update.
+// The config must give the same Config for a name each time: it is asked twice, first
+// to check it. Where it returns one that is not valid only the second time, the breaker
+// stays as it was and the error names it, though the others are changed. It must not
+// call Update.
 func (r *Registry) Update(config func(name string) Config) error {
 	if r == nil {
 		return errNilRegistry()
@@ -66,8 +66,7 @@ func (r *Registry) Update(config func(name string) Config) error {
 func (r *Registry) updateAll(config *func(string) Config) (due []*Breaker, err error) {
 	r.updating.Lock()
 	defer r.updating.Unlock()
-	configs, err := r.prepare(config)
-	if err != nil {
+	if err := r.prepare(config); err != nil {
 		return nil, err
 	}
 	var faults []error
@@ -75,13 +74,10 @@ func (r *Registry) updateAll(config *func(string) Config) (due []*Breaker, err e
 		if e.made == config {
 			continue // made after the config became current
 		}
-		cfg, known := configs[e.breaker]
-		if !known {
-			cfg = configOf(config, name)
-			if err := validFor(name, cfg); err != nil {
-				faults = append(faults, err)
-				continue
-			}
+		cfg := configOf(config, name)
+		if err := validFor(name, cfg); err != nil {
+			faults = append(faults, err)
+			continue
 		}
 		e.breaker.update(cfg)
 		e.made = config
@@ -94,29 +90,25 @@ func (r *Registry) updateAll(config *func(string) Config) (due []*Breaker, err e
 
 // prepare checks the Config of every breaker and makes config current for names that
 // are new.
-func (r *Registry) prepare(config *func(string) Config) (map[*Breaker]Config, error) {
+func (r *Registry) prepare(config *func(string) Config) error {
 	pending := &pendingConfig{config: func(name string) Config { return configOf(config, name) }}
 	r.setPending(pending)
 	defer r.setPending(nil) // also when config panics
 	// From here on, a name that is new is checked by the goroutine that adds it; one
 	// that was added before is in the map.
-	configs := make(map[*Breaker]Config, r.Len())
 	var faults []error
-	for name, b := range r.All() {
-		cfg := pending.config(name)
-		if err := validFor(name, cfg); err != nil {
+	for name := range r.entries() {
+		if err := pending.check(name); err != nil {
 			faults = append(faults, err)
-			continue
 		}
-		configs[b] = cfg
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if faults = append(faults, pending.faults...); len(faults) > 0 {
-		return nil, errors.Join(faults...)
+		return errors.Join(faults...)
 	}
 	r.config.Store(config)
-	return configs, nil
+	return nil
 }
 
 func (r *Registry) setPending(p *pendingConfig) {

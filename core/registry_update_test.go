@@ -3,7 +3,10 @@ package core_test
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -93,4 +96,141 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 			wantState(t, a, core.Closed)
 		})
 	})
+}
+
+// An Update ends though a name comes for each that it looks at, and asks for a Config
+// a bounded number of times.
+func TestRegistryUpdateEndsHoweverManyNamesCome(t *testing.T) {
+	within(t, func() {
+		const many = 1000
+		var r core.Registry
+		for i := range many {
+			get(t, &r, fmt.Sprint("old-", i))
+		}
+		asked, added := 0, 0
+		err := r.Update(func(name string) core.Config {
+			asked++
+			if strings.HasPrefix(name, "old-") && added < 20*many {
+				for range 3 {
+					added++
+					get(t, &r, fmt.Sprint("new-", added))
+				}
+			}
+			return core.Config{FailureThreshold: 1}
+		})
+		if err != nil || asked > 3*(many+added) {
+			t.Errorf("Update = %v, Config was asked %d times for %d names", err, asked, many+added)
+		}
+		if added > 6*many {
+			t.Errorf("%d names were added, want 6 for each of %d: each is looked at twice", added, many)
+		}
+		for name, b := range r.All() {
+			if got := b.Config().FailureThreshold; got != 1 {
+				t.Fatalf("%s has FailureThreshold %d, want 1", name, got)
+			}
+		}
+	})
+}
+
+// While an Update waits for a Config, names old and new have their breakers, by the
+// old Config.
+func TestRegistryUpdateHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := core.Registry{Max: 3, Config: always(core.Config{FailureThreshold: 7})}
+		get(t, &r, "a")
+		blocked := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := r.Update(func(name string) core.Config {
+				if name == "a" {
+					<-blocked
+				}
+				return core.Config{FailureThreshold: 1}
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		get(t, &r, "a")
+		for i := range 10 { // evicts, too
+			if got := get(t, &r, fmt.Sprint(i)).Config().FailureThreshold; got != 7 {
+				t.Errorf("FailureThreshold is %d before the Update is done, want 7", got)
+			}
+		}
+		r.Stats()
+		names(&r)
+		close(blocked)
+		wg.Wait()
+		for name, b := range r.All() {
+			if got := b.Config().FailureThreshold; got != 1 {
+				t.Errorf("%s has FailureThreshold %d, want 1", name, got)
+			}
+		}
+	})
+}
+
+// Of Updates that overlap, the later wins for every breaker.
+func TestRegistryUpdatesHaveAnOrder(t *testing.T) {
+	var r core.Registry
+	for i := range 50 {
+		get(t, &r, fmt.Sprint(i))
+	}
+	for range scaled(100) {
+		hammer(4, 3, func(g, i int) {
+			threshold := 1 + g*3 + i
+			if err := r.Update(func(string) core.Config { return core.Config{FailureThreshold: threshold} }); err != nil {
+				t.Error(err)
+			}
+			get(t, &r, fmt.Sprint("new-", g, i))
+		})
+		seen := map[int]int{}
+		for _, b := range r.All() {
+			seen[b.Config().FailureThreshold]++
+		}
+		if len(seen) != 1 {
+			t.Fatalf("after overlapping Updates the breakers have %v (threshold to breakers), want one for all", seen)
+		}
+	}
+}
+
+// An Update that fails by a name that came meanwhile leaves everything as it was, and
+// the next one is not hindered.
+func TestRegistryUpdateThatFailsOrPanicsIsOver(t *testing.T) {
+	var r core.Registry
+	a := get(t, &r, "a")
+	func() {
+		defer func() { _ = recover() }()
+		_ = r.Update(func(string) core.Config { panic("config") })
+	}()
+	if err := r.Update(func(name string) core.Config {
+		if name == "a" {
+			get(t, &r, "b")
+			return core.Config{}
+		}
+		return core.Config{Jitter: 2}
+	}); err == nil || !strings.Contains(err.Error(), `breaker "b"`) {
+		t.Errorf("Update = %v, want the fault of b", err)
+	}
+	get(t, &r, "c") // is not checked by what was pending
+	if err := r.Update(always(core.Config{FailureThreshold: 3})); err != nil {
+		t.Error(err)
+	}
+	for _, b := range []*core.Breaker{a, get(t, &r, "b"), get(t, &r, "c"), get(t, &r, "d")} {
+		if got := b.Config().FailureThreshold; got != 3 {
+			t.Errorf("%s has FailureThreshold %d, want 3", b.Name(), got)
+		}
+	}
+}
+
+// When an Update is over, a name is asked for once by the current Config alone.
+func TestRegistryUpdateLeavesNothingPending(t *testing.T) {
+	var r core.Registry
+	get(t, &r, "a")
+	asked := map[string]int{}
+	if err := r.Update(func(name string) core.Config { asked[name]++; return core.Config{} }); err != nil {
+		t.Fatal(err)
+	}
+	if get(t, &r, "b"); asked["b"] != 1 {
+		t.Errorf("Config was asked %d times for a name that came after the Update, want once", asked["b"])
+	}
 }

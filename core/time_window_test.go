@@ -87,6 +87,7 @@ func TestTimeWindowIsNeverTorn(t *testing.T) {
 		}
 		p.Settle(bg, [...]core.Outcome{core.Success, core.Failure}[i%2])
 	})
+	b.WaitForHooks()
 	t.Logf("opened %d times", opened.Load())
 }
 

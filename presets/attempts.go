@@ -15,11 +15,12 @@ import (
 
 // again goes on after a first attempt that returned out and err, until one
 // succeeds or retry says that it is enough.
-func again[In, Out any](ctx context.Context, b *core.Breaker, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
+func again[In, Out any](ctx context.Context, b core.Gate, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	s := &series{Retry: retry.WithDefaults(), ctx: ctx, breaker: b}
+	breaker, _ := b.(*core.Breaker)
+	s := &series{Retry: retry.WithDefaults(), ctx: ctx, breaker: breaker}
 	operation := func() (Out, error) {
 		if s.made == 0 { // it was made before
 			return out, s.judge(first, err)
@@ -56,11 +57,11 @@ type series struct {
 	Retry
 
 	ctx     context.Context //nolint:containedctx // lives as long as the call whose context it is
-	breaker *core.Breaker
-	made    int   // attempts in which the function ran
-	last    error // what the last of them returned; not nil
-	instead error // what ended the series before the function ran again
-	over    bool  // there will be no more attempts
+	breaker *core.Breaker   // nil where there is none
+	made    int             // attempts in which the function ran
+	last    error           // what the last of them returned; not nil
+	instead error           // what ended the series before the function ran again
+	over    bool            // there will be no more attempts
 }
 
 // judge takes note of an attempt and returns its error, marked as permanent if
@@ -104,7 +105,7 @@ func (s *series) NextBackOff() time.Duration {
 		return backoff.Stop
 	}
 	// Nor by one after which the breaker would still refuse: that it does now.
-	if s.breaker.State() == core.Open {
+	if s.breaker != nil && s.breaker.State() == core.Open {
 		snap := s.breaker.Snapshot()
 		if snap.Override == core.NoOverride && snap.RetryAt.Sub(snap.At) > wait {
 			return 0

@@ -1,6 +1,7 @@
 package presets
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"sync/atomic"
@@ -24,7 +25,7 @@ type held struct {
 }
 
 // now returns what holds for a call that begins now.
-func (g *guard) now() (*core.Breaker, *Retry, error) {
+func (g *guard) now() (core.Gate, *Retry, error) {
 	if g.fault != nil {
 		return nil, nil, g.fault
 	}
@@ -38,7 +39,13 @@ func (g *guard) now() (*core.Breaker, *Retry, error) {
 		g.held.Store(h)
 	}
 	b, err := g.registry.breakers.Get(g.name)
-	return b, &h.retry, err
+	switch {
+	case errors.Is(err, core.ErrRegistryFull):
+		return g.registry.breakers.Gate(g.name), &h.retry, nil // admits without a breaker, counts and logs that
+	case err != nil:
+		return nil, nil, err
+	}
+	return b, &h.retry, nil
 }
 
 // guardOf returns the guard of a function.

@@ -121,8 +121,8 @@ func (r *Registry) define(name string, code *Policy) error {
 	if !ok {
 		if r.defined.Add(1) > int64(r.size().Max) {
 			r.defined.Add(-1)
-			_, err := breakers.Get(name) // one that is shared, or by another policy
-			return err
+			_, err := breakers.Get(name) // by the policy of names that nobody described
+			return placed(err)
 		}
 		if known, ok = r.code.LoadOrStore(name, code); ok {
 			r.defined.Add(-1)
@@ -136,15 +136,24 @@ func (r *Registry) define(name string, code *Policy) error {
 	}
 	r.definitions.Add(1)
 	b, err := breakers.Get(name)
-	if err == nil && b.Name() == name { // else it is shared by many
+	if err == nil {
 		err = r.refresh(b)
 	}
-	if err != nil {
+	if err = placed(err); err != nil {
 		r.code.Delete(name)
 		r.defined.Add(-1)
 		return fmt.Errorf("presets: protecting %q: %w", name, err)
 	}
 	return nil
+}
+
+// placed is err without that there is no place for a breaker now: there may be one
+// when the function is called, and else it is called without.
+func placed(err error) error {
+	if errors.Is(err, core.ErrRegistryFull) {
+		return nil
+	}
+	return err
 }
 
 // refresh gives a breaker that may have been there before what holds now.

@@ -126,8 +126,8 @@ func TestNewRegistry(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			breakerOf(t, r, name)
 		}
-		if got := breakerNames(r); !slices.Equal(got, []string{core.OverflowName, "a", "b"}) {
-			t.Errorf("the breakers are %q, want a, b and the shared one", got)
+		if got := breakerNames(r); !slices.Equal(got, []string{"b", "c"}) {
+			t.Errorf("the breakers are %q, want b and c: a was not asked for the longest", got)
 		}
 	})
 	t.Run("Default is one", func(t *testing.T) {
@@ -305,7 +305,7 @@ func TestRegistryPolicyIsACopy(t *testing.T) {
 	}
 }
 
-// Past the cap, names share a breaker that no one of them may set.
+// Past the cap, names have the policy of names that nobody described.
 func TestRegistryPastTheCap(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		r := registryFor(t, &presets.Fleet{Registry: presets.Limits{Max: 2, Idle: -1}, Defaults: limited(time.Second)})
@@ -327,24 +327,16 @@ func TestRegistryPastTheCap(t *testing.T) {
 		}
 		callTimeoutIs(t, r, "a", time.Minute)
 		callTimeoutIs(t, r, "b", 2*time.Minute)
-		shared := breakerOf(t, r, "c")
-		if shared.Name() != core.OverflowName || breakerOf(t, r, "d") != shared {
-			t.Fatalf("c has the breaker %q, want the shared one, which d has too", shared.Name())
-		}
-		stateIs(t, shared, core.Open) // by five failures of c and d: not theirs, the zero Config's
-		shared.Reset()
-		if got := callTimeoutOf(t, shared); got != time.Second {
-			t.Errorf("the shared breaker has the CallTimeout %v, want that of defaults, 1s", got)
-		}
+		callTimeoutIs(t, r, "c", time.Second)
+		callTimeoutIs(t, r, "d", time.Second)
 		if err := r.Apply(&presets.Fleet{Defaults: limited(2 * time.Second)}); err != nil {
 			t.Fatal(err)
 		}
-		if got := callTimeoutOf(t, shared); got != 2*time.Second {
-			t.Errorf("the shared breaker has the CallTimeout %v after Apply, want 2s", got)
-		}
+		callTimeoutIs(t, r, "d", 2*time.Second)
+		callTimeoutIs(t, r, "c", 2*time.Second)
 		callTimeoutIs(t, r, "a", time.Minute)
 		if got := r.Breakers().Len(); got != 2 {
-			t.Errorf("%d breakers, want 2 and the shared one", got)
+			t.Errorf("%d breakers, want 2", got)
 		}
 	})
 	t.Run("memory is bounded, whatever the names", func(t *testing.T) {
@@ -506,8 +498,9 @@ func TestApply(t *testing.T) {
 			t.Fatal(err)
 		}
 		callTimeoutIs(t, r, "a", time.Second)
-		if got := breakerOf(t, r, "b").Name(); got != core.OverflowName {
-			t.Errorf("the second name has the breaker %q, want the shared one: the registry is full", got)
+		breakerOf(t, r, "b")
+		if got := breakerNames(r); !slices.Equal(got, []string{"b"}) {
+			t.Errorf("the breakers are %q, want b alone", got)
 		}
 	})
 }
