@@ -256,3 +256,43 @@ func TestWhoHasAPlace(t *testing.T) {
 		}
 	})
 }
+
+// The sums are over all that are joined, each registry once, and stay when a registry
+// is listed no more.
+func TestSumsOverJoinedSources(t *testing.T) {
+	w := newWatch()
+	var first, second core.Registry
+	call(get(t, &first, "a"), succeed, 1)
+	call(get(t, &second, "b"), succeed, 10)
+	call(core.MustNew("not listed", core.Config{}), succeed, 1000)
+	c := core.MustNew("c", core.Config{})
+	call(c, succeed, 100)
+	meter := w.provider.Meter(otelexport.ScopeName)
+	unregister, err := otelexport.Register(meter, otelexport.Join(&first, nil, &second, otelexport.Breakers(c, c)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	register(t, w.provider, &first, nil)
+	w.collect(t).want(t, values{"all.calls{result=success}": 111})
+	if err := unregister(); err != nil {
+		t.Fatal(err)
+	}
+	call(get(t, &first, "a"), succeed, 1)
+	w.collect(t).want(t, values{"all.calls{result=success}": 112})
+	register(t, w.provider, &second, nil)
+	w.collect(t).want(t, values{"all.calls{result=success}": 112})
+}
+
+// Calls that a registry admits without a breaker are counted, and only there.
+func TestUnguardedCalls(t *testing.T) {
+	w, registry := newWatch(), &core.Registry{}
+	register(t, w.provider, registry, nil)
+	for range 3 {
+		p, err := registry.Gate("no\nname").Allow(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Settle(t.Context(), core.Success)
+	}
+	w.collect(t).want(t, values{"unguarded.calls{}": 3, "all.calls{result=success}": 0})
+}
