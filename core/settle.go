@@ -214,6 +214,7 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 	}
 	switch {
 	case v.outcome == Ignored:
+		h.ignored(p.notes.probe, now)
 		h.mark(now, s)
 	case m.failed():
 		h.failed++
