@@ -6,7 +6,7 @@ import (
 )
 
 // succeed settles a success of a quick permit, of a closed phase therefore, and
-// tells nobody. It reports false, having done nothing, if the call was slow.
+// runs no hook. It reports false, having done nothing, if the call was slow.
 func (p *Permit) succeed() bool {
 	b, st := p.phase.breaker, p.phase.stats.Load()
 	var now time.Duration

@@ -8,7 +8,7 @@ import (
 // Snapshot is one reading of a [Breaker], rolled to At: a break that is over
 // by then reads half-open, calls that have left the window are not in it. Only
 // Transitions lag: one that time alone has brought about is made, and told,
-// when somebody calls.
+// by the next call.
 type Snapshot struct {
 	Name string
 	At   time.Time
@@ -48,7 +48,7 @@ type Snapshot struct {
 }
 
 // view is where a breaker stands at a time: the phase as it is, or what time
-// has made of it without anybody calling.
+// has made of it without a call.
 type view struct {
 	state        State
 	cause        Cause
