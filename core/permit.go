@@ -201,8 +201,8 @@ func (p *Permit) trivial() bool {
 }
 
 // Report is Settle with what there is to say of it: err is told to Hooks and
-// log, and of a [Failure] it may say when to come back ([RetryAfter]). Nobody
-// classifies it.
+// log, and of a [Failure] it may say when to come back ([RetryAfter]). It
+// is not classified.
 func (p *Permit) Report(ctx context.Context, o Outcome, err error) {
 	v := verdict{outcome: o.known(), err: err}
 	if v.outcome == Failure && err != nil {
