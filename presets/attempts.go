@@ -52,11 +52,11 @@ type series struct {
 	Retry
 
 	ctx     context.Context //nolint:containedctx // lives as long as the call whose context it is
-	breaker *core.Breaker // nil if the name has none
-	made    int   // attempts in which the function ran
-	last    error // what the last of them returned; not nil
-	instead error // what ended the series before the function ran again
-	over    bool  // there will be no more attempts
+	breaker *core.Breaker   // nil if the name has none
+	made    int             // attempts in which the function ran
+	last    error           // what the last of them returned; not nil
+	instead error           // what ended the series before the function ran again
+	over    bool            // there will be no more attempts
 }
 
 // judge takes note of an attempt and returns its error, marked as permanent if
