@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,13 +196,12 @@ func TestProtectOfABreakerThatAttachSpoils(t *testing.T) {
 func TestAHungCheckIsNotJoined(t *testing.T) {
 	inBubble(t, "by another", func(t *testing.T) {
 		r := new(presets.Registry)
-		running, most := 0, 0
+		var running, most atomic.Int64
 		p := in(r, presets.Policy{Config: core.Config{FailureThreshold: 1, Timeout: 30 * time.Second}, HealthCheckInterval: 20 * time.Second})
 		p.HealthCheck = func(context.Context) error {
-			running++
-			most = max(most, running)
+			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(5 * time.Minute)
-			running--
+			running.Add(-1)
 			return errDown
 		}
 		call := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
@@ -210,8 +210,8 @@ func TestAHungCheckIsNotJoined(t *testing.T) {
 			_ = call(t.Context())
 			time.Sleep(time.Second)
 		}
-		if most != 1 {
-			t.Errorf("%d checks ran at once, want 1", most)
+		if n := most.Load(); n != 1 {
+			t.Errorf("%d checks ran at once, want 1", n)
 		}
 		time.Sleep(10 * time.Minute)
 	})

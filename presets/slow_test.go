@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,7 +138,9 @@ func TestSlowProbesAreExplained(t *testing.T) {
 func TestHungIsLetBackOnceWell(t *testing.T) {
 	for name, p := range everyPolicy() {
 		inBubble(t, name, func(t *testing.T) {
-			hangs, hung := true, 0
+			var hangs atomic.Bool
+			var hung atomic.Int64
+			hangs.Store(true)
 			_, b := opened(t, p, func(context.Context) error { return nil })
 			forever := make(chan struct{})
 			permits := func(ctx context.Context) error {
@@ -145,8 +148,8 @@ func TestHungIsLetBackOnceWell(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				if hangs {
-					hung++
+				if hangs.Load() {
+					hung.Add(1)
 					<-forever
 					return nil
 				}
@@ -154,13 +157,13 @@ func TestHungIsLetBackOnceWell(t *testing.T) {
 				return nil
 			}
 			asking(t, permits, b, 3*time.Hour)
-			if most := 2 * b.Config().HalfOpenMaxCalls * (3*60/10 + 1); hung > most || hung < 4 {
-				t.Errorf("%d calls hang after 3 h, want 4 to %d", hung, most)
+			if n, most := hung.Load(), int64(2*b.Config().HalfOpenMaxCalls*(3*60/10+1)); n > most || n < 4 {
+				t.Errorf("%d calls hang after 3 h, want 4 to %d", n, most)
 			}
 			if out := b.Snapshot(); out.ProbesOut+out.ProbesLost > 2*b.Config().HalfOpenMaxCalls {
 				t.Errorf("%d probes are out and %d lost, want at most %d", out.ProbesOut, out.ProbesLost, 2*b.Config().HalfOpenMaxCalls)
 			}
-			hangs = false
+			hangs.Store(false)
 			cfg := b.Config()
 			if took, most := asking(t, permits, b, 24*time.Hour), cfg.ProbeTimeout+max(cfg.Timeout, 10*time.Minute)+2*time.Second; took > most {
 				t.Errorf("it was closed %v after it was well, want at most %v; %s", took, most, b.Explain())
