@@ -149,3 +149,19 @@ func TestRegistryRemembersTheLastMax(t *testing.T) {
 		})
 	}
 }
+
+// The last Max are exactly those.
+func TestRegistryRemembersNoMoreThanTheLastMax(t *testing.T) {
+	const limit = 60 // the order of evictions is exact
+	for range 20 {   // where a name is kept goes by a random hash
+		for back, want := range map[int]uint64{limit: 1, limit + 1: 0} {
+			r := core.Registry{Max: limit}
+			for i := range 4 * limit {
+				succeed(t, get(t, &r, fmt.Sprint(i)), 1)
+			}
+			if got := get(t, &r, fmt.Sprint(3*limit-back)).Snapshot().Totals.Calls; got != want {
+				t.Fatalf("the name evicted %d evictions ago has %d calls, want %d", back, got, want)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -78,7 +79,7 @@ func TestRegistryUpdateRunsNothingUnderItsLock(t *testing.T) {
 	})
 	t.Run("a bad Config for a name that was added meanwhile", func(t *testing.T) {
 		within(t, func() {
-			var r core.Registry
+			r := core.Registry{Max: 10} // few enough that Update does not come across the new name
 			a := get(t, &r, "a")
 			err := r.Update(func(name string) core.Config {
 				switch name {
@@ -193,10 +194,41 @@ func TestRegistryUpdatesHaveAnOrder(t *testing.T) {
 	}
 }
 
+// An Update that is called while another runs follows it, wherever that is.
+func TestRegistryUpdateFollowsTheOneThatRuns(t *testing.T) {
+	var r core.Registry
+	for i := range 20 {
+		get(t, &r, fmt.Sprint(i))
+	}
+	var second sync.WaitGroup
+	asked := 0
+	if err := r.Update(func(string) core.Config {
+		if asked++; asked == 30 { // the breakers are being updated
+			second.Go(func() {
+				if err := r.Update(always(core.Config{FailureThreshold: 2})); err != nil {
+					t.Error(err)
+				}
+			})
+			for range 10_000 { // time for it to go wrong
+				runtime.Gosched()
+			}
+		}
+		return core.Config{FailureThreshold: 1}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	second.Wait()
+	for name, b := range r.All() {
+		if got := b.Config().FailureThreshold; got != 2 {
+			t.Errorf("%s has FailureThreshold %d, want 2 of the later Update", name, got)
+		}
+	}
+}
+
 // An Update that fails by a name that came meanwhile leaves everything as it was, and
 // the next one is not hindered.
 func TestRegistryUpdateThatFailsOrPanicsIsOver(t *testing.T) {
-	var r core.Registry
+	r := core.Registry{Max: 10, Config: always(core.Config{FailureThreshold: 9})}
 	a := get(t, &r, "a")
 	func() {
 		defer func() { _ = recover() }()
@@ -210,6 +242,9 @@ func TestRegistryUpdateThatFailsOrPanicsIsOver(t *testing.T) {
 		return core.Config{Jitter: 2}
 	}); err == nil || !strings.Contains(err.Error(), `breaker "b"`) {
 		t.Errorf("Update = %v, want the fault of b", err)
+	}
+	if got := a.Config().FailureThreshold; got != 9 {
+		t.Errorf("a has FailureThreshold %d after an Update that failed, want 9 as before", got)
 	}
 	get(t, &r, "c") // is not checked by what was pending
 	if err := r.Update(always(core.Config{FailureThreshold: 3})); err != nil {
