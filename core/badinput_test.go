@@ -380,3 +380,46 @@ func TestBadClockThatPanics(t *testing.T) {
 		})
 	}
 }
+
+// A clock that panics leaves no lock behind: what comes after it goes on.
+func TestAClockThatPanicsLeavesNoLock(t *testing.T) {
+	for name, use := range map[string]func(b *core.Breaker){
+		"Allow":       func(b *core.Breaker) { _, _ = b.Allow(bg) },
+		"Snapshot":    func(b *core.Breaker) { _ = b.Snapshot() },
+		"State":       func(b *core.Breaker) { _ = b.State() },
+		"Explain":     func(b *core.Breaker) { _ = b.Explain() },
+		"Health":      func(b *core.Breaker) { _ = b.Health() },
+		"Force":       func(b *core.Breaker) { _ = b.Force(core.ForcedOpen) },
+		"Release":     (*core.Breaker).Release,
+		"Reset":       (*core.Breaker).Reset,
+		"Update":      func(b *core.Breaker) { _ = b.Update(core.Config{Window: core.Window{For: time.Minute}}) },
+		"CheckHealth": func(b *core.Breaker) { _ = b.CheckHealth(bg, func(context.Context) error { return nil }) },
+	} {
+		for _, state := range everyState {
+			bubble(t, name+", "+state.String(), func(t *testing.T) {
+				sick := false
+				b := inState(t, state, core.Config{Now: func() time.Time {
+					if sick {
+						panic("no time")
+					}
+					return time.Now()
+				}})
+				p := take(t, core.All()) // of no breaker
+				if state != core.Open {
+					p = take(t, b)
+				}
+				sick = true
+				for _, f := range []func(){func() { use(b) }, func() { p.Settle(bg, core.Failure) }} {
+					func() {
+						defer func() { _ = recover() }()
+						f()
+					}()
+				}
+				sick = false
+				_, _ = b.Snapshot(), b.Explain()
+				b.Reset()
+				succeed(t, b, 1)
+			})
+		}
+	}
+}

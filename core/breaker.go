@@ -106,6 +106,20 @@ func (b *Breaker) now() time.Duration {
 	return time.Since(b.epoch)
 }
 
+// lock takes the breaker's lock and reads its clock. A clock of the user's that
+// panics must not leave the breaker locked.
+func (b *Breaker) lock() (now time.Duration) {
+	b.mu.Lock()
+	read := false
+	defer func() {
+		if !read {
+			b.mu.Unlock()
+		}
+	}()
+	now, read = b.now(), true
+	return now
+}
+
 // Allow implements [Gate]: it admits the call, with a permit that must be
 // settled, or returns an [*OpenError]. If ctx is already done it returns
 // ctx.Err() and neither admits nor counts. A nil ctx is [context.Background].
@@ -197,9 +211,8 @@ func uncounted(s *settings) Permit {
 
 // probe issues the number of a probe in the half-open phase ph, or 0.
 func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, number uint32) {
-	b.mu.Lock()
+	now = b.lock()
 	s := b.settings.Load()
-	now = b.now()
 	b.advanceLocked(ctx, s, now)
 	if b.phase.Load() == ph {
 		number = ph.half.issue(now, s)

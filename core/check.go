@@ -29,8 +29,7 @@ func (b *Breaker) CheckHealth(ctx context.Context, check func(context.Context) e
 	if err := check(ctx); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	now := b.now()
+	now := b.lock()
 	b.advanceLocked(ctx, b.settings.Load(), now)
 	if b.phase.Load() == ph {
 		b.halfOpenLocked(ctx, now, CheckPassed)

@@ -14,6 +14,7 @@ import (
 //   - the caller's deadline passed: [Failure], a dependency that hangs shows
 //     itself in no other way;
 //   - another gate's refusal (errors.Is(err, [ErrOpen])): [Ignored];
+//   - a shortage of this machine ([LocalShortage]): [Ignored];
 //   - any other error is a [Failure].
 //
 // A nil ctx is taken for [context.Background].
@@ -29,7 +30,7 @@ func DefaultClassify(ctx context.Context, err error) Outcome {
 			return Failure
 		}
 	}
-	if errors.Is(err, ErrOpen) {
+	if errors.Is(err, ErrOpen) || LocalShortage(err) {
 		return Ignored
 	}
 	return Failure

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,5 +261,68 @@ func TestClassifyPanics(t *testing.T) {
 				t.Errorf("the other breaker counted %+v, want its success and nothing in flight", got)
 			}
 		})
+	}
+}
+
+// What this machine lacks is no failure of a dependency, told by type, on closed
+// and half-open breakers; what the other side answers is one.
+func TestShortagesOfThisMachineAreIgnored(t *testing.T) {
+	dialing := func(err error) error {
+		return fmt.Errorf("calling: %w", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)})
+	}
+	for name, row := range map[string]struct {
+		err  error
+		want core.Outcome
+	}{
+		"no descriptor":               {&os.PathError{Op: "open", Path: "x", Err: syscall.EMFILE}, core.Ignored},
+		"none in the system":          {dialing(syscall.ENFILE), core.Ignored},
+		"no port":                     {dialing(syscall.EADDRNOTAVAIL), core.Ignored},
+		"no port, said otherwise":     {dialing(syscall.EADDRINUSE), core.Ignored},
+		"no memory":                   {dialing(syscall.ENOMEM), core.Ignored},
+		"no buffers":                  {dialing(syscall.ENOBUFS), core.Ignored},
+		"bare":                        {syscall.EMFILE, core.Ignored},
+		"one of several":              {errors.Join(errSick, syscall.EMFILE), core.Ignored},
+		"the resolver is late":        {dialing(&net.DNSError{Err: "x", IsTimeout: true}), core.Ignored},
+		"the resolver is away":        {&net.DNSError{Err: "x", IsTemporary: true}, core.Ignored},
+		"no descriptor to resolve":    {&net.DNSError{UnwrapErr: dialing(syscall.EMFILE), Err: "x"}, core.Ignored},
+		"a host that does not exist":  {dialing(&net.DNSError{Err: "no such host", IsNotFound: true}), core.Failure},
+		"not found, temporary":        {&net.DNSError{Err: "x", IsNotFound: true, IsTemporary: true}, core.Failure},
+		"a name that is none":         {&net.DNSError{Err: "bad name"}, core.Failure},
+		"refused":                     {dialing(syscall.ECONNREFUSED), core.Failure},
+		"reset":                       {dialing(syscall.ECONNRESET), core.Failure},
+		"a time-out":                  {dialing(syscall.ETIMEDOUT), core.Failure},
+		"unreachable":                 {dialing(syscall.EHOSTUNREACH), core.Failure},
+		"a full disk":                 {&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, core.Failure},
+		"a port in use, to listen on": {&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}, core.Failure},
+		"no descriptor to listen":     {&net.OpError{Op: "listen", Err: os.NewSyscallError("socket", syscall.EMFILE)}, core.Ignored},
+		"words":                       {errors.New("dial tcp: socket: too many open files"), core.Failure},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			if got := core.DefaultClassify(bg, row.err); got != row.want || core.LocalShortage(row.err) != (row.want == core.Ignored) {
+				t.Fatalf("DefaultClassify = %v, want %v", got, row.want)
+			}
+			closed := newBreaker(t, core.Config{})
+			half := halfOpened(t, core.Config{})
+			for range 10 {
+				for _, b := range []*core.Breaker{closed, half} {
+					_ = b.Do(bg, func(context.Context) error { return row.err })
+				}
+			}
+			if row.want == core.Ignored {
+				wantState(t, closed, core.Closed)
+				wantState(t, half, core.HalfOpen)
+			} else {
+				wantState(t, closed, core.Open)
+				wantState(t, half, core.Open)
+			}
+		})
+	}
+	if core.LocalShortage(nil) {
+		t.Error("nil is a shortage")
+	}
+	ctx, cancel := context.WithTimeout(bg, -1)
+	defer cancel()
+	if got := core.DefaultClassify(ctx, syscall.EMFILE); got != core.Failure {
+		t.Errorf("past the caller's deadline: %v, want %v", got, core.Failure)
 	}
 }

@@ -20,11 +20,10 @@ func (b *Breaker) Force(o Override) error {
 	if !b.made() {
 		return errNoBreaker
 	}
-	b.mu.Lock()
-	now, old := b.now(), b.settings.Load()
+	now, old := b.lock(), b.settings.Load()
 	b.advanceLocked(context.Background(), old, now) // what lies behind is timed by the old override
 	b.recordLocked().overriddenUntil(old.override, b.phase.Load().state, now)
-	s := b.overridden(newSettings(old.Config, o))
+	s := b.overridden(newSettings(old.Config, o), now)
 	b.settings.Store(s)
 	if s.Logger != nil {
 		b.book().queueEvent(event{ctx: context.Background(), override: &o})
@@ -35,10 +34,10 @@ func (b *Breaker) Force(o Override) error {
 }
 
 // overridden completes settings that refuse by themselves. It needs Breaker.mu.
-func (b *Breaker) overridden(s *settings) *settings {
+func (b *Breaker) overridden(s *settings, now time.Duration) *settings {
 	if s.override == ForcedOpen {
-		now := b.viewLocked(b.phase.Load(), s, b.now())
-		s.forced = &OpenError{Name: b.name, State: now.state, Cause: HeldOpen}
+		v := b.viewLocked(b.phase.Load(), s, now)
+		s.forced = &OpenError{Name: b.name, State: v.state, Cause: HeldOpen}
 	}
 	return s
 }
@@ -55,8 +54,7 @@ func (b *Breaker) Reset() {
 		return
 	}
 	ctx := context.Background()
-	b.mu.Lock()
-	s, now := b.settings.Load(), b.now()
+	now, s := b.lock(), b.settings.Load()
 	b.advanceLocked(ctx, s, now)
 	b.closeLocked(ctx, s, now, ManualReset, b.endLocked(b.phase.Load(), now))
 	b.mu.Unlock()

@@ -22,8 +22,8 @@ func (b *Breaker) open(ctx context.Context, ph *phase, w, next word, cause Cause
 
 // advance makes every transition that time alone has brought about.
 func (b *Breaker) advance(ctx context.Context) {
-	b.mu.Lock()
-	b.advanceLocked(ctx, b.settings.Load(), b.now())
+	now := b.lock()
+	b.advanceLocked(ctx, b.settings.Load(), now)
 	b.mu.Unlock()
 	b.deliver()
 }

@@ -20,8 +20,8 @@ type past struct {
 
 // toPast reads the breaker's past, what it continues included.
 func (b *Breaker) toPast() past {
-	b.mu.Lock()
-	ph, s, now := b.phase.Load(), b.settings.Load(), b.now()
+	now := b.lock()
+	ph, s := b.phase.Load(), b.settings.Load()
 	v := b.viewLocked(ph, s, now)
 	var is record
 	if l := b.ledger.Load(); l != nil {

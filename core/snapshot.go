@@ -104,8 +104,8 @@ func (b *Breaker) Snapshot() Snapshot {
 
 // snapshot is Snapshot and the settings that held.
 func (b *Breaker) snapshot() (Snapshot, *settings) {
-	b.mu.Lock()
-	ph, s, now := b.phase.Load(), b.settings.Load(), b.now()
+	now := b.lock()
+	ph, s := b.phase.Load(), b.settings.Load()
 	v := b.viewLocked(ph, s, now)
 	snap := Snapshot{
 		Name: b.name, At: b.epoch.Add(now), Started: b.epoch, State: v.state, Override: s.override, Cause: v.cause,

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Update replaces the Config, but for Now. The new limits hold from the next
@@ -30,16 +31,15 @@ func (b *Breaker) Update(cfg Config) error {
 func (b *Breaker) update(cfg Config) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	old := b.settings.Load()
-	s := b.overridden(newSettings(cfg, old.override))
+	now, old := b.now(), b.settings.Load() // the clock first: one of the user's may panic
+	s := b.overridden(newSettings(cfg, old.override), now)
 	ph := b.phase.Load()
 	switch {
 	case ph.state == HalfOpen:
-		now := b.now()
 		b.advanceLocked(context.Background(), old, now) // what was lost by now was lost by the old limit
 		ph.half.mark(now, s)
 	case ph.state == Closed && s.Window != old.Window:
-		b.reshapeLocked(s, ph)
+		b.reshapeLocked(s, ph, now)
 	}
 	s.reported.Store(old.reported.Load())
 	b.settings.Store(s)
@@ -54,12 +54,11 @@ func (b *Breaker) update(cfg Config) {
 // reshapeLocked replaces a closed phase by one with the window of s. The stay
 // goes on: permits of ph settle in the new phase, and all calls that ended go
 // over with the window, as far as they fit.
-func (b *Breaker) reshapeLocked(s *settings, old *phase) {
+func (b *Breaker) reshapeLocked(s *settings, old *phase, now time.Duration) {
 	ph := b.newClosed(s, old.since, old.cause)
 	ph.opens, ph.until, ph.err, ph.draw, ph.stay = old.opens, old.until, old.err, old.draw, old.stay
 	ph.reported.Store(old.reported.Load())
 	ph.ramp.Store(old.ramp.Load())
-	now := b.now() // before sealing, see open
 	w := old.tally.seal()
 	switch {
 	case old.buckets == nil && ph.buckets == nil:

@@ -15,17 +15,17 @@ import (
 
 // again goes on after a first attempt that returned out and err, until one
 // succeeds or retry says that it is enough.
-func again[In, Out any](ctx context.Context, gate core.Gate, rules *rules, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
+func again[In, Out any](ctx context.Context, gate core.Gate, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	s := &series{Retry: rules.retry.WithDefaults(), ctx: ctx}
+	s := &series{Retry: retry.WithDefaults(), ctx: ctx}
 	s.breaker, _ = gate.(*core.Breaker)
 	operation := func() (Out, error) {
 		if s.made == 0 { // it was made before
 			return out, s.judge(first, err)
 		}
-		out, a, err := call(ctx, gate, rules, fn, in)
+		out, a, err := call(ctx, gate, fn, in)
 		return out, s.judge(a, err)
 	}
 	out, err = backoff.Retry(ctx, operation, backoff.WithBackOff(s), backoff.WithMaxElapsedTime(0))
@@ -33,6 +33,17 @@ func again[In, Out any](ctx context.Context, gate core.Gate, rules *rules, fn fu
 		err = s.outcome()
 	}
 	return out, err
+}
+
+// call makes one attempt of a protected function.
+func call[In, Out any](ctx context.Context, gate core.Gate, fn func(context.Context, In) (Out, error), in In) (Out, attempt, error) {
+	var a attempt
+	out, err := core.Do(ctx, gate, func(ctx context.Context) (Out, error) {
+		out, err := fn(ctx, in)
+		a.ended(ctx, err)
+		return out, err
+	})
+	return out, a, err
 }
 
 // attempt is what is known of one attempt besides what it returned.

@@ -125,7 +125,7 @@ func TestTheCallersContextIsJudged(t *testing.T) {
 
 // A policy's own Classify has the last word.
 func TestClassifyIsAskedAlone(t *testing.T) {
-	p := noRetry(core.Config{FailureThreshold: 1, Classify: core.DefaultClassify})
+	p := noRetry(core.Config{FailureThreshold: 1, Classify: func(context.Context, error) core.Outcome { return core.Failure }})
 	call := presets.ProtectFunc("x", p, func(context.Context) error { return syscall.EMFILE })
 	_ = call(t.Context())
 	stateIs(t, breakerOf(t, p.Registry, "x"), core.Open)

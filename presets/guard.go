@@ -14,31 +14,30 @@ type guard struct {
 	name     string
 	fault    error // if not nil, no call can be made
 	code     Policy
-	rules    atomic.Pointer[rules]
+	held     atomic.Pointer[held]
 }
 
-// rules are what a function goes by under a fleet, besides its breaker.
-type rules struct {
-	fleet      *Fleet
-	retry      Retry
-	classifies bool // the breaker has a Classify
+// held are the retries of a function under a fleet.
+type held struct {
+	fleet *Fleet
+	retry Retry
 }
 
 // now returns what holds for a call that begins now.
-func (g *guard) now() (core.Gate, *rules, error) {
+func (g *guard) now() (core.Gate, *Retry, error) {
 	if g.fault != nil {
 		return nil, nil, g.fault
 	}
-	have, f := g.rules.Load(), g.registry.fleet.Load()
+	have, f := g.held.Load(), g.registry.fleet.Load()
 	if have == nil || have.fleet != f {
 		p := g.registry.policyOf(f, g.name, &g.code)
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
 			return nil, nil, fmt.Errorf("presets: the policy of %q: %w", g.name, err)
 		}
-		have = &rules{f, p.Retry, g.registry.policyUnder(f, g.name).Classify != nil}
-		g.rules.Store(have)
+		have = &held{f, p.Retry}
+		g.held.Store(have)
 	}
-	return g.registry.breakers.Gate(g.name), have, nil
+	return g.registry.breakers.Gate(g.name), &have.retry, nil
 }
 
 // guardOf returns the guard of a function.

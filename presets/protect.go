@@ -19,8 +19,7 @@ var errNilFunc = errors.New("nil function")
 // returned as it is. A panic passes through.
 //
 // Without a Classify of the policy an attempt counts as [core.DefaultClassify]
-// says, and one that failed by a shortage of this machine (file descriptors, ports,
-// memory, a resolver that does not answer) is ignored.
+// says.
 //
 // The breaker lives in policy.Registry, or in [Default], under the name. A second
 // Protect of the name shares it, and must be given a policy that does not differ
@@ -41,16 +40,16 @@ func Protect[In, Out any](name string, policy Policy, fn func(context.Context, I
 		g = &guard{fault: &faultError{fmt.Errorf("presets: protecting %q: %w", name, errNilFunc)}}
 	}
 	return func(ctx context.Context, in In) (Out, error) {
-		gate, rules, err := g.now()
+		gate, retry, err := g.now()
 		if err != nil {
 			var zero Out
 			return zero, err
 		}
-		out, first, err := call(ctx, gate, rules, fn, in)
-		if err == nil || !first.ran || rules.retry.Strategy == None {
+		out, first, err := call(ctx, gate, fn, in)
+		if err == nil || !first.ran || retry.Strategy == None {
 			return out, err
 		}
-		return again(ctx, gate, rules, fn, in, first, out, err)
+		return again(ctx, gate, retry, fn, in, first, out, err)
 	}
 }
 

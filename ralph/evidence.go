@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"net"
 	"os"
 	"syscall"
 
@@ -28,13 +27,11 @@ func vetoed(err error) bool {
 	return errors.Is(err, core.ErrOpen) || errors.Is(err, detect.ErrExhausted)
 }
 
-// lacking reports whether err is a shortage of this machine, by its type: of file
-// descriptors, ports, memory, processes, disk, root certificates, or of a resolver that
-// answers. That a name does not exist is an answer, and a connection that is refused is
-// the other side's.
+// lacking reports whether err is a shortage of this machine, by its type: one that
+// core knows, or one of processes, disk or root certificates.
 func lacking(err error) bool {
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return !dns.IsNotFound && (dns.IsTimeout || dns.IsTemporary) || lacking(dns.Unwrap())
+	if core.LocalShortage(err) {
+		return true
 	}
 	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
 		return true
@@ -43,18 +40,6 @@ func lacking(err error) bool {
 	if !ok {
 		return false
 	}
-	op, path := "", ""
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		op = e.Op
-	}
-	if e, ok := errors.AsType[*os.PathError](err); ok {
-		path = e.Op
-	}
-	switch {
-	case shortage(errno):
-		return true
-	case noPort(errno):
-		return op != "listen" // that a port is in use there is the agent's doing
-	}
-	return path == "fork/exec" && noProcess(errno)
+	path, _ := errors.AsType[*os.PathError](err)
+	return diskFull(errno) || path != nil && path.Op == "fork/exec" && noProcess(errno)
 }

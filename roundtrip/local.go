@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"syscall"
+
+	"github.com/blackbox4/switchgear/core"
 )
 
 // ErrNotSent is for a Base, or what is in it, that has not sent a request for a
@@ -21,22 +22,10 @@ import (
 // AuthenticationFailedError of azidentity.
 var ErrNotSent = errors.New("roundtrip: the request was not sent")
 
-// ofThisMachine reports whether err is a shortage here: of file descriptors,
-// ports, memory, root certificates, or of a resolver that answers. A name that does
-// not exist is an answer.
+// ofThisMachine reports whether err is a shortage here, of root certificates too.
 func ofThisMachine(err error) bool {
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return !dns.IsNotFound && (dns.IsTimeout || dns.IsTemporary) || isShortage(dns.Unwrap())
-	}
-	if _, ok := errors.AsType[x509.SystemRootsError](err); ok {
-		return true
-	}
-	return isShortage(err)
-}
-
-func isShortage(err error) bool {
-	errno, ok := errors.AsType[syscall.Errno](err)
-	return ok && shortage(errno)
+	_, noRoots := errors.AsType[x509.SystemRootsError](err)
+	return noRoots || core.LocalShortage(err)
 }
 
 // closedHere reports whether the connection was closed on this side, by the
