@@ -39,8 +39,10 @@ func leave1(lines string) func(net.Conn) {
 	return func(conn net.Conn) { send1(lines)(conn); time.Sleep(time.Millisecond); conn.Close() }
 }
 
-const sized = " HTTP/1.1\nHost: host\nContent-Length: 1000\n\nabc"
-const chunked = " HTTP/1.1\nHost: host\nTransfer-Encoding: chunked\n"
+const (
+	sized   = " HTTP/1.1\nHost: host\nContent-Length: 1000\n\nabc"
+	chunked = " HTTP/1.1\nHost: host\nTransfer-Encoding: chunked\n"
+)
 
 func attacks() map[string]attack {
 	all := map[string]attack{

@@ -54,10 +54,17 @@ func TestHugeTextsAreNotRead(t *testing.T) {
 			monitor(t, s, "b", ralph.Options{})
 			text := hollow(t, words)
 			for i, step := range []detect.Step{
-				{Tool: "x", Args: text}, {Tool: "x", ArgsBytes: unsafe.Slice(unsafe.StringData(text), len(text))},
-				{Tool: "x", Output: text}, {Tool: "x", OutputBytes: unsafe.Slice(unsafe.StringData(text), len(text))},
-				{Tool: "x", Err: text}, {Tool: text}, {Output: text}, {OutputBytes: unsafe.Slice(unsafe.StringData(text), len(text))},
-				{Output: text, Reasoning: true}, {Output: text, Own: true}, {Err: text},
+				{Tool: "x", Args: text},
+				{Tool: "x", ArgsBytes: unsafe.Slice(unsafe.StringData(text), len(text))},
+				{Tool: "x", Output: text},
+				{Tool: "x", OutputBytes: unsafe.Slice(unsafe.StringData(text), len(text))},
+				{Tool: "x", Err: text},
+				{Tool: text},
+				{Output: text},
+				{OutputBytes: unsafe.Slice(unsafe.StringData(text), len(text))},
+				{Output: text, Reasoning: true},
+				{Output: text, Own: true},
+				{Err: text},
 			} {
 				for range 3 {
 					if _, err := a.Observe(step); err != nil {

@@ -100,9 +100,24 @@ func TestPauses(t *testing.T) {
 // TestLimitsOfAConfig: what each field may be just so, and what not.
 func TestLimitsOfAConfig(t *testing.T) {
 	for _, c := range []Config{
-		{ResumeFactor: 1}, {ResumeFactor: 100}, {AutoResumeAfter: 2 * time.Minute}, {AutoResumeAfter: 2*time.Minute + 1, EscalationTimeout: -1}, {AutoResumeAfter: -1, EscalationTimeout: 1},
-		{AutoResumeAfter: time.Minute, MaxResumeAfter: time.Minute}, {MaxResumeAfter: 30 * time.Second}, {AutoResumeAfter: -1, MaxResumeAfter: 1}, {ResumeJitter: 0.999}, {ResumeJitter: -9},
-		{MaxRecoveryAttempts: 100}, {MaxRecoveryAttempts: -9}, {Probe: Probe{Iterations: 1000}}, {Probe: Probe{Iterations: 1}}, {MaxAgents: 1_000_000}, {MaxAgents: 1}, {Events: 1000}, {Events: -9},
+		{ResumeFactor: 1},
+		{ResumeFactor: 100},
+		{AutoResumeAfter: 2 * time.Minute},
+		{AutoResumeAfter: 2*time.Minute + 1, EscalationTimeout: -1},
+		{AutoResumeAfter: -1, EscalationTimeout: 1},
+		{AutoResumeAfter: time.Minute, MaxResumeAfter: time.Minute},
+		{MaxResumeAfter: 30 * time.Second},
+		{AutoResumeAfter: -1, MaxResumeAfter: 1},
+		{ResumeJitter: 0.999},
+		{ResumeJitter: -9},
+		{MaxRecoveryAttempts: 100},
+		{MaxRecoveryAttempts: -9},
+		{Probe: Probe{Iterations: 1000}},
+		{Probe: Probe{Iterations: 1}},
+		{MaxAgents: 1_000_000},
+		{MaxAgents: 1},
+		{Events: 1000},
+		{Events: -9},
 		{EscalationTimeout: 30 * time.Second},
 	} {
 		if err := c.Validate(); err != nil {

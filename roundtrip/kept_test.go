@@ -31,10 +31,14 @@ func TestCloseUnderARead(t *testing.T) {
 		ctx  func() (context.Context, context.CancelFunc)
 		want core.Settlement
 	}{
-		"after the deadline": {func() (context.Context, context.CancelFunc) { return context.WithTimeout(bg, time.Second) },
-			core.Settlement{Outcome: core.Failure, TimedOut: true, Err: context.DeadlineExceeded}},
-		"in time": {func() (context.Context, context.CancelFunc) { return context.WithTimeout(bg, time.Hour) },
-			core.Settlement{Outcome: core.Success}},
+		"after the deadline": {
+			func() (context.Context, context.CancelFunc) { return context.WithTimeout(bg, time.Second) },
+			core.Settlement{Outcome: core.Failure, TimedOut: true, Err: context.DeadlineExceeded},
+		},
+		"in time": {
+			func() (context.Context, context.CancelFunc) { return context.WithTimeout(bg, time.Hour) },
+			core.Settlement{Outcome: core.Success},
+		},
 		"cancelled": {func() (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(bg)
 			time.AfterFunc(time.Second, cancel)

@@ -63,6 +63,7 @@ func (garbage) Marshal(any) ([]byte, error) { return []byte("\xff\xff\xff"), nil
 func (garbage) Unmarshal([]byte, any) error { return nil }
 func (garbage) Name() string                { return "proto" }
 func tooLong() *wrapperspb.StringValue      { return wrapperspb.String(string(make([]byte, 5<<20))) }
+
 func dial(addr string) (*grpc.ClientConn, error) {
 	return grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 }

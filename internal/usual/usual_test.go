@@ -59,15 +59,23 @@ func TestUnusual(t *testing.T) {
 		factor       float64
 		want         bool
 	}{
-		{0, s - 1, 0, false}, {0, s, 0, true},
+		{0, s - 1, 0, false},
+		{0, s, 0, true},
 		{5 * time.Millisecond, 500 * time.Millisecond, 0, false},
 		{5 * time.Millisecond, s, 0, true},
-		{500 * time.Millisecond, s - 1, 0, false}, {500 * time.Millisecond, s, 0, true},
-		{3 * s, 5999 * time.Millisecond, 0, false}, {3 * s, 6 * s, 0, true},
-		{3 * s, 6 * s, 3, false}, {3 * s, 9 * s, 3, true},
-		{3 * s, 3 * s, 1, true}, {3 * s, 2 * s, 0.5, true},
-		{3 * s, s, -1, true}, {3 * s, s - 1, -1, false}, {3 * s, s, math.NaN(), true},
-		{3 * s, math.MaxInt64, 1e300, true}, {3 * s, 1000 * time.Hour, math.Inf(1), false},
+		{500 * time.Millisecond, s - 1, 0, false},
+		{500 * time.Millisecond, s, 0, true},
+		{3 * s, 5999 * time.Millisecond, 0, false},
+		{3 * s, 6 * s, 0, true},
+		{3 * s, 6 * s, 3, false},
+		{3 * s, 9 * s, 3, true},
+		{3 * s, 3 * s, 1, true},
+		{3 * s, 2 * s, 0.5, true},
+		{3 * s, s, -1, true},
+		{3 * s, s - 1, -1, false},
+		{3 * s, s, math.NaN(), true},
+		{3 * s, math.MaxInt64, 1e300, true},
+		{3 * s, 1000 * time.Hour, math.Inf(1), false},
 	} {
 		var calls Calls
 		if c.longest > 0 {

@@ -49,8 +49,18 @@ func TestEveryLimit(t *testing.T) {
 			nudge, trip int
 			field       string // of the fault; "" for none
 		}{
-			{-1, w[2], ""}, {-1, w[3], ""}, {w[2], -1, ""}, {w[3], -1, ""}, {-1, -1, ""}, {-5, -9, ""}, {w[2], w[3], ""}, {w[3] - 1, w[3], ""},
-			{-1, w[3] + 1, "Trip"}, {w[3] + 1, -1, "Nudge"}, {w[3], w[3], "Nudge"}, {w[2] + 1, w[2], "Nudge"},
+			{-1, w[2], ""},
+			{-1, w[3], ""},
+			{w[2], -1, ""},
+			{w[3], -1, ""},
+			{-1, -1, ""},
+			{-5, -9, ""},
+			{w[2], w[3], ""},
+			{w[3] - 1, w[3], ""},
+			{-1, w[3] + 1, "Trip"},
+			{w[3] + 1, -1, "Nudge"},
+			{w[3], w[3], "Nudge"},
+			{w[2] + 1, w[2], "Nudge"},
 			{0, w[2], ""}, // a nudge by default that would come too late does not come
 		} {
 			err := set(c.nudge, c.trip)
@@ -83,10 +93,23 @@ func TestEveryOtherLimit(t *testing.T) {
 		tools[word(i)] = detect.Unjudged
 	}
 	for _, r := range []detect.Rules{
-		{ErrorRateFor: time.Second}, {ErrorRateFor: 8760 * time.Hour}, {ErrorRateSteps: 1}, {ErrorRateSteps: 1000}, {Warn: 0.999}, {Warn: -1}, {Tools: tools},
-		{Confidence: detect.Confidence{Nudge: 1, Trip: 1, High: 1, Leave: 1, Samples: 1000}}, {Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1}},
-		{Confidence: detect.Confidence{Nudge: 0.7}}, {Confidence: detect.Confidence{Nudge: 0.6, Leave: 0.6}}, {Budgets: detect.Budgets{Cost: 1e9}}, {Budgets: detect.Budgets{Cost: -1}},
-		{NoProgressFor: detect.Spans{Nudge: 1, Trip: 2}}, {NoProgressFor: detect.Spans{Nudge: 2, Trip: -1}}, {NoProgressFor: detect.Spans{Nudge: -1, Trip: 1}}, {NoProgressFor: detect.Spans{Trip: 1}},
+		{ErrorRateFor: time.Second},
+		{ErrorRateFor: 8760 * time.Hour},
+		{ErrorRateSteps: 1},
+		{ErrorRateSteps: 1000},
+		{Warn: 0.999},
+		{Warn: -1},
+		{Tools: tools},
+		{Confidence: detect.Confidence{Nudge: 1, Trip: 1, High: 1, Leave: 1, Samples: 1000}},
+		{Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1}},
+		{Confidence: detect.Confidence{Nudge: 0.7}},
+		{Confidence: detect.Confidence{Nudge: 0.6, Leave: 0.6}},
+		{Budgets: detect.Budgets{Cost: 1e9}},
+		{Budgets: detect.Budgets{Cost: -1}},
+		{NoProgressFor: detect.Spans{Nudge: 1, Trip: 2}},
+		{NoProgressFor: detect.Spans{Nudge: 2, Trip: -1}},
+		{NoProgressFor: detect.Spans{Nudge: -1, Trip: 1}},
+		{NoProgressFor: detect.Spans{Trip: 1}},
 	} {
 		if err := r.Validate(); err != nil {
 			t.Error(err)

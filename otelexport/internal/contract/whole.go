@@ -56,7 +56,9 @@ func Wholes() []WholeMetric {
 		},
 		{
 			"circuit_breaker.unguarded.calls", "{call}", "Calls that were admitted without a breaker, because the registry is full or the name is not valid.",
-			Counter, []attribute.Set{*attribute.EmptySet()}, func(w *Whole) []int64 { return []int64{w.Unguarded} },
+			Counter,
+			[]attribute.Set{*attribute.EmptySet()},
+			func(w *Whole) []int64 { return []int64{w.Unguarded} },
 		},
 		{
 			"circuit_breaker.export.skipped", "{breaker}", "Breakers of the process that are not exported.",
