@@ -306,6 +306,42 @@ func TestBadClock(t *testing.T) {
 	}
 }
 
+// A clock that is set back holds the probes and the waits up until it has caught
+// up; a call that comes meanwhile is refused and does not look at it again and again.
+func TestBadClockThatStepsBackWhileHalfOpen(t *testing.T) {
+	for want, first := range map[core.Cause]func(*testing.T, *core.Breaker, *fakeClock){
+		core.ProbesOut: func(*testing.T, *core.Breaker, *fakeClock) {},
+		core.ProbeLost: func(t *testing.T, b *core.Breaker, clock *fakeClock) {
+			clock.advance(30 * time.Second)
+			refusal(t, b)
+		},
+	} {
+		t.Run(want.String(), func(t *testing.T) {
+			clock, readings := newFakeClock(), 0
+			b := newBreaker(t, core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Now: func() time.Time {
+				if readings++; readings > 100 {
+					t.Fatal("it reads the clock again and again")
+				}
+				return clock.at
+			}})
+			fail(t, b, 1)
+			clock.advance(time.Minute)
+			p := take(t, b)
+			first(t, b, clock)
+			for range 10 {
+				readings = 0
+				clock.advance(-5 * time.Second)
+				if got := refusal(t, b).Cause; got != want {
+					t.Fatalf("refused because of %v, want %v", got, want)
+				}
+			}
+			readings = 0
+			p.Settle(bg, core.Success)
+			wantState(t, b, core.Closed)
+		})
+	}
+}
+
 // A clock that panics while a failure opens the breaker loses that failure and
 // nothing else.
 func TestBadClockThatPanics(t *testing.T) {

@@ -176,8 +176,7 @@ func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 			b.advance(ctx)
 		case HalfOpen:
 			now := b.now()
-			full := ph.half.full.Load()
-			if full != nil && full.from <= now && now < full.until {
+			if full := ph.half.full.Load(); full.holds(now) {
 				return b.turnAway(ctx, s, ph, now, full.err)
 			}
 			if now, number := b.probe(ctx, ph); number > 0 {
@@ -206,7 +205,7 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 		number = ph.half.issue(now, s)
 	}
 	b.mu.Unlock()
-	if number == 0 { // else nothing has happened that anybody is to be told
+	if number == 0 { // else the phase goes on, and there is no transition to tell
 		b.deliver()
 	}
 	return now, number

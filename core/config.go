@@ -99,7 +99,9 @@ type Config struct {
 	// logging.
 	Logger *slog.Logger `json:"-" yaml:"-"`
 	// Now is the clock. Nil means the time package's monotonic one. It is
-	// taken by [New]; [Breaker.Update] does not change it. It is called by many
+	// taken by [New]; [Breaker.Update] does not change it. Until a clock that
+	// was set back has caught up, breaks and waits go on, and a window of time does
+	// not slide and may miss calls. It is called by many
 	// goroutines, and with the locks of the breaker and its registry held: it
 	// must not panic, nor call either. CallTimeout does not go by it.
 	Now func() time.Time `json:"-" yaml:"-"`

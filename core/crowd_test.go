@@ -118,6 +118,7 @@ func TestChecklist73_EveryCallOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	b.WaitForHooks()
 	snap := b.Snapshot()
 	made.Calls = made.Successes + made.Failures + made.Ignored
 	got := snap.Totals

@@ -130,7 +130,11 @@ func (b *Breaker) deliver() {
 func (b *Breaker) run(l *ledger, release time.Time) {
 	done := false
 	defer func() {
-		if !done { // a hook called runtime.Goexit: this goroutine ends, but the queue is ours
+		switch { // a hook called runtime.Goexit: this goroutine ends, but the queue is ours
+		case done:
+		case release.IsZero():
+			go b.run(l, release) // another one, for the stack must not grow with the hooks
+		default:
 			b.run(l, release)
 		}
 	}()

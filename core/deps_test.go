@@ -56,7 +56,7 @@ func TestDeps(t *testing.T) {
 // TestArrows: each dependency lives in one folder, and packages know each other
 // one way only, so that nobody compiles what he does not use.
 func TestArrows(t *testing.T) {
-	only := map[string]string{ // who may import it, besides examples
+	only := map[string]string{ // who may import it, besides examples and benchmarks
 		"github.com/shirou/gopsutil/":      "core/failsafe",
 		"go.etcd.io/bbolt":                 "ralph",
 		"go.opentelemetry.io/":             "otelexport",
@@ -81,7 +81,7 @@ func TestArrows(t *testing.T) {
 	for _, line := range goList(t, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}:{{.}}{{"\n"}}{{end}}`, "./...") {
 		importer, path, _ := strings.Cut(line, ":")
 		importer = strings.TrimPrefix(strings.TrimPrefix(importer, modulePath), "/")
-		if strings.HasPrefix(importer, "examples/") {
+		if strings.HasPrefix(importer, "examples/") || strings.HasPrefix(importer, "benchmarks/") {
 			continue
 		}
 		for dependency, folder := range only {

@@ -78,8 +78,8 @@ func (*callTimeoutError) Error() string        { return "core: the call outlived
 func (*callTimeoutError) Timeout() bool        { return true }
 func (*callTimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Wrap returns fn behind g: the same function, refused when g refuses. Whoever
-// calls Wrap keeps g, and so the breaker's state, at hand.
+// Wrap returns fn behind g: the same function, refused when g refuses. The
+// caller of Wrap keeps g, and so the breaker's state, at hand.
 func Wrap[In, Out any](g Gate, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	if fn == nil {
 		return func(context.Context, In) (Out, error) {

@@ -141,7 +141,7 @@ func TestOpenErrorText(t *testing.T) {
 			b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1})
 			take(t, b)
 			return b
-		}, `circuit breaker "test" refused the call: it is half-open and all probes are out; try again when they are decided, at the latest at 2000-01-01T00:00:31Z`},
+		}, `circuit breaker "test" refused the call: it is half-open and all probes are out; try again when one is settled; the oldest is lost at 2000-01-01T00:00:31Z`},
 		{"ramping up", func(t *testing.T) *core.Breaker {
 			return ramped(t, core.Config{RampUp: time.Minute})
 		}, `circuit breaker "test" refused the call: it has just closed and admits a growing share of calls; try again, every call is admitted from 2000-01-01T00:01:01Z`},

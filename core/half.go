@@ -14,9 +14,10 @@ import (
 // call that never returns must not keep the breaker half-open for ever. But a
 // dependency that takes longer than that may be well, so the phase goes on and
 // still takes the outcome of a lost probe. After a loss the phase waits: one
-// further probe goes out each Timeout, until one succeeds. At most maxOut are
-// out, lost ones included; then no further one goes out until one is settled, or
-// until the oldest has been out for so long that it is given up.
+// further probe goes out each Timeout, or at once if the last was ignored, until one
+// succeeds. At most maxOut are out, lost ones included; then no further one goes out
+// until one is settled, or until the oldest has been out for so long that it is given
+// up.
 type half struct {
 	// full is set while no probe can go out. A settlement that ends the phase
 	// leaves it alone, for it is read without the lock: in between it would tell of
@@ -36,7 +37,7 @@ type half struct {
 	waits    bool          // since a loss, until a success
 	next     time.Duration // while it waits: when a further probe may go out
 	rounds   int           // further probes since it waits
-	lostUpTo uint32        // probes up to that number are settled or were lost, unless they are in probes
+	lostUpTo uint32        // no probe up to that number is in probes: they are settled or were lost
 }
 
 type probe struct {
@@ -61,6 +62,9 @@ func (h *half) patience(s *settings) time.Duration {
 // issue takes a place and returns the probe's number; 0 when none is free.
 func (h *half) issue(now time.Duration, s *settings) uint32 {
 	if len(h.probes) >= s.HalfOpenMaxCalls || now < h.nextAt(0, s) {
+		if !h.full.Load().holds(now) { // the clock was set back
+			h.mark(now, s)
+		}
 		return 0
 	}
 	if n := len(h.probes) + len(h.lost) - s.maxOut(); n >= 0 {
@@ -88,10 +92,18 @@ func (h *half) give(number uint32) bool {
 	return false
 }
 
-// wasLost reports whether a probe that is being settled was lost before.
-func (h *half) wasLost(number uint32) bool {
-	return number <= h.lostUpTo && !slices.ContainsFunc(h.probes, func(p probe) bool { return p.number == number })
+// ignored takes note that a probe, which was given back, has said nothing. If it was
+// the newest one since a loss, it has used up no wait either: else one call after the
+// other that says nothing could keep all others waiting.
+func (h *half) ignored(number uint32, now time.Duration) {
+	newest := len(h.probes) == 0 || h.probes[len(h.probes)-1].number < number
+	if h.rounds > 0 && newest && !h.wasLost(number) {
+		h.next, h.rounds = now, h.rounds-1
+	}
 }
+
+// wasLost reports whether a probe that is being settled was lost before.
+func (h *half) wasLost(number uint32) bool { return number <= h.lostUpTo }
 
 // occupied is a time in which surely no probe can go out, and what calls are
 // refused with in it. A caller whose reading of the clock is older than that asks
@@ -100,6 +112,9 @@ type occupied struct {
 	from, until time.Duration
 	err         *OpenError
 }
+
+// holds reports whether no probe can go out at a time.
+func (o *occupied) holds(now time.Duration) bool { return o != nil && o.from <= now && now < o.until }
 
 // mark sets full after a change, at now, of the probes or of the limits.
 func (h *half) mark(now time.Duration, s *settings) {
@@ -123,6 +138,16 @@ func (h *half) lostBy(at time.Duration, s *settings) (n int) {
 		n++
 	}
 	return n
+}
+
+// retryAt is nextAt as it is told: once there is a wait, the next probe needs a place
+// too, which is free when the oldest of the others is lost at the latest.
+func (h *half) retryAt(n int, s *settings) time.Duration {
+	at := h.nextAt(n, s)
+	if out := h.probes[n:]; at > 0 && len(out) >= s.HalfOpenMaxCalls {
+		at = max(at, later(out[0].issued, s.ProbeTimeout))
+	}
+	return at
 }
 
 // nextAt returns before when no further probe may go out, at a time by which n

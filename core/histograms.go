@@ -10,8 +10,8 @@ import (
 // histograms keeps durations in shards, those of successes and of failures
 // apart. The buckets are log-linear: eight to each doubling, from 1 µs to 19
 // hours. Their counts only grow: what happened lately is what they hold more than
-// they did when the minute before this one began, which whoever is first in a
-// minute notes, under mu. A call that ends meanwhile may fall into either minute.
+// they did when the minute before this one began, which the first call or reader in
+// a minute notes, under mu. A call that ends meanwhile may fall into either minute.
 type histograms struct {
 	minute atomic.Int64
 	mu     sync.Mutex

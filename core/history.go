@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Interval is what happened in one stretch of [Snapshot.History]. A lost probe
-// is a failure in the stretch in which it was lost, or in a later one if that
-// was over when somebody met the loss.
+// Interval is what happened in one stretch of [Snapshot.History]. A call is in the
+// stretch in which it was settled, a lost probe too.
 type Interval struct {
 	Start    time.Time
 	Length   time.Duration
@@ -19,9 +18,9 @@ type Interval struct {
 }
 
 // history remembers the totals at the ends of the last intervals. Nothing is
-// added per call: whoever is first in a new interval, call or reader, notes the
-// totals as they stand, which are those at the end of the interval before, for
-// nobody was there since. A call that ends while they are noted may fall into
+// added per call: the first call or reader in a new interval notes the totals as
+// they stand, which are those at the end of the interval before, for no other came
+// since. A call that ends while they are noted may fall into
 // either.
 type history struct {
 	width   time.Duration

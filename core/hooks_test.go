@@ -367,6 +367,31 @@ func TestHooksLetTheirCallerGo(t *testing.T) {
 	}
 }
 
+// Hooks that all call Goexit do not make the stack of the goroutine that runs them
+// grow with their number.
+func TestHooksThatGoexitKeepNoStack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pc [4096]uintptr
+		deepest, told := 0, 0
+		b := newBreaker(t, core.Config{FailureThreshold: -1, Hooks: core.Hooks{Settled: func(context.Context, core.Settlement) {
+			if told++; told == 1 {
+				time.Sleep(time.Second) // so that a goroutine runs the rest
+				return
+			}
+			deepest = max(deepest, runtime.Callers(0, pc[:]))
+			runtime.Goexit()
+		}}})
+		go func() { _ = b.Do(bg, func(context.Context) error { return nil }) }()
+		synctest.Wait()
+		succeed(t, b, 1000)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if told != 1001 || deepest > 100 {
+			t.Errorf("%d hooks were run, the stack was %d calls deep; want 1001, at most 100", told, deepest)
+		}
+	})
+}
+
 // slowLog is a slog.Handler that takes its time.
 type slowLog struct{ told func() }
 

@@ -448,6 +448,7 @@ func recordHistory(seed uint64) (core.Config, []porcupine.Operation) {
 		})
 	}
 	wg.Wait()
+	b.WaitForHooks()
 	for _, fill := range fills {
 		fill()
 	}

@@ -93,6 +93,15 @@ func (m *model) nextAt(c *core.Config) (at time.Duration) {
 	return at
 }
 
+// retryAt is when the next probe goes out at the latest, once there is a wait.
+func (m *model) retryAt(c *core.Config) time.Duration {
+	at := m.nextAt(c)
+	if at > 0 && len(m.probes) >= c.HalfOpenMaxCalls {
+		at = max(at, m.issued[m.probes[0]]+c.ProbeTimeout)
+	}
+	return at
+}
+
 func (m *model) allow(c *core.Config, now time.Duration, id int) (refused core.Cause) {
 	m.roll(c, now)
 	if m.state == core.Open {
@@ -123,6 +132,9 @@ func (m *model) settle(c *core.Config, now time.Duration, id int, mark string, a
 		return was
 	}
 	if m.state == core.HalfOpen {
+		if mark == "" && m.rounds > 1 && strings.HasSuffix(m.probes, string(rune(id))) {
+			m.next, m.rounds = now, m.rounds-1 // the further probe has used up no wait
+		}
 		m.probes, m.away = strings.Replace(m.probes, string(rune(id)), "", 1), strings.Replace(m.away, string(rune(id)), "", 1)
 		m.passed, m.slow, m.issued[id] = m.passed+len(mark)-markBit(mark, failedMark), m.slow+markBit(mark, slowMark), 0
 		m.rounds *= 1 - min(len(mark)-markBit(mark, failedMark), 1)
@@ -255,8 +267,11 @@ type modelView struct {
 
 func (m *model) view(c *core.Config, now time.Duration) modelView {
 	until := m.until
-	if next := m.nextAt(c); m.state == core.HalfOpen && now < next {
-		until = next
+	if m.state == core.HalfOpen {
+		until = m.retryAt(c)
+		if until <= now {
+			until = 0
+		}
 	}
 	return modelView{m.state, m.cause, m.since, until, m.opens, m.window(), len(m.probes), len(m.away)}
 }

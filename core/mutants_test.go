@@ -70,7 +70,9 @@ func TestMutants(t *testing.T) {
 				by := m.run(t)
 				mu.Lock()
 				defer mu.Unlock()
-				report = append(report, fmt.Sprintf("%-28s %-22s %4.1fs  %s", m.name, by, time.Since(began).Seconds(), m.what))
+				line := fmt.Sprintf("%-28s %-22s %4.1fs  %s", m.name, by, time.Since(began).Seconds(), m.what)
+				report = append(report, line)
+				t.Log(line)
 			})
 		}
 	})
@@ -172,9 +174,9 @@ func (m *mutant) run(t *testing.T) string {
 // runTests runs the tests of a pattern, with an overlay if there is one.
 func runTests(t *testing.T, overlay, tags, pattern string) ([]byte, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	args := []string{"test", "-count=1", "-short", "-failfast", "-vet=off", "-timeout=30s", "-tags=" + tags, "-run=^(" + pattern + ")$"}
+	args := []string{"test", "-count=1", "-short", "-failfast", "-vet=off", "-timeout=5m", "-tags=" + tags, "-run=^(" + pattern + ")$"}
 	if overlay != "" {
 		args = append(args, "-overlay="+overlay)
 	}

@@ -19,9 +19,9 @@ type OpenError struct {
 	State State  // where the breaker stood, of a forced one when it was forced; [Closed] while it ramps up
 	Cause Cause  // why the breaker is in that state, or why it refused
 	// RetryAt is when to try again: when the break is over, when the ramp has
-	// ended, or, while probes are out, when the oldest is decided at the latest. A
-	// time that has passed means at once; the zero time means that only an
-	// operator ends it. It carries a monotonic reading: use time.Until.
+	// ended, when the next probe goes out after one was lost, or, while all probes
+	// are out, when the oldest is lost at the latest. A time that has passed means
+	// at once; the zero time means that only an operator ends it. It carries a monotonic reading: use time.Until.
 	RetryAt time.Time
 	// Reason is the text of the error that opened the breaker, at most 256 bytes
 	// of UTF-8; empty if none was told. It is a text and not an error: a refusal
@@ -45,7 +45,7 @@ func (e *OpenError) Error() string {
 	case RampingUp:
 		s.WriteString("it has just closed and admits a growing share of calls; try again, every call is admitted from ")
 	case ProbesOut:
-		s.WriteString("it is half-open and all probes are out; try again when they are decided, at the latest at ")
+		s.WriteString("it is half-open and all probes are out; try again when one is settled; the oldest is lost at ")
 	case ProbeLost:
 		s.WriteString("it is half-open and a probe is taking long; the next goes out at ")
 	default:

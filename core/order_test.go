@@ -80,6 +80,7 @@ func (f *flapping) hooks(misbehave func(f *flapping, seq uint64)) core.Hooks {
 
 func (f *flapping) check(t *testing.T) {
 	t.Helper()
+	f.b.WaitForHooks()
 	if n := f.overlap.Load(); n != 0 {
 		t.Fatalf("two hooks ran at once, %d times", n)
 	}
@@ -199,6 +200,7 @@ func TestHooksInOrder(t *testing.T) {
 						wg.Go(work)
 					}
 					wg.Wait()
+					f.b.WaitForHooks() // what waits must not add up over rounds
 				}
 			})
 			f.check(t)

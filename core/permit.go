@@ -107,7 +107,7 @@ func (p *Permit) Answered() {
 			p.other.parts[i].Answered()
 		}
 	case p.has(timed):
-		p.start = max(p.phase.breaker.now()-p.start, 0)
+		p.start = p.took(p.phase.breaker.now())
 		p.notes.bits |= stopped
 	}
 }
@@ -117,7 +117,7 @@ func (p *Permit) took(now time.Duration) time.Duration {
 	if p.has(stopped) {
 		return p.start
 	}
-	return now - p.start
+	return max(now-p.start, 0) // Waited may have moved the start past now
 }
 
 // noCopy makes go vet report copies.
@@ -201,8 +201,8 @@ func (p *Permit) trivial() bool {
 }
 
 // Report is Settle with what there is to say of it: err is told to Hooks and
-// log, and of a [Failure] it may say when to come back ([RetryAfter]). Nobody
-// classifies it.
+// log, and of a [Failure] it may say when to come back ([RetryAfter]). It
+// is not classified.
 func (p *Permit) Report(ctx context.Context, o Outcome, err error) {
 	v := verdict{outcome: o.known(), err: err}
 	if v.outcome == Failure && err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // phase is one stay in one state. Permits hold the phase that issued them, so
-// whatever they report late falls into a phase that nobody looks at any more.
+// whatever they report late falls into a phase that is not looked at any more.
 //
 // The current phase is Breaker.phase. It is replaced under Breaker.mu only,
 // which also queues the event, so events have the order of the transitions.

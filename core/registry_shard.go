@@ -30,7 +30,7 @@ type nameShard struct {
 //     given out once it is evicted.
 //  3. After entryGone is set the breaker is looked at once more: a permit that was
 //     taken meanwhile brings the entry back. Only then does it leave the map,
-//     before Registry.mu is given back; so whoever holds mu finds no entry in the
+//     before Registry.mu is given back; so no holder of mu finds an entry in the
 //     map that is gone.
 //  4. While half of the places are taken, every entry is in one list of ages, or
 //     will be when the hand has passed.

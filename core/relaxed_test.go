@@ -290,6 +290,7 @@ func sumsUnderContention(t *testing.T, cfg core.Config) {
 	close(stop)
 	<-watched
 
+	b.WaitForHooks()
 	snap := b.Snapshot()
 	calls, ok := uint64(goroutines*times), uint64(ended.Load()-failures.Load())
 	want := core.Totals{Calls: calls, Failures: uint64(failures.Load()), Successes: ok, Ignored: calls - uint64(ended.Load())}

@@ -53,7 +53,7 @@ func (p *phase) credit(w word, m mark) (word, bool) {
 			return 0, false // was may be of a later lap
 		}
 		if markAt(was, last) != w.pending() && !slots.CompareAndSwap(was, withMark(was, last, w.pending())+ringVersion) {
-			return 0, false // somebody else wrote it; only this slot can have been written
+			return 0, false // another goroutine wrote it; only this slot can have been written
 		}
 	}
 	var gone mark

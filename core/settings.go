@@ -12,7 +12,7 @@ type settings struct {
 	override Override
 	// quick: a healthy call needs none of what only the long paths do.
 	quick bool
-	// silent: nobody is told of a refusal.
+	// silent: neither hook nor log is told of a refusal.
 	silent bool
 	notes  flags // of every permit
 	// timed: the duration of a call is wanted.

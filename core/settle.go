@@ -6,7 +6,7 @@ import (
 )
 
 // succeed settles a success of a quick permit, of a closed phase therefore, and
-// tells nobody. It reports false, having done nothing, if the call was slow.
+// runs no hook. It reports false, having done nothing, if the call was slow.
 func (p *Permit) succeed() bool {
 	b, st := p.phase.breaker, p.phase.stats.Load()
 	var now time.Duration
@@ -214,6 +214,7 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 	}
 	switch {
 	case v.outcome == Ignored:
+		h.ignored(p.notes.probe, now)
 		h.mark(now, s)
 	case m.failed():
 		h.failed++

@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,6 +175,32 @@ func TestLostProbesThatReturn(t *testing.T) {
 			t.Errorf("refused because of %v, want %v", got, core.ProbeLost)
 		}
 	})
+	bubble(t, "a further probe that is ignored has used up no wait", func(t *testing.T) {
+		b := halfOpened(t, core.Config{Timeout: time.Minute, TimeoutFactor: 2, SuccessThreshold: 1})
+		take(t, b)
+		time.Sleep(30*time.Second + 2*time.Minute) // lost, and the wait
+		for range 5 {
+			p := take(t, b)
+			time.Sleep(10 * time.Second)
+			refusal(t, b)
+			p.Settle(bg, core.Ignored)
+		}
+		take(t, b)
+		if got, want := time.Until(refusal(t, b).RetryAt), 4*time.Minute; got != want {
+			t.Errorf("the next goes out in %v, want %v", got, want)
+		}
+	})
+	bubble(t, "a further probe that is ignored once it is lost has", func(t *testing.T) {
+		b := halfOpened(t, core.Config{Timeout: time.Minute})
+		take(t, b)
+		time.Sleep(30*time.Second + time.Minute)
+		p := take(t, b)
+		time.Sleep(31 * time.Second)
+		p.Settle(bg, core.Ignored)
+		if got, want := time.Until(refusal(t, b).RetryAt), 29*time.Second; got != want {
+			t.Errorf("the next goes out in %v, want %v", got, want)
+		}
+	})
 	bubble(t, "a slow one reopens", func(t *testing.T) {
 		b := halfOpened(t, core.Config{SlowRateThreshold: 0.5, SlowAfter: 10 * time.Second})
 		p := take(t, b)
@@ -193,6 +220,30 @@ func TestLostProbesThatReturn(t *testing.T) {
 			refusal(t, b)
 			p.Settle(bg, core.Success)
 		}
+		take(t, b)
+	})
+}
+
+// While all places are taken after a loss, all readings tell the same time of the
+// next probe: that by which a place is free again.
+func TestTheNextProbeAfterALossNeedsAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, ProbeTimeout: 5 * time.Minute})
+		take(t, b)
+		time.Sleep(5*time.Minute + time.Second) // lost, and the wait
+		take(t, b)
+		want := time.Now().Add(5 * time.Minute)
+		for range 5 {
+			refused, snap := refusal(t, b), b.Snapshot()
+			if refused.Cause != core.ProbesOut || !refused.RetryAt.Equal(want) || !snap.RetryAt.Equal(want) {
+				t.Errorf("%v, retry at %v; Snapshot has %v; want %v", refused.Cause, refused.RetryAt, snap.RetryAt, want)
+			}
+			if got := "the next probe goes out in " + time.Until(want).String(); !strings.Contains(b.Explain(), got) {
+				t.Errorf("%q; want %q", b.Explain(), got)
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep(time.Until(want))
 		take(t, b)
 	})
 }

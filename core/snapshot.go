@@ -8,7 +8,7 @@ import (
 // Snapshot is one reading of a [Breaker], rolled to At: a break that is over
 // by then reads half-open, calls that have left the window are not in it. Only
 // Transitions lag: one that time alone has brought about is made, and told,
-// when somebody calls.
+// by the next call.
 type Snapshot struct {
 	Name string
 	At   time.Time
@@ -23,7 +23,7 @@ type Snapshot struct {
 	Since    time.Time // when State began
 	// RetryAt is when the break is over; of a closed breaker that ramps up, when
 	// every call is admitted; of a half-open one that has lost a probe, when the
-	// next goes out. It is zero otherwise.
+	// next goes out, at the latest. It is zero otherwise.
 	RetryAt time.Time
 	Opens   int // openings without a close between
 	// Window is, of a closed breaker, what the rules look at: calls, failures
@@ -48,7 +48,7 @@ type Snapshot struct {
 }
 
 // view is where a breaker stands at a time: the phase as it is, or what time
-// has made of it without anybody calling.
+// has made of it without a call.
 type view struct {
 	state        State
 	cause        Cause
@@ -65,7 +65,7 @@ func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
 	switch {
 	case v.state == HalfOpen:
 		v.lost = ph.half.lostBy(now, s)
-		v.until = ph.half.nextAt(v.lost, s)
+		v.until = ph.half.retryAt(v.lost, s)
 	case v.state == Open && now >= v.until:
 		v.state, v.cause, v.since, v.until, v.over = HalfOpen, BreakOver, v.until, 0, true
 	}

@@ -17,13 +17,13 @@ import "sync/atomic"
 // Invariants:
 //
 //  1. sealed is set under Breaker.mu, and the next phase, also that of the stay,
-//     is published before the lock is given back. So whoever finds the word sealed
-//     and then takes the lock finds the next phase in place.
+//     is published before the lock is given back. So a goroutine that finds the
+//     word sealed and then takes the lock finds the next phase in place.
 //  2. For a count window of n calls, failures and slow are the sums over the
 //     marks of the last n calls: those in the ring, with pending in place of
 //     the ring's slot pos-1.
-//  3. Before pos moves on, pending is in the ring (whoever moves it sees to
-//     that), so only slot pos-1 is ever written, and only while the word stands.
+//  3. Before pos moves on, pending is in the ring (the goroutine that moves it sees
+//     to that), so only slot pos-1 is ever written, and only while the word stands.
 //  4. A success that is not slow, into a full window without failures or slow
 //     calls and without a streak, changes nothing but the rotation of equal
 //     marks. It does not write: it takes effect where the word was read.

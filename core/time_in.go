@@ -2,10 +2,10 @@ package core
 
 import "time"
 
-// TimeIn is how long a breaker has been in each state. The times add up to its
-// age, without the time between the eviction of a breaker and the making of the one
-// that continues it: while it is forced open or disabled, the time is that of the override and
-// not of the state below. [Shadow] changes nothing here.
+// TimeIn is how long a breaker has been in each state. While it is forced open or
+// disabled, the time is that of the override and not of the state below; [Shadow]
+// changes nothing here. The times add up to the breaker's age, without the time
+// between the eviction of a breaker and the making of the one that continues it.
 type TimeIn struct {
 	Closed, Open, HalfOpen, ForcedOpen, Disabled time.Duration
 }

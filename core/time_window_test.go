@@ -52,6 +52,49 @@ func TestTimeWindowTripsOnNoRateThatWasNotTrue(t *testing.T) {
 	}
 }
 
+// While each caller makes a good call before each bad one, there is no moment at
+// which more than half of them were bad, and no rule finds more.
+func TestTimeWindowFindsNoRateHigherThanEver(t *testing.T) {
+	for name, cfg := range map[string]core.Config{
+		"slow calls": {SlowRateThreshold: 0.51, SlowAfter: time.Millisecond},
+		"failures":   {FailureRateThreshold: 0.51},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range scaled(400) {
+				var clock handClock
+				cfg := neverOpens(cfg)
+				cfg.MinimumCalls, cfg.Window.For, cfg.Now = 1, time.Hour, clock.now
+				cfg.Hooks.Transition = func(_ context.Context, tr core.Transition) { t.Errorf("opened: %s", tr.Reason()) }
+				b := core.MustNew("torn", cfg)
+				var good, bad [8][20]*core.Permit
+				for g := range good {
+					for i := range good[g] {
+						bad[g][i] = take(t, b)
+					}
+				}
+				clock.advance(2 * time.Millisecond)
+				for g := range good {
+					for i := range good[g] {
+						good[g][i] = take(t, b)
+					}
+				}
+				hammer(len(good), len(good[0]), func(g, i int) {
+					good[g][i].Settle(bg, core.Success)
+					if cfg.SlowAfter > 0 {
+						bad[g][i].Settle(bg, core.Success)
+					} else {
+						bad[g][i].Settle(bg, core.Failure)
+					}
+				})
+				want := core.Counts{Calls: 2 * len(good) * len(good[0]), Slow: len(good) * len(good[0])}
+				if w := b.Snapshot().Window; w.Calls != want.Calls || w.Failures+w.Slow != want.Slow {
+					t.Fatalf("window %+v", w)
+				}
+			}
+		})
+	}
+}
+
 // Of calls that half fail or are half slow, no reading ever shows more than was
 // credited: in snapshots, in transitions and in decisions, while tenths pass.
 func TestTimeWindowIsNeverTorn(t *testing.T) {
@@ -87,6 +130,7 @@ func TestTimeWindowIsNeverTorn(t *testing.T) {
 		}
 		p.Settle(bg, [...]core.Outcome{core.Success, core.Failure}[i%2])
 	})
+	b.WaitForHooks()
 	t.Logf("opened %d times", opened.Load())
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -18,17 +17,26 @@ import (
 
 // ClassifyClient is what clients use without a Classify of their own:
 //
-//   - the caller cancelled, or closed the connection: [core.Ignored];
+//   - the call was not sent, or not as it is, for a reason of this side: a message or
+//     header that is not valid or too long, credentials that could not be fetched, no
+//     file descriptor, port or memory left, a resolver that does not answer, the
+//     connection closed by its user: [core.Ignored];
+//   - an answer was longer than the call allows: [core.Ignored];
+//   - the caller cancelled: [core.Ignored];
 //   - the caller's deadline passed: [core.Failure];
 //   - a breaker further in refused: [core.Ignored];
-//   - the call could not be sent as it is, or a message was longer than allowed:
-//     [core.Ignored];
 //   - Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and
 //     DataLoss: [core.Failure];
 //   - any other code: [core.Success], the server answered.
+//
+// The first two are known by what the interceptor has seen of the call, which it
+// passes on in ctx: with a context of another origin, an error counts by its code.
 func ClassifyClient(ctx context.Context, err error) core.Outcome {
 	if err == nil {
 		return core.Success
+	}
+	if o, known := blamed(ctx); known {
+		return o
 	}
 	switch {
 	case ctx.Err() == context.Canceled:
@@ -38,35 +46,20 @@ func ClassifyClient(ctx context.Context, err error) core.Outcome {
 	case errors.Is(err, core.ErrOpen):
 		return core.Ignored
 	}
-	st := statusOf(err)
-	switch st.Code() { //nolint:exhaustive // the others are the server's answer
-	case codes.Canceled:
+	switch code := statusOf(err).Code(); {
+	case code == codes.Canceled:
 		return core.Ignored
-	case codes.ResourceExhausted, codes.Internal:
-		if unsendable(st.Message()) {
-			return core.Ignored
-		}
-		return core.Failure
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Unknown, codes.DataLoss:
+	case failed(code):
 		return core.Failure
 	}
 	return core.Success
 }
 
-// unsendable reports whether a message of gRPC's says that the call itself is at
-// fault, which no code tells. What comes from outside, such as a name or a header,
-// must not be able to open the breaker of a healthy server.
-func unsendable(message string) bool {
-	for _, text := range [...]string{
-		"larger than max",        // a message, in either direction
-		"message too large",      // for the wire
-		"error while marshaling", // such as a text that is not UTF-8
-		"header key \"",          // not valid, or its value is not
-		"header list size to send violates",
-	} {
-		if strings.Contains(message, text) {
-			return true
-		}
+// failed reports whether a code is not an answer.
+func failed(code codes.Code) bool {
+	switch code { //nolint:exhaustive // the others are the server's answer
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown, codes.DataLoss:
+		return true
 	}
 	return false
 }
@@ -74,17 +67,26 @@ func unsendable(message string) bool {
 // ClassifyServer is what servers use without a Classify of their own, of what a
 // handler returned:
 //
-//   - the call's deadline passed, or the client has gone within 10 ms of it, which
-//     is how a deadline looks when the client's clock is first: [core.Failure];
-//   - the client has gone otherwise: [core.Ignored], whatever the handler made of
-//     that;
+//   - the client has gone, or its messages could not be read, or ended early, or it
+//     could not be sent to: [core.Ignored], whatever the handler made of that;
+//   - the client's deadline passed, or the client has gone about then, which is how a
+//     deadline looks when the client's clock is first: [core.Failure] if the handler
+//     had run for clearly longer than calls of the method usually do, otherwise
+//     [core.Ignored];
 //   - a breaker further in refused: [core.Ignored];
 //   - Unknown, which is what an error that is no status goes out as,
 //     DeadlineExceeded, Internal, Unavailable and DataLoss: [core.Failure];
 //   - any other code: [core.Success].
+//
+// What is usual, and what became of a client's messages, is passed on in ctx by the
+// interceptor: with a context of another origin, a deadline that has passed is a
+// failure.
 func ClassifyServer(ctx context.Context, err error) core.Outcome {
 	if err == nil {
 		return core.Success
+	}
+	if o, known := blamed(ctx); known {
+		return o
 	}
 	switch {
 	case overdue(ctx):
@@ -107,9 +109,8 @@ func ClassifyServer(ctx context.Context, err error) core.Outcome {
 // deadline has passed cancels the call, so that a server hears of it twice, and
 // either may be first.
 func overdue(ctx context.Context) bool {
-	const slack = 10 * time.Millisecond
 	deadline, ok := ctx.Deadline()
-	return ok && ctx.Err() != nil && time.Until(deadline) < slack
+	return ok && ctx.Err() != nil && time.Until(deadline) < nearly
 }
 
 // statusOf returns the status that goes over the wire for err.
@@ -118,6 +119,32 @@ func statusOf(err error) *status.Status {
 		return st
 	}
 	return status.FromContextError(err)
+}
+
+// blameKey is the key of what blame adds to a context.
+type blameKey struct{}
+
+// blame returns ctx with what the classifiers of this package need to know and
+// cannot see: that a call which has ended with an error says nothing of who is
+// guarded, or that it has failed after all. Zero is neither.
+func blame(ctx context.Context, o core.Outcome) context.Context {
+	if o == 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, blameKey{}, o)
+}
+
+// ignoredIf is the outcome to blame an error of this side by.
+func ignoredIf(own bool) core.Outcome {
+	if own {
+		return core.Ignored
+	}
+	return 0
+}
+
+func blamed(ctx context.Context) (o core.Outcome, known bool) {
+	o, known = ctx.Value(blameKey{}).(core.Outcome)
+	return o, known
 }
 
 // report settles a call that ended with err and a trailer.

@@ -2,12 +2,9 @@ package grpcmw
 
 import (
 	"context"
-	"slices"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/blackbox4/switchgear/core"
 )
@@ -52,6 +49,9 @@ type client struct {
 
 	breakers breakers
 	refusals refusals
+	losses   losses
+	plain    bool // there is no Classify of the user's
+	through  through
 }
 
 func newClient(registry *core.Registry, o *ClientOptions) *client {
@@ -63,7 +63,7 @@ func newClient(registry *core.Registry, o *ClientOptions) *client {
 		c.Key = new(keys).of
 	}
 	if c.Classify == nil {
-		c.Classify = ClassifyClient
+		c.Classify, c.plain = ClassifyClient, true
 	}
 	if c.Lease <= 0 {
 		c.Lease = defaultLease
@@ -71,12 +71,14 @@ func newClient(registry *core.Registry, o *ClientOptions) *client {
 	return c
 }
 
-// gate returns the gate of a call, or nil if it has none.
-func (c *client) gate(cc *grpc.ClientConn, method string) core.Gate {
+// gate returns the gate of a call, or nil if it has none, and what tells it from
+// the others of this client.
+func (c *client) gate(cc *grpc.ClientConn, method string) (gate core.Gate, key string) {
 	if c.Gate != nil {
-		return c.Gate
+		return c.Gate, ""
 	}
-	return c.breakers.of(c.Key(cc, method))
+	key = c.Key(cc, method)
+	return c.breakers.of(key), key
 }
 
 // UnaryClient returns an interceptor with the breakers of a registry, one for
@@ -86,11 +88,12 @@ func (c *client) gate(cc *grpc.ClientConn, method string) core.Gate {
 // A call that is refused is not sent; the error is as the package says. Of one
 // that fails with a RetryInfo in its status, or a grpc-retry-pushback-ms in its
 // trailer, the breaker stays open until then if the failure opens it, within its
-// MaxTimeout.
+// MaxTimeout. Of the calls that end together because their connection was lost,
+// one counts.
 func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInterceptor {
 	c := newClient(registry, o)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		gate := c.gate(cc, method)
+		gate, key := c.gate(cc, method)
 		if gate == nil {
 			return invoker(ctx, method, req, reply, cc, opts...)
 		}
@@ -99,39 +102,39 @@ func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInte
 			return c.refusals.of(ctx, err)
 		}
 		defer p.Settle(ctx, core.Failure) // no effect, unless the call panics or exits
-		t := trailers.Get().(*trailer)
-		err = invoker(ctx, method, req, reply, cc, t.join(opts)...)
-		report(ctx, &p, c.Classify(ctx, err), err, t.md)
-		t.md = nil
-		trailers.Put(t)
+		begun := c.losses.begin()
+		w := wires.Get().(*wire)
+		err = invoker(ctx, method, req, reply, cc, w.join(opts)...)
+		if err == nil && c.plain {
+			p.Settle(ctx, core.Success)
+			c.through.note(w.peer.Addr != nil)
+		} else {
+			c.settle(ctx, &p, ended{cc: cc, key: key, begun: begun, err: err, opts: opts}, w)
+		}
+		w.free()
 		return err
 	}
 }
 
-// trailer receives the trailer of one call. It is reused, because it would
-// otherwise be all that a call allocates. Its options are never changed, in case
-// an interceptor further in still looks at them when the call is over.
-type trailer struct {
-	md              metadata.MD
-	bare, generated []grpc.CallOption // in a call without options, and of generated code
+// ended is what is known of a unary call that has ended.
+type ended struct {
+	cc    *grpc.ClientConn
+	key   string // of its breaker
+	begun mark
+	err   error
+	opts  []grpc.CallOption // of the caller
 }
 
-//nolint:gochecknoglobals // a pool is shared
-var trailers = sync.Pool{New: func() any {
-	t := new(trailer)
-	t.bare = []grpc.CallOption{grpc.Trailer(&t.md)}
-	t.generated = []grpc.CallOption{grpc.StaticMethod(), grpc.Trailer(&t.md)}
-	return t
-}}
-
-// join returns opts and that to receive the trailer. It allocates only if the call
-// has options of its own.
-func (t *trailer) join(opts []grpc.CallOption) []grpc.CallOption {
-	switch {
-	case len(opts) == 0:
-		return t.bare
-	case len(opts) == 1 && opts[0] == t.generated[0]:
-		return t.generated
+// settle settles a unary call that has failed, or that a Classify of the user's
+// judges.
+func (c *client) settle(ctx context.Context, p *core.Permit, e ended, w *wire) {
+	if e.err == nil || w.peer.Addr != nil {
+		c.through.note(w.peer.Addr != nil)
 	}
-	return append(slices.Clip(opts), grpc.Trailer(&t.md))
+	own := e.err != nil && (c.unsent(e.cc, e.err, w) || unsendable(e.err, w) || tooLong(e.err, e.opts, w))
+	o := c.Classify(blame(ctx, ignoredIf(own)), e.err)
+	if o == core.Failure && w.lost(e.err) && !c.losses.first(e.begun, e.key, w.peer, statusOf(e.err).Message()) {
+		o = core.Ignored
+	}
+	report(ctx, p, o, e.err, w.trailer)
 }

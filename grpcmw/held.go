@@ -69,10 +69,14 @@ func (h *held) wait() {
 func (h *held) lend(ctx context.Context, lease time.Duration, done func(error)) {
 	timer := time.AfterFunc(lease, func() { h.settle(ctx, core.Success) })
 	forget := context.AfterFunc(ctx, func() { done(ctx.Err()) })
-	release := func() {
+	h.releaseBy(func() {
 		timer.Stop()
 		forget()
-	}
+	})
+}
+
+// releaseBy has release called when the permit is settled, or now.
+func (h *held) releaseBy(release func()) {
 	h.mu.Lock()
 	claimed := h.claimed
 	h.release = release

@@ -150,8 +150,8 @@ func TestOptionsAreNotTakenBack(t *testing.T) {
 		}
 		_ = client(bg, unary, nil, nil, nil, keep, own...)
 		want := slices.Clone(kept)
-		if len(want) != len(own)+1 {
-			t.Fatalf("%d options, want one more than %d", len(want), len(own))
+		if len(want) != len(own)+3 {
+			t.Fatalf("%d options, want three more than %d", len(want), len(own))
 		}
 		for range 100 {
 			_ = client(bg, unary, nil, nil, nil, keep, own...)

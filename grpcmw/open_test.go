@@ -47,7 +47,7 @@ func TestGR06_WhatDoesNotBegin(t *testing.T) {
 			{name: "already cancelled", ctx: cancelled(), dial: dead(), code: codes.Canceled},
 			{name: "nobody there", dial: dead(), code: codes.Unavailable, want: times(1, core.Failure)},
 			{name: "no such name", target: "lost:///nowhere", dial: grpc.WithResolvers(lost{}), code: codes.Unavailable, want: times(1, core.Failure)},
-			{name: "no such codec", dial: dead(), opt: grpc.CallContentSubtype("unknown"), code: codes.Internal, want: times(1, core.Failure)},
+			{name: "no such codec", dial: dead(), opt: grpc.CallContentSubtype("unknown"), code: codes.Internal, want: times(1, core.Ignored)},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				b := newBreaker(t, counting())
@@ -166,7 +166,8 @@ func TestGR13_WaitingForAServerThatIsDead(t *testing.T) {
 	})
 }
 
-// TestGR13_AProbeThatWaitsForEver has one wait for a server without a deadline.
+// TestGR13_AProbeThatWaitsForEver has one wait for a server without a deadline: it
+// keeps its place until it is lost, and the next goes out a Timeout later.
 func TestGR13_AProbeThatWaitsForEver(t *testing.T) {
 	bubbles(t, methods, func(t *testing.T, method string) {
 		b := newBreaker(t, oneProbe())
@@ -174,8 +175,17 @@ func TestGR13_AProbeThatWaitsForEver(t *testing.T) {
 		halfOpen(t, b)
 		go func() { _ = call(bg, cc, method, grpc.WaitForReady(true)) }() // until cc is closed
 		synctest.Wait()
-		time.Sleep(30 * time.Second) // ProbeTimeout
-		wantState(t, b, core.Open)
+		time.Sleep(30*time.Second - 1) // ProbeTimeout
+		if _, err := b.Allow(bg); err == nil {
+			t.Error("before the probe is lost another is admitted, want a refusal")
+		}
+		time.Sleep(time.Second + 1)
+		p, err := b.Allow(bg)
+		if err != nil {
+			t.Errorf("a second after it was lost the next = %v, want it admitted", err)
+		}
+		p.Settle(bg, core.Ignored)
+		wantState(t, b, core.HalfOpen)
 		cc.Close()
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/usual"
 )
 
 // ServerOptions change what [UnaryServer] and [StreamServer] make. In each field
@@ -19,8 +20,9 @@ type ServerOptions struct {
 	// Gate is asked for every call. Nil means a breaker of the registry.
 	Gate core.Gate
 	// Key names the breaker of a method; the empty key has none, and the call
-	// passes. Nil means the method itself, "/package.Service/Method", and
-	// "(unknown)" for all that the server has not registered.
+	// passes. Nil means the method itself, "/package.Service/Method". What the server
+	// has not registered, which [grpc.UnknownServiceHandler] serves, is counted as
+	// "(unknown)" then, and never refused: a proxy should set Key.
 	Key func(method string) string
 	// Skip reports whether the calls of a method pass without being counted or
 	// refused. Nil means [Infrastructure].
@@ -32,9 +34,16 @@ type ServerOptions struct {
 	// break is over. By default they are told not to retry.
 	Pushback bool
 	// Lease is how long the handler of a probe's stream may go on before the probe
-	// counts as a success. Zero means 10 s; it should be less than the breaker's
+	// counts as a success, or is ignored if it is waiting for its client and has not
+	// sent a message. Zero means 10 s; it should be less than the breaker's
 	// ProbeTimeout, when the probe would be lost.
 	Lease time.Duration
+	// DeadlineFactor says when a client's deadline that has passed counts as a
+	// failure: when the handler had run, for a second at least, this many times as
+	// long as the longest of the last 64 to 128 successes of the method, or for a
+	// second while there is none. Zero means 2; negative means that every deadline
+	// of a second or more counts, for clients that are trusted.
+	DeadlineFactor float64
 }
 
 // Infrastructure reports whether a method is one of health checking or
@@ -52,10 +61,14 @@ type server struct {
 	ServerOptions
 
 	breakers breakers
+	methods  usual.Table // how long calls take
+	waiting  waiting
+	plain    bool // there is no Classify of the user's
+	epoch    time.Time
 }
 
 func newServer(registry *core.Registry, o *ServerOptions) *server {
-	s := &server{breakers: newBreakers(registry)}
+	s := &server{breakers: newBreakers(registry), epoch: time.Now()}
 	if o != nil {
 		s.ServerOptions = *o
 	}
@@ -63,7 +76,7 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 		s.Skip = Infrastructure
 	}
 	if s.Classify == nil {
-		s.Classify = ClassifyServer
+		s.Classify, s.plain = ClassifyServer, true
 	}
 	if s.Lease <= 0 {
 		s.Lease = defaultLease
@@ -71,20 +84,53 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 	return s
 }
 
-// gate returns the gate of a method, or nil if it has none. What clients make up
-// shares one breaker.
-func (s *server) gate(method string, registered bool) core.Gate {
+// now is the server's clock.
+func (s *server) now() time.Duration { return time.Since(s.epoch) }
+
+// gate returns the gate of a method, or nil if it has none, and what tells it from
+// others. What clients make up shares one breaker, whose refusals do not hold.
+func (s *server) gate(method string, registered bool) (gate core.Gate, key string) {
 	switch {
 	case s.Skip(method):
-		return nil
+		return nil, ""
 	case s.Gate != nil:
-		return s.Gate
+		return s.Gate, ""
 	case s.Key != nil:
-		return s.breakers.of(s.Key(method))
+		key = s.Key(method)
 	case !registered:
-		return s.breakers.of(unknownMethod)
+		return passing{s.breakers.of(unknownMethod)}, unknownMethod
+	default:
+		key = method
 	}
-	return s.breakers.of(method)
+	return s.breakers.of(key), key
+}
+
+// passing is a gate that only counts.
+type passing struct{ core.Gate }
+
+func (g passing) Allow(ctx context.Context) (core.Permit, error) {
+	p, err := g.Gate.Allow(ctx)
+	if errors.Is(err, core.ErrOpen) {
+		return core.Permit{}, nil
+	}
+	return p.Take(), err
+}
+
+// admit asks a gate. A probe that waits for its client makes room, or several do if
+// others are faster.
+func (s *server) admit(ctx context.Context, gate core.Gate, key string) (core.Permit, error) {
+	s.waiting.makeRoom(key)
+	for {
+		p, err := gate.Allow(ctx)
+		if err == nil || !halfOpen(err) || !s.waiting.makeRoom(key) {
+			return p.Take(), err
+		}
+	}
+}
+
+func halfOpen(err error) bool {
+	open, ok := errors.AsType[*core.OpenError](err)
+	return ok && open.State == core.HalfOpen
 }
 
 // UnaryServer returns an interceptor with the breakers of a registry, one for each
@@ -94,62 +140,66 @@ func (s *server) gate(method string, registered bool) core.Gate {
 // A call that is refused does not reach its handler; the error is as the package
 // says. A handler that panics, or calls [runtime.Goexit], has failed, unless the
 // client has gone; the panic passes through.
+//
+// No client closes a method to others: what its deadline, its cancellation, its
+// bytes or its speed have done is ignored. So a deadline counts only if the handler
+// had run for clearly longer than calls of the method do, see
+// [ServerOptions].DeadlineFactor; then it counts also if the handler does not return.
 func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInterceptor {
 	s := newServer(registry, o)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-		gate := s.gate(info.FullMethod, true)
+		gate, key := s.gate(info.FullMethod, true)
 		if gate == nil {
 			return handler(ctx, req)
 		}
-		p, err := gate.Allow(ctx)
+		p, err := s.admit(ctx, gate, key)
 		if err != nil {
 			return nil, s.refuse(ctx, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
-		defer abandon(ctx, &p)
+		at := s.begin(ctx, info.FullMethod)
+		if probe := p.Probe(); probe || mayHang(at.limit) {
+			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Take(), probe: probe}}
+			defer c.abandon()
+			c.watch()
+			resp, err := handler(ctx, req)
+			c.finish(err)
+			return resp, err
+		}
+		defer s.abandon(ctx, &p, &at)
 		resp, err := handler(ctx, req)
-		report(ctx, &p, s.Classify(ctx, err), err, nil)
+		s.settle(ctx, &p, &at, err)
 		return resp, err
 	}
 }
 
 // StreamServer is [UnaryServer] for streams: the outcome is what the handler
-// returns. The place of a probe is free when that returns, when the call's context
-// ends, or after Lease, whichever is first.
+// returns. The time that the handler has waited for its client, to receive or to
+// send, is not its own. The place of a probe is free when the handler returns, when
+// the call's context ends, after Lease, or when another call needs it while this one
+// waits for its client; whichever is first.
 func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerInterceptor {
 	s := newServer(registry, o)
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-		gate := s.gate(info.FullMethod, srv != nil)
+		gate, key := s.gate(info.FullMethod, srv != nil)
 		if gate == nil {
 			return handler(srv, ss)
 		}
 		ctx := ss.Context()
-		p, err := gate.Allow(ctx)
+		p, err := s.admit(ctx, gate, key)
 		if err != nil {
 			return s.refuse(ctx, err, ss.SetTrailer)
 		}
-		if p.Probe() {
-			return s.probe(ctx, &p, func() error { return handler(srv, ss) })
+		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
+		c.serverCall = serverCall{
+			server: s, ctx: ctx, times: s.begin(ctx, info.FullMethod),
+			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
 		}
-		defer abandon(ctx, &p)
-		err = handler(srv, ss)
-		report(ctx, &p, s.Classify(ctx, err), err, nil)
+		defer c.abandon()
+		c.guard()
+		err = handler(srv, c)
+		c.finish(err)
 		return err
 	}
-}
-
-// probe runs the handler of a probe, which need not return to be settled.
-func (s *server) probe(ctx context.Context, p *core.Permit, handler func() error) error {
-	h := &held{permit: p.Take(), probe: true}
-	end := func(err error) (first bool) {
-		return h.once(ctx, func(p *core.Permit) { report(ctx, p, s.Classify(ctx, err), err, nil) })
-	}
-	defer h.once(ctx, func(p *core.Permit) { abandon(ctx, p) })
-	h.lend(ctx, s.Lease, func(err error) { end(err) })
-	err := handler()
-	if !end(err) {
-		h.wait()
-	}
-	return err
 }
 
 // refuse returns the error of a call that was not admitted, with a trailer that
@@ -162,15 +212,4 @@ func (s *server) refuse(ctx context.Context, err error, setTrailer func(metadata
 	}
 	setTrailer(metadata.Pairs(pushback, ms))
 	return err
-}
-
-var errAborted = errors.New("the handler panicked or exited")
-
-// abandon settles a call whose handler has not returned.
-func abandon(ctx context.Context, p *core.Permit) {
-	if ctx.Err() != nil && !overdue(ctx) {
-		p.Settle(ctx, core.Ignored)
-		return
-	}
-	p.Report(ctx, core.Failure, errAborted)
 }

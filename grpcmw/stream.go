@@ -3,9 +3,12 @@ package grpcmw
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"github.com/blackbox4/switchgear/core"
 )
@@ -15,11 +18,13 @@ import (
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
 // the connection closed), or by the error of opening it. When RecvMsg returns an
 // error, the place of a probe is free. A stream that nobody finishes stays in
-// flight; that of a probe is a success after Lease.
+// flight; that of a probe is a success after Lease. A stream that had received
+// messages is not counted when its connection is closed as planned, as servers do
+// to connections of some age.
 func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientInterceptor {
 	c := newClient(registry, o)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		gate := c.gate(cc, method)
+		gate, key := c.gate(cc, method)
 		if gate == nil {
 			return streamer(ctx, desc, cc, method, opts...)
 		}
@@ -28,18 +33,18 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 			return nil, c.refusals.of(ctx, err)
 		}
 		probe := p.Probe()
-		s := &stream{ctx: ctx, client: c, lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
+		s := &stream{ctx: ctx, client: c, cc: cc, key: key, begun: c.losses.begin(), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
 		opened := false
 		defer func() {
 			if !opened { // streamer has panicked or exited
 				s.settle(ctx, core.Failure)
 			}
 		}()
-		all := append(append(s.room[:0], opts...), grpc.OnFinish(s.finished))
-		s.ClientStream, err = streamer(ctx, desc, cc, method, all...)
+		s.opts = append(append(s.room[:0], opts...), grpc.OnFinish(s.finished))
+		s.ClientStream, err = streamer(ctx, desc, cc, method, s.opts...)
 		opened = true
 		if err != nil {
-			s.end(err, false)
+			s.end(err, opening)
 			return nil, err
 		}
 		s.leave(&s.calls)
@@ -57,7 +62,12 @@ type stream struct {
 
 	ctx    context.Context //nolint:containedctx // the stream's own
 	client *client
-	lone   bool               // there is one answer, not a stream of them
+	cc     *grpc.ClientConn
+	key    string // of the breaker
+	begun  mark
+	lone   bool // there is one answer, not a stream of them
+	heard  atomic.Bool
+	opts   []grpc.CallOption
 	room   [4]grpc.CallOption // so that the usual few need no memory of their own
 
 	// Guarded by mu: the calls of RecvMsg that have not returned, the other calls, how
@@ -76,6 +86,7 @@ func (s *stream) finished(err error) {
 		err = io.EOF
 	}
 	s.note(err, true)
+	s.client.through.note(true)
 }
 
 // expired does the same when the context has ended, in case gRPC does not tell.
@@ -87,7 +98,7 @@ func (s *stream) note(over error, told bool) {
 	alone := s.receiving+s.calls == 0 && !s.claimed
 	s.mu.Unlock()
 	if alone {
-		go s.end(over, false)
+		go s.end(over, elsewhere)
 	}
 }
 
@@ -99,21 +110,69 @@ func (s *stream) ended() (told bool, over error) {
 	return s.told, s.over
 }
 
+// where is what learned of a stream's end.
+type where uint8
+
+const (
+	elsewhere where = iota
+	opening
+	sending
+	receiving // or asking for the header: the trailer may be read
+	planned   // receiving from a connection that was closed in order
+)
+
 // end settles by the error that the stream ended with, unless somebody has or is
 // about to. A call that has met the end may read the trailer, if gRPC has told of it:
 // from then on that does not change.
-func (s *stream) end(err error, trailer bool) (first bool) {
+func (s *stream) end(err error, at where) (first bool) {
 	if err == io.EOF { //nolint:errorlint // streams return it as it is
 		err = nil
 	}
 	return s.once(s.ctx, func(p *core.Permit) {
-		o := s.client.Classify(s.ctx, err)
+		told, _ := s.ended()
+		o := s.client.Classify(blame(s.ctx, ignoredIf(err != nil && s.own(err, at, told))), err)
 		var md metadata.MD
-		if told, _ := s.ended(); told && trailer && o == core.Failure {
+		if told && at == receiving && o == core.Failure {
 			md = s.Trailer()
+			if s.lost(err, md) {
+				o = core.Ignored
+			}
 		}
 		report(s.ctx, p, o, err, md)
 	})
+}
+
+// own reports whether an error says nothing of the server.
+func (s *stream) own(err error, at where, told bool) bool {
+	switch at {
+	case opening:
+		return s.client.unsent(s.cc, err, new(wire))
+	case sending: // an error of the server's is io.EOF here
+		st := statusOf(err)
+		return notAsItIs(st.Code(), st.Message()) || userClosed(s.cc)
+	case planned:
+		return true
+	case receiving:
+		st := statusOf(err)
+		if st.Code() == codes.ResourceExhausted && told && overLimit(st.Message(), s.opts) && len(s.Trailer()) == 0 {
+			return true
+		}
+	case elsewhere:
+	}
+	return userClosed(s.cc)
+}
+
+// lost reports whether the stream has ended with its connection, as one that is
+// counted. If it had received a header, that looks as an error of the server's own
+// does; but those of one connection, in the same words and of streams that had been
+// there together, are one too.
+func (s *stream) lost(err error, trailer metadata.MD) bool {
+	st := statusOf(err)
+	if st.Code() != codes.Unavailable || len(trailer) > 0 {
+		return false
+	}
+	from, ok := peer.FromContext(s.Context())
+	return ok && !s.client.losses.first(s.begun, s.key, *from, st.Message())
 }
 
 func (s *stream) enter(calls *int) (before int) {
@@ -133,7 +192,7 @@ func (s *stream) leave(calls *int) {
 	}
 	s.mu.Unlock()
 	if over != nil {
-		s.end(over, false)
+		s.end(over, elsewhere)
 	}
 }
 
@@ -142,19 +201,37 @@ func (s *stream) RecvMsg(m any) error {
 	nested := s.enter(&s.receiving) > 0 // by what runs at the end: it is not to wait for itself
 	defer s.leave(&s.receiving)
 	err := s.ClientStream.RecvMsg(m)
-	over := err
+	over, at := err, receiving
+	switch {
+	case err != nil && s.plannedEnd(m, err):
+		at = planned
+	case err == nil && !s.heard.Load():
+		s.heard.Store(true)
+	}
 	if err == nil && s.lone { // the one answer may yet be followed by an error
 		_, over = s.ended()
 	}
 	switch {
 	case over != nil:
-		if !s.end(over, err != nil) && !nested {
+		if !s.end(over, at) && !nested {
 			s.wait()
 		}
 	case s.client.Settle != AtEnd && !s.lone:
 		s.settle(s.ctx, core.Success)
 	}
 	return err
+}
+
+// plannedEnd reports whether a stream that had received messages has ended with a
+// connection that was closed in order. A server could send the same words as its own
+// error. But gRPC makes that anew each time it is asked for, and keeps the one of a
+// connection.
+func (s *stream) plannedEnd(m any, err error) bool {
+	if !s.heard.Load() {
+		return false
+	}
+	st := statusOf(err)
+	return st.Code() == codes.Unavailable && inOrder(st.Message()) && s.ClientStream.RecvMsg(m) == err //nolint:errorlint // the very same
 }
 
 // SendMsg settles if there is an error of its own: that it has met the end says
@@ -164,7 +241,7 @@ func (s *stream) SendMsg(m any) error {
 	defer s.leave(&s.calls)
 	err := s.ClientStream.SendMsg(m)
 	if err != nil && err != io.EOF { //nolint:errorlint // streams return it as it is
-		s.end(err, false)
+		s.end(err, sending)
 	}
 	return err
 }
@@ -176,10 +253,10 @@ func (s *stream) Header() (metadata.MD, error) {
 	md, err := s.ClientStream.Header()
 	switch {
 	case err != nil:
-		s.end(err, false)
+		s.end(err, elsewhere)
 	case md == nil:
 		if _, over := s.ended(); over != nil {
-			s.end(over, true)
+			s.end(over, receiving)
 		}
 	case s.client.Settle == AtHeader:
 		s.settle(s.ctx, core.Success)

@@ -1,164 +1,150 @@
 package httpmw
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
-	"github.com/felixge/httpsnoop"
-
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/usual"
 )
 
-// call is one request in a handler.
+// call is one request in a handler. It is the handler's writer too, see writer.go,
+// so that both are one allocation.
 type call struct {
-	m      *middleware
-	r      *http.Request
-	ctx    context.Context //nolint:containedctx // r's, before a handler changes that in place
-	header func() http.Header
-	permit core.Permit // settled by who sets ended
-	probe  bool
-	status int // 0 until there is one
-	ended  atomic.Bool
-	lease  *time.Timer
+	m     *middleware
+	w     http.ResponseWriter
+	r     *http.Request   // the handler's
+	ctx   context.Context //nolint:containedctx // r's, before a handler changes that in place
+	key   string
+	usual *usual.Calls
+	start time.Duration // by the middleware's clock
+	limit time.Duration // how long the client waits, if it says so; or 0
+
+	// mu guards what follows. Nothing that may block, or is not ours, runs under it.
+	mu      sync.Mutex
+	permit  core.Permit // while not settled
+	settled bool
+	probe   bool
+	lent    bool // settled because the place of a probe was wanted while its client sent nothing
+	gone    bool // the handler has returned or panicked
+	status  int  // 0 until there is one
+	begun   signs
+	waits
+	unread    bool          // the request's body could not be read, or is not as long as announced
+	unwritten bool          // the client did not take what was written
+	credited  time.Duration // of the time waited: taken off the permit's
+	outcome   core.Outcome  // of a probe by its status; 0 until there is one
+	err       error
+	lease     *time.Timer // of a probe's handler after its headers
+	alarm     *time.Timer // at the client's deadline
 }
 
-func (m *middleware) watch(p *core.Permit, r *http.Request) *call {
-	return &call{m: m, r: r, ctx: r.Context(), probe: p.Probe(), permit: p.Take()}
-}
-
-// wrap returns w, with the status that goes over the wire noted: the first that
-// is not informational, or 200 from the first byte or flush on.
-func (c *call) wrap(w http.ResponseWriter) http.ResponseWriter {
-	c.header = w.Header
-	return httpsnoop.Wrap(w, httpsnoop.Hooks{
-		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
-			return func(code int) {
-				next(code) // first: it panics for a code that is none
-				if code == http.StatusSwitchingProtocols || code < 100 || code > 199 {
-					c.began(code)
-				}
-			}
-		},
-		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
-			return func(b []byte) (int, error) {
-				c.began(http.StatusOK)
-				return next(b)
-			}
-		},
-		WriteString: func(next httpsnoop.WriteStringFunc) httpsnoop.WriteStringFunc {
-			return func(s string) (int, error) {
-				c.began(http.StatusOK)
-				return next(s)
-			}
-		},
-		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
-			return func(src io.Reader) (n int64, err error) {
-				if c.status == 0 { // and none until src has given something
-					n, err = next(&head{io.LimitedReader{R: src, N: headLen}, c})
-					if err != nil || n < headLen {
-						return n, err
-					}
-				}
-				rest, err := next(src) // as it is: it may be a file
-				return n + rest, err
-			}
-		},
-		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
-			return func() {
-				c.began(http.StatusOK)
-				next()
-				c.flushed()
-			}
-		},
-		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
-			return func() error {
-				c.began(http.StatusOK)
-				err := next()
-				c.flushed()
-				return err
-			}
-		},
-		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
-			return func() (net.Conn, *bufio.ReadWriter, error) {
-				conn, rw, err := next()
-				if err == nil { // a connection now; nobody tells what becomes of it
-					c.began(http.StatusSwitchingProtocols)
-					c.end()
-				}
-				return conn, rw, err
-			}
-		},
-	})
-}
-
-// head is the beginning of what is copied into a response.
-type head struct {
-	io.LimitedReader
-
-	call *call
-}
-
-const headLen = 512
-
-func (h *head) Read(b []byte) (int, error) {
-	n, err := h.LimitedReader.Read(b)
-	if n > 0 {
-		h.call.began(http.StatusOK)
+func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r *http.Request) *call {
+	c := &call{
+		m: m, w: w, r: r, ctx: r.Context(), key: key, usual: m.usualOf(key),
+		start: m.now(), probe: p.Probe(), permit: p.Take(),
 	}
-	return n, err
+	c.setLimit()
+	return c
 }
 
 // began notes the status of the response.
 func (c *call) began(code int) {
-	if c.status != 0 || c.ended.Load() {
+	c.mu.Lock()
+	if c.status != 0 || c.settled && !c.lent {
+		c.mu.Unlock()
 		return
 	}
-	c.status = code
-	c.permit.Answered()
-	if c.probe {
-		o, err := c.verdict() // now: the timer's goroutine has no business with the request
-		c.lease = time.AfterFunc(c.m.Lease, func() { c.report(o, err) })
+	c.status, c.begun = code, c.signsLocked()
+	judge := !c.settled && c.probe
+	if !c.settled {
+		c.creditLocked()
+		c.permit.Answered() // what is waited from now on is no part of that
 	}
+	c.mu.Unlock()
+	if !judge {
+		return
+	}
+	o, err := c.verdict() // now: other goroutines have no business with the request
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.outcome, c.err = o, err
+	c.lease = time.AfterFunc(c.m.Lease, func() { c.settle(o, err) })
+}
+
+// creditLocked takes off the permit's time what was spent waiting for the client.
+func (c *call) creditLocked() {
+	waited := c.until(c.m.now())
+	c.permit.Waited(waited - c.credited)
+	c.credited = waited
 }
 
 // flushed settles a stream that has begun.
 func (c *call) flushed() {
-	if !c.ended.Load() && c.m.Streams(c.header()) {
+	if !c.over() && c.m.Streams(c.w.Header()) {
 		c.end()
 	}
 }
 
+// over reports whether the call is settled.
+func (c *call) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settled
+}
+
 // end settles by the status.
 func (c *call) end() {
-	if !c.ended.Load() {
+	if !c.over() {
 		c.settle(c.verdict())
 	}
 }
 
+// returned is end for a handler that has returned, which tells how long a call takes
+// when all is well.
+func (c *call) returned() {
+	if c.over() {
+		return
+	}
+	o, err := c.verdict()
+	c.mu.Lock()
+	status, own := c.status, c.signsLocked().own()
+	c.mu.Unlock()
+	if o == core.Success && status < http.StatusBadRequest { // a mistake is found sooner than an answer
+		c.usual.Took(own)
+	}
+	c.settle(o, err)
+}
+
 // verdict is what the status says, and the error that is told of a failure.
 func (c *call) verdict() (core.Outcome, error) {
-	status := c.status
+	c.mu.Lock()
+	status, begun, now := c.status, c.begun, c.signsLocked()
+	c.mu.Unlock()
+	answered := status != 0 && !failed(status)
 	if status == 0 {
-		status = http.StatusOK
+		status, begun = http.StatusOK, now
 	}
 	var o core.Outcome
-	if c.m.Classify == nil {
-		o = classify(c.ctx, status)
-	} else {
+	switch {
+	case c.m.Classify != nil:
 		o = c.m.Classify(c.r, status)
+	case c.ctx.Err() != nil && !answered && now.expired && c.hung(now):
+		o = core.Failure // also when the client has gone at its deadline
+	default:
+		o = classify(c.ctx, status)
 	}
 	switch {
 	case o == core.Success || o == core.Ignored:
 		return o, nil
-	case c.ctx.Err() == context.DeadlineExceeded:
+	case c.clientsDoing(status, begun, now):
+		return core.Ignored, nil
+	case begun.expired || now.expired && !failed(status):
 		return o, context.DeadlineExceeded
 	}
 	return o, &statusError{status}
@@ -166,27 +152,56 @@ func (c *call) verdict() (core.Outcome, error) {
 
 // abandon settles a call whose handler has not returned.
 func (c *call) abandon() {
-	if c.ended.Load() {
+	if c.over() {
 		return
 	}
-	if c.ctx.Err() == context.Canceled {
+	c.mu.Lock()
+	now, broken := c.signsLocked(), c.unread || c.unwritten
+	c.mu.Unlock()
+	switch {
+	case broken, now.expired && !c.hung(now), !now.expired && c.ctx.Err() != nil:
 		c.settle(core.Ignored, nil)
+	default:
+		c.settle(core.Failure, errAborted)
+	}
+}
+
+// settle settles the call, unless that was done.
+func (c *call) settle(o core.Outcome, err error) {
+	c.mu.Lock()
+	if c.settled {
+		c.mu.Unlock()
 		return
 	}
-	c.settle(core.Failure, errAborted)
+	p := c.claimLocked()
+	c.mu.Unlock()
+	p.Report(c.ctx, o, err)
 }
 
-func (c *call) settle(o core.Outcome, err error) {
-	if c.lease != nil {
-		c.lease.Stop()
+func (c *call) claimLocked() core.Permit {
+	c.settled = true
+	if c.status == 0 {
+		c.creditLocked()
 	}
-	c.report(o, err)
+	return c.permit.Take()
 }
 
-// report is settle for the lease, which may end while it is begun.
-func (c *call) report(o core.Outcome, err error) {
-	if !c.ended.Swap(true) {
-		c.permit.Report(c.ctx, o, err)
+// leave is what a handler cannot get around.
+func (c *call) leave(r *http.Request) {
+	c.giveBack(r)
+	defer c.stop()
+	c.abandon()
+}
+
+// stop ends what may still come of the call when its handler is gone.
+func (c *call) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = true
+	for _, t := range []*time.Timer{c.lease, c.alarm} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 }
 

@@ -11,8 +11,16 @@ import (
 //
 //   - the client has gone: [core.Ignored], whatever the handler made of that;
 //   - the deadline of the request's context passed: [core.Failure];
-//   - status 5xx, but for 501: [core.Failure];
+//   - status 500 to 599, but for 501: [core.Failure];
 //   - everything else: [core.Success].
+//
+// Of the failures the middleware leaves out those that are the client's doing, see
+// [New]. What it cannot tell counts: [http.FileServer], say, answers 500 to a name
+// that is too long for the file system. A Classify of one's own is one line:
+//
+//	if len(r.URL.Path) > 255 {
+//		return core.Ignored
+//	}
 func DefaultClassify(r *http.Request, status int) core.Outcome {
 	return classify(r.Context(), status)
 }
@@ -24,8 +32,12 @@ func classify(ctx context.Context, status int) core.Outcome {
 	case context.DeadlineExceeded:
 		return core.Failure
 	}
-	if status >= 500 && status != http.StatusNotImplemented {
+	if failed(status) {
 		return core.Failure
 	}
 	return core.Success
+}
+
+func failed(status int) bool {
+	return status >= 500 && status <= 599 && status != http.StatusNotImplemented
 }

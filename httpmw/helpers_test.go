@@ -150,7 +150,7 @@ func serve2(t *testing.T, h http.Handler) *server { t.Helper(); return serve(t, 
 
 func serve(t *testing.T, h http.Handler, two bool) *server {
 	t.Helper()
-	s := &server{httptest.NewUnstartedServer(h), new(text)}
+	s := &server{httptest.NewUnstartedServer(h), &text{wrote: make(chan struct{}, 1)}}
 	s.Config.ErrorLog = log.New(s.log, "", 0)
 	if two {
 		s.EnableHTTP2 = true
@@ -240,14 +240,34 @@ func (s *server) dial(t *testing.T) net.Conn {
 
 // text is a writer that may be read meanwhile.
 type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	wrote chan struct{}
 }
 
 func (w *text) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	select {
+	case w.wrote <- struct{}{}:
+	default:
+	}
 	return w.buf.Write(p)
+}
+
+// want waits for something to be written: of HTTP/2, net/http logs a panic when the
+// client has been told.
+func (w *text) want(t *testing.T, part string) {
+	t.Helper()
+	late := time.After(patience)
+	for !strings.Contains(w.String(), part) {
+		select {
+		case <-w.wrote:
+		case <-late:
+			t.Errorf("net/http logs %q, want %q", w, part)
+			return
+		}
+	}
 }
 
 func (w *text) String() string {
@@ -272,7 +292,7 @@ func wantCode(t *testing.T, a answer, want int) {
 // bodyOf is a body of n bytes.
 func bodyOf(n int) string { return strings.Repeat("x", n) }
 
-// names are the breakers of a registry, but for the shared one.
+// names are the breakers of a registry.
 func names(r *core.Registry) map[string]core.Totals {
 	all := make(map[string]core.Totals)
 	for name, b := range r.All() {

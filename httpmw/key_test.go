@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/blackbox4/switchgear/core"
@@ -130,23 +132,40 @@ func TestWithoutAMux(t *testing.T) {
 	}
 }
 
-// A key that cannot be a name is served without a breaker.
+// A key that cannot be a name has no breaker, and neither has one that finds no place;
+// a client that makes them up refuses nobody else.
 func TestKeysThatAreNoNames(t *testing.T) {
-	registry := new(core.Registry)
-	h := httpmw.New(registry, &httpmw.Options{Key: func(r *http.Request) string { return r.URL.Path }})(status(http.StatusNoContent))
-	for _, path := range []string{"/a%0ab", "/%ff", "/%00", "/" + bodyOf(300)} {
-		if code := send(h, http.MethodGet, path); code != http.StatusNoContent {
-			t.Errorf("%.20s: status %d, want 204", path, code)
+	registry := &core.Registry{Max: 100, Logger: slog.New(slog.DiscardHandler)}
+	var code atomic.Int64
+	h := httpmw.New(registry, &httpmw.Options{Key: func(r *http.Request) string { return r.URL.Path }})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(code.Load()))
+	}))
+	code.Store(http.StatusInternalServerError)
+	paths := []string{"/a%0ab", "/%ff", "/%00", "/" + bodyOf(300)}
+	for range 10 {
+		for _, path := range paths {
+			if code := send(h, http.MethodGet, path); code != http.StatusInternalServerError {
+				t.Errorf("%.20s: status %d, want the handler's 500", path, code)
+			}
 		}
 	}
-	if got, stats := keys(registry), registry.Stats(); got != "" || stats.Unguarded != 4 {
-		t.Errorf("breakers: %s, %d calls without; want none and 4", got, stats.Unguarded)
+	if got := keys(registry); got != "" {
+		t.Errorf("breakers: %s; want none", got)
 	}
-	for i := range 20_000 { // and a key that a client makes up is bounded all the same
-		send(h, http.MethodGet, fmt.Sprint("/", i))
+	if got := registry.Stats().Unguarded; got != uint64(10*len(paths)) {
+		t.Errorf("%d calls without a breaker, want %d", got, 10*len(paths))
 	}
-	if got := registry.Len(); got != 10_000 {
-		t.Errorf("%d breakers, want no more than 10000", got)
+	for i := range 500 { // and a key that a client makes up is bounded all the same
+		for range 5 {
+			send(h, http.MethodGet, fmt.Sprint("/", i))
+		}
+	}
+	code.Store(http.StatusNoContent)
+	if got := send(h, http.MethodGet, "/honest"); got != http.StatusNoContent {
+		t.Errorf("after 500 made-up keys an honest one gets %d, want 204", got)
+	}
+	if got := registry.Len(); got > 100 {
+		t.Errorf("%d breakers, want no more than 100", got)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,4 +159,37 @@ func TestManyOnLoopback(t *testing.T) {
 			t.Errorf("%d breakers, want %s", got, fmt.Sprint(kinds))
 		}
 	})
+}
+
+// What was to come of a request later keeps nothing of it when its handler is gone.
+func TestTimersEndWithTheirHandler(t *testing.T) {
+	for _, name := range []string{"the lease of a probe", "a deadline"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWard(t, core.Config{})
+			h := httpmw.New(nil, &httpmw.Options{Gate: w, Lease: 1000 * time.Hour})(status(http.StatusNoContent))
+			if name == "the lease of a probe" {
+				w.halfOpen(t)
+			}
+			collected := make(chan struct{})
+			func() {
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				if name == "a deadline" {
+					r.Header.Set("Grpc-Timeout", "1000H")
+				}
+				runtime.AddCleanup(r, func(done chan struct{}) { close(done) }, collected)
+				h.ServeHTTP(httptest.NewRecorder(), r)
+			}()
+			w.want(t, core.Success)
+			for late := time.After(patience); ; {
+				runtime.GC()
+				select {
+				case <-collected:
+					return
+				case <-late:
+					t.Fatal("the request is still kept")
+				default:
+				}
+			}
+		})
+	}
 }

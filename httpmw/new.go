@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/usual"
 )
 
 // New returns a middleware with the breakers of a registry, one for each route. A
@@ -16,15 +18,30 @@ import (
 // read, and the handler is not called. Otherwise the handler's outcome is settled
 // by [DefaultClassify], or Options.Classify: when it returns, or before, when it
 // hijacks the connection or begins a stream of events. A panic, or
-// [runtime.Goexit], is a failure, unless the client has gone, and passes through.
-// The duration of a call, for [core.Config.SlowAfter], is the time to the headers.
+// [runtime.Goexit], is a failure and passes through.
+//
+// No client closes a route to others. A failure is ignored if
+//
+//   - the client has gone, or its body could not be read or is not as long as it
+//     announced, before the status was sent or the handler panicked;
+//   - a deadline of the request's context, or one that it announces in the headers
+//     of Connect, gRPC or Envoy, has passed, unless the handler had run for clearly
+//     longer than recent calls, and for a second: see Options.DeadlineFactor;
+//   - the handler ran out of time waiting for the client's body: it answers while
+//     another goroutine waits for that, or 503 or 504 after a wait of a second and of
+//     half its time;
+//   - the request has an Upgrade or Trailer header that a proxy cannot send on.
+//
+// The duration of a call, for [core.Config.SlowAfter], is the handler's own time to
+// the headers, without what it has waited for the client. A probe that waits for its
+// client gives its place to the next request.
 //
 // A route whose Config is not valid is refused: see [core.Config.Validate].
 func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 	if registry == nil {
 		registry = new(core.Registry)
 	}
-	m := &middleware{registry: registry}
+	m := &middleware{registry: registry, epoch: time.Now()}
 	if o != nil {
 		m.Options = *o
 	}
@@ -38,29 +55,52 @@ type middleware struct {
 	Options
 
 	registry *core.Registry
+	epoch    time.Time   // the zero of the middleware's clock
+	routes   usual.Table // how long calls take, by key
+	alone    usual.Calls // the same for Options.Gate
+	waiting  waiting
 }
 
-// gate returns the gate of a request, or nil if it has none.
-func (m *middleware) gate(r *http.Request) core.Gate {
+// now reads a clock that is monotonic.
+func (m *middleware) now() time.Duration { return time.Since(m.epoch) }
+
+// gate returns the gate of a request and its key, or nil if it has none.
+func (m *middleware) gate(r *http.Request) (core.Gate, string) {
 	if r.Method == http.MethodOptions || m.Skip != nil && m.Skip(r) {
-		return nil
+		return nil, ""
 	}
 	if m.Gate != nil {
-		return m.Gate
+		return m.Gate, ""
 	}
 	key := m.Key(r)
 	if key == "" {
-		return nil
+		return nil, ""
+	}
+	return m.gateOf(key), key
+}
+
+// gateOf returns the gate of a key; that of Options has none.
+func (m *middleware) gateOf(key string) core.Gate {
+	if key == "" {
+		return m.Gate
 	}
 	return m.registry.Gate(key)
 }
 
+func (m *middleware) usualOf(key string) *usual.Calls {
+	if key == "" {
+		return &m.alone
+	}
+	return m.routes.Of(key)
+}
+
 func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	g := m.gate(r)
+	g, key := m.gate(r)
 	if g == nil {
 		next.ServeHTTP(w, r)
 		return
 	}
+	m.waiting.makeRoom(key)
 	ctx := r.Context()
 	p, err := g.Allow(ctx)
 	if err != nil && ctx.Err() != nil { // the client has gone, but the handler may have work to do all the same
@@ -74,8 +114,8 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		m.Refuse(w, r, open)
 		return
 	}
-	c := m.watch(&p, r)
-	defer c.abandon()
-	next.ServeHTTP(c.wrap(w), r)
-	c.end()
+	c := m.watch(&p, key, w, r)
+	defer c.leave(r)
+	next.ServeHTTP(c.writer(), c.withBody())
+	c.returned()
 }

@@ -22,7 +22,8 @@ type Options struct {
 	Skip func(*http.Request) bool
 	// Classify decides what became of a request whose handler has returned, begun
 	// a stream, or hijacked the connection (101, if it wrote no other status); of a
-	// probe it is asked at the headers too. Nil means [DefaultClassify].
+	// probe it is asked at the headers too. A failure that is the client's doing, see
+	// [New], is ignored all the same. Nil means [DefaultClassify].
 	Classify func(r *http.Request, status int) core.Outcome
 	// Refuse answers a request that is refused. Nil means [Refuse].
 	Refuse func(w http.ResponseWriter, r *http.Request, refusal *core.OpenError)
@@ -30,6 +31,12 @@ type Options struct {
 	// is first flushed, because it may take for ever. Nil means that
 	// text/event-stream is.
 	Streams func(http.Header) bool
+	// DeadlineFactor says when a client's deadline that has passed counts as a
+	// failure: when the handler had run, for a second at least, this many times as
+	// long as the longest of the last 64 to 128 successes of the route, or for a
+	// second while there is none. Zero means 2; negative means that every deadline
+	// counts, for clients that are trusted.
+	DeadlineFactor float64
 	// Lease is how long the handler of a probe may go on after its headers before
 	// the probe is settled by them. Zero means 10 s; it should be less than the
 	// breaker's ProbeTimeout, when the probe would be lost.

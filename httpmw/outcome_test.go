@@ -138,7 +138,7 @@ func only(r io.Reader) io.Reader { return struct{ io.Reader }{r} }
 
 func TestMW05_WhichStatusFails(t *testing.T) {
 	for outcome, codes := range map[core.Outcome][]int{
-		core.Success: {200, 201, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 418, 422, 429, 499, 501},
+		core.Success: {200, 201, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 418, 422, 429, 499, 501, 600, 601, 799, 999},
 		core.Failure: {500, 502, 503, 504, 505, 507, 511, 599},
 	} {
 		for _, code := range codes {
@@ -182,12 +182,10 @@ func TestMW06_TimeoutHandler(t *testing.T) {
 				if a.body != "late" {
 					t.Errorf("body %q, want that of TimeoutHandler", a.body)
 				}
-				got := w.next(t)
-				if got.Outcome != core.Failure {
-					t.Errorf("settled as %v, want a failure", got.Outcome)
-				}
-				if timedOut := where == "outside"; got.TimedOut != timedOut {
-					t.Errorf("settled with TimedOut %t (%v), want %t", got.TimedOut, got.Err, timedOut)
+				if where == "inside" {
+					w.want(t, core.Failure) // 503
+				} else {
+					w.want(t, core.Ignored) // a deadline, and a short one
 				}
 				w.idle(t)
 			})
@@ -235,18 +233,20 @@ func TestUploadCutByTheClient(t *testing.T) {
 	w.idle(t)
 }
 
-// The deadline of the request's own context is a timeout, for hooks as well.
+// The deadline of the request's own context is a timeout, for hooks as well, if the
+// handler has had a second.
 func TestDeadlineIsATimeout(t *testing.T) {
-	w := newWard(t, core.Config{})
-	h := w.guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	s := serve1(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), time.Millisecond)
-		defer cancel()
-		h.ServeHTTP(w, r.WithContext(ctx))
-	}))
-	wantCode(t, s.get(t, "/"), http.StatusOK)
-	if got := w.next(t); got.Outcome != core.Failure || !got.TimedOut || !errors.Is(got.Err, context.DeadlineExceeded) {
-		t.Errorf("settled as %v, timed out %t, of %v; want a timeout", got.Outcome, got.TimedOut, got.Err)
+	for limit, want := range map[time.Duration]core.Outcome{time.Second: core.Failure, time.Second - 1: core.Ignored} {
+		bubble(t, func(t *testing.T) {
+			w := newWard(t, core.Config{FailureThreshold: -1})
+			h := w.guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx))
+			if got := w.next(t); got.Outcome != want || got.TimedOut != (want == core.Failure) || errors.Is(got.Err, context.DeadlineExceeded) != (want == core.Failure) {
+				t.Errorf("a handler that hangs until a deadline of %v is settled as %v, timed out %t, of %v; want %v", limit, got.Outcome, got.TimedOut, got.Err, want)
+			}
+		})
 	}
 }
 

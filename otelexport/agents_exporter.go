@@ -65,9 +65,15 @@ func newAgentsExporter(meter metric.Meter) (*agentsExporter, error) {
 	m = contract.AgentConfidence()
 	e.confidence, err = meter.Float64ObservableGauge(m.Name, metric.WithUnit(m.Unit), metric.WithDescription(m.What))
 	if err = errors.Join(append(faults, err)...); err == nil {
-		e.Registration, err = observed(meter, e.collect, []metric.Observable{e.status, e.steps, e.escalations, e.handoffs, e.confidence})
+		err = e.observed(meter)
 	}
 	return e, err
+}
+
+// observed has the instruments observed, also again after Unregister.
+func (e *agentsExporter) observed(meter metric.Meter) (err error) {
+	e.Registration, err = observed(meter, e.collect, []metric.Observable{e.status, e.steps, e.escalations, e.handoffs, e.confidence})
+	return err
 }
 
 // add begins to read agents; remove ends it.

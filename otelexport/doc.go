@@ -18,9 +18,10 @@
 //
 // # Metrics
 //
-// All of breakers have circuit_breaker.name, but for export.skipped. A metric of a
+// All of breakers have circuit_breaker.name, but for the last four. A metric of a
 // breaker is there from its first collection on, also where it is zero, and ends with
-// the breaker.
+// the breaker, but for counters: they stay as they were when it is evicted, while there
+// is room, and go on when one is made anew under its name.
 //
 //	circuit_breaker.calls                 Counter        {call}        .result=success|failure|ignored|rejected
 //	circuit_breaker.slow_calls            Counter        {call}
@@ -35,8 +36,12 @@
 //	circuit_breaker.window.failure_ratio  Gauge          1             closed, and enough calls
 //	circuit_breaker.failure.limit         Gauge          1             if there is one
 //	circuit_breaker.probes                Counter        {call}        .result=success|failure|ignored
+//	circuit_breaker.lost_probes           Counter        {call}        what became of them later is in probes
 //	circuit_breaker.open.remaining        Gauge          s
 //	circuit_breaker.call.duration         Histogram      s             .result=success|failure; from sdkproducer
+//	circuit_breaker.all.calls             Counter        {call}        .result; of all breakers, also those left out or evicted
+//	circuit_breaker.all.breakers          UpDownCounter  {breaker}     .state=closed|open|half_open
+//	circuit_breaker.unguarded.calls       Counter        {call}        admitted without a breaker
 //	circuit_breaker.export.skipped        UpDownCounter  {breaker}     .skip.reason=limit|duplicate
 //
 // Those of [RegisterAgents] have gen_ai.agent.name, but for agent.status and
@@ -51,7 +56,7 @@
 //
 // The state is not a number: a state that is over before anybody looks is in
 // state.time and state.transitions. The reasons of trips are failures_in_row,
-// failure_rate, slow_rate, probe_failed, probe_slow and probe_lost.
+// failure_rate, slow_rate, probe_failed and probe_slow.
 //
 // # Logs
 //

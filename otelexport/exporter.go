@@ -16,11 +16,20 @@ import (
 type exporter struct {
 	metric.Registration
 
-	roster  *roster.Roster[*series]
-	ints    []instrument[int64, metric.Int64Observable]
-	floats  []instrument[float64, metric.Float64Observable]
-	skipped metric.Int64ObservableUpDownCounter
-	panics  roster.Trouble
+	roster *roster.Roster[*series]
+	ints   []instrument[int64, metric.Int64Observable]
+	floats []instrument[float64, metric.Float64Observable]
+	wholes []wholeInstrument
+	all    []metric.Observable // all instruments
+	panics roster.Trouble
+}
+
+// wholeInstrument is an instrument of all breakers together.
+type wholeInstrument struct {
+	contract.WholeMetric
+
+	to         metric.Int64Observable
+	attributes [][]metric.ObserveOption
 }
 
 type instrument[N int64 | float64, O any] struct {
@@ -48,12 +57,16 @@ func newSeries(name string, _ *core.Breaker) *series {
 // newExporter makes the instruments of a meter and has them observed.
 func newExporter(meter metric.Meter) (*exporter, error) {
 	e := &exporter{roster: roster.New(newSeries)}
-	all, err := e.create(meter)
-	if err != nil {
+	if err := e.create(meter); err != nil {
 		return nil, err
 	}
-	e.Registration, err = observed(meter, e.collect, all)
-	return e, err
+	return e, e.observed(meter)
+}
+
+// observed has the instruments observed, also again after Unregister.
+func (e *exporter) observed(meter metric.Meter) (err error) {
+	e.Registration, err = observed(meter, e.collect, e.all)
+	return err
 }
 
 // observed registers a callback, all of it or nothing.
@@ -65,62 +78,76 @@ func observed(meter metric.Meter, collect metric.Callback, all []metric.Observab
 	return r, err
 }
 
-func (e *exporter) create(meter metric.Meter) (all []metric.Observable, err error) {
+func (e *exporter) create(meter metric.Meter) error {
 	var faults []error
+	made := func(to metric.Observable, err error) {
+		e.all, faults = append(e.all, to), append(faults, err)
+	}
 	for _, m := range contract.Ints() {
-		unit, what := metric.WithUnit(m.Unit), metric.WithDescription(m.What)
-		var to metric.Int64Observable
-		var err error
-		switch m.Kind {
-		case contract.Counter:
-			to, err = meter.Int64ObservableCounter(m.Name, unit, what)
-		case contract.UpDownCounter:
-			to, err = meter.Int64ObservableUpDownCounter(m.Name, unit, what)
-		case contract.Gauge:
-			to, err = meter.Int64ObservableGauge(m.Name, unit, what)
-		}
+		to, err := newInt(meter, m.Name, m.Unit, m.What, m.Kind)
 		e.ints = append(e.ints, instrument[int64, metric.Int64Observable]{m, to})
-		all, faults = append(all, to), append(faults, err)
+		made(to, err)
 	}
 	for _, m := range contract.Floats() {
-		unit, what := metric.WithUnit(m.Unit), metric.WithDescription(m.What)
-		var to metric.Float64Observable
-		var err error
-		switch m.Kind {
-		case contract.Counter:
-			to, err = meter.Float64ObservableCounter(m.Name, unit, what)
-		case contract.UpDownCounter:
-			to, err = meter.Float64ObservableUpDownCounter(m.Name, unit, what)
-		case contract.Gauge:
-			to, err = meter.Float64ObservableGauge(m.Name, unit, what)
-		}
+		to, err := newFloat(meter, m.Name, m.Unit, m.What, m.Kind)
 		e.floats = append(e.floats, instrument[float64, metric.Float64Observable]{m, to})
-		all, faults = append(all, to), append(faults, err)
+		made(to, err)
 	}
-	e.skipped, err = meter.Int64ObservableUpDownCounter(contract.SkippedName,
-		metric.WithUnit(contract.SkippedUnit), metric.WithDescription(contract.SkippedWhat))
-	return append(all, e.skipped), errors.Join(append(faults, err)...)
+	for _, m := range contract.Wholes() {
+		to, err := newInt(meter, m.Name, m.Unit, m.What, m.Kind)
+		w := wholeInstrument{WholeMetric: m, to: to}
+		for _, set := range m.Sets {
+			w.attributes = append(w.attributes, []metric.ObserveOption{metric.WithAttributeSet(set)})
+		}
+		e.wholes = append(e.wholes, w)
+		made(to, err)
+	}
+	return errors.Join(faults...)
+}
+
+func newInt(meter metric.Meter, name, unit, what string, kind contract.Kind) (to metric.Int64Observable, err error) {
+	u, d := metric.WithUnit(unit), metric.WithDescription(what)
+	switch kind {
+	case contract.Counter:
+		to, err = meter.Int64ObservableCounter(name, u, d)
+	case contract.UpDownCounter:
+		to, err = meter.Int64ObservableUpDownCounter(name, u, d)
+	case contract.Gauge:
+		to, err = meter.Int64ObservableGauge(name, u, d)
+	}
+	return to, err
+}
+
+func newFloat(meter metric.Meter, name, unit, what string, kind contract.Kind) (to metric.Float64Observable, err error) {
+	u, d := metric.WithUnit(unit), metric.WithDescription(what)
+	switch kind {
+	case contract.Counter:
+		to, err = meter.Float64ObservableCounter(name, u, d)
+	case contract.UpDownCounter:
+		to, err = meter.Float64ObservableUpDownCounter(name, u, d)
+	case contract.Gauge:
+		to, err = meter.Float64ObservableGauge(name, u, d)
+	}
+	return to, err
 }
 
 // collect is called by each reader for each of its collections, under the locks
 // of the SDK. It returns no error: the SDK would then drop all that the program
 // has to export.
 func (e *exporter) collect(_ context.Context, o metric.Observer) error {
-	members, skipped := e.roster.Members()
+	members, whole := e.roster.Members()
 	var r contract.Reading
 	for _, m := range members {
 		e.observe(o, m, &r)
 	}
-	o.ObserveInt64(e.skipped, int64(skipped.Limit), skippedByLimit...)
-	o.ObserveInt64(e.skipped, int64(skipped.Duplicate), skippedAsDuplicate...)
+	for i := range e.wholes {
+		w := &e.wholes[i]
+		for j, v := range w.Of(&whole) {
+			o.ObserveInt64(w.to, v, w.attributes[j]...)
+		}
+	}
 	return nil
 }
-
-//nolint:gochecknoglobals // made once
-var (
-	skippedByLimit     = []metric.ObserveOption{metric.WithAttributes(contract.Skip.String(contract.SkippedByLimit))}
-	skippedAsDuplicate = []metric.ObserveOption{metric.WithAttributes(contract.Skip.String(contract.SkippedAsDuplicate))}
-)
 
 // observe survives a panic, which the SDK does not.
 func (e *exporter) observe(o metric.Observer, m *roster.Member[*series], r *contract.Reading) {
@@ -129,9 +156,15 @@ func (e *exporter) observe(o metric.Observer, m *roster.Member[*series], r *cont
 			e.panics.Tell(fmt.Errorf("switchgear: reading the circuit breaker %q panicked: %v", m.Name, p))
 		}
 	}()
-	r.Read(m.Breaker)
+	if !m.Read(r) {
+		return
+	}
+	evicted := m.Breaker == nil
 	for i := range e.ints {
 		in := &e.ints[i]
+		if evicted && in.Kind != contract.Counter {
+			continue
+		}
 		attributes := (*m.Of)[in.By]
 		for j, v := range in.Of(r) {
 			o.ObserveInt64(in.to, v, attributes[j]...)
@@ -139,6 +172,9 @@ func (e *exporter) observe(o metric.Observer, m *roster.Member[*series], r *cont
 	}
 	for i := range e.floats {
 		in := &e.floats[i]
+		if evicted && in.Kind != contract.Counter {
+			continue
+		}
 		attributes := (*m.Of)[in.By]
 		for j, v := range in.Of(r) {
 			o.ObserveFloat64(in.to, v, attributes[j]...)

@@ -33,4 +33,4 @@ func RegisterAgents(meter metric.Meter, agents Agents) (unregister func() error,
 }
 
 //nolint:gochecknoglobals // the names in a meter are unique, whoever registers
-var supervised = meters[*agentsExporter]{create: newAgentsExporter}
+var supervised = meters[*agentsExporter]{create: newAgentsExporter, forget: true}

@@ -252,8 +252,9 @@ func TestWithinTheSDK(t *testing.T) {
 	}
 }
 
-// TestEviction has a registry evict a breaker: its series end, and one of the name
-// that is made later goes on from there. Nothing keeps it alive.
+// TestEviction has a registry evict a breaker: its counters stay as they were, and all
+// else ends; one of the name that is made later goes on from there. Nothing keeps the
+// old one alive.
 func TestEviction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		provider, reader := newProvider(t)
@@ -265,12 +266,16 @@ func TestEviction(t *testing.T) {
 		call(get(t, registry, "old"), succeed, 3)
 		old := weak.Make(get(t, registry, "old"))
 		collect(t, reader).of("old").want(t, values{"calls{result=success}": 3})
-		for i := range 3 { // it is when names are new that idle ones are forgotten
+		for i := range 3 { // it is when names are new that idle ones are evicted
 			time.Sleep(time.Minute)
 			get(t, registry, fmt.Sprint("new", i))
 		}
-		if v := collect(t, reader).of("old"); len(v) > 0 {
-			t.Errorf("its series go on: %v", v)
+		v := collect(t, reader).of("old")
+		v.want(t, values{"calls{result=success}": 3})
+		for _, k := range []string{"status{state=closed}", "active{}", "window.calls{result=success}", "open.remaining{}"} {
+			if n, there := v[k]; there {
+				t.Errorf("%s is %v for a breaker that is there no more", k, n)
+			}
 		}
 		collect(t, reader) // the SDK keeps what it was told for one collection
 		runtime.GC()
@@ -278,7 +283,7 @@ func TestEviction(t *testing.T) {
 			t.Error("the breaker is kept alive")
 		}
 		call(get(t, registry, "old"), succeed, 1)
-		collect(t, reader).of("old").want(t, values{"calls{result=success}": 4})
+		collect(t, reader).of("old").want(t, values{"calls{result=success}": 4, "status{state=closed}": 1})
 	})
 }
 

@@ -8,9 +8,12 @@ import (
 
 // Source lists the breakers to export and the names to export them under. A
 // [core.Registry] is one, [Breakers] makes one of single breakers, and [Join] one of
-// several. All is called for each collection, perhaps by several goroutines at
-// once, and must neither register nor unregister anything with OpenTelemetry. A
-// breaker that is no longer listed is no longer exported.
+// several. All is called for each collection, twice at most, perhaps by several
+// goroutines at once, and must neither register nor unregister anything with
+// OpenTelemetry. Of a breaker that is no longer listed the counters stay as they were
+// while there is room for them, and all else is no longer exported. A source that has
+// a method Stats as a [core.Registry] has tells by it what all its breakers have
+// counted.
 type Source interface {
 	All() iter.Seq2[string, *core.Breaker]
 }
@@ -36,6 +39,15 @@ func (s single) All() iter.Seq2[string, *core.Breaker] {
 func Join(sources ...Source) Source { return joined(sources) }
 
 type joined []Source
+
+// Parts yields the sources, for those that ask what kind each is.
+func (j joined) Parts(yield func(part any) bool) {
+	for _, s := range j {
+		if s != nil && !yield(s) {
+			return
+		}
+	}
+}
 
 func (j joined) All() iter.Seq2[string, *core.Breaker] {
 	return func(yield func(string, *core.Breaker) bool) {

@@ -15,22 +15,17 @@ import (
 
 // again goes on after a first attempt that returned out and err, until one
 // succeeds or retry says that it is enough.
-func again[In, Out any](ctx context.Context, b core.Gate, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
+func again[In, Out any](ctx context.Context, gate core.Gate, rules *rules, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	breaker, _ := b.(*core.Breaker)
-	s := &series{Retry: retry.WithDefaults(), ctx: ctx, breaker: breaker}
+	s := &series{Retry: rules.retry.WithDefaults(), ctx: ctx}
+	s.breaker, _ = gate.(*core.Breaker)
 	operation := func() (Out, error) {
 		if s.made == 0 { // it was made before
 			return out, s.judge(first, err)
 		}
-		var a attempt
-		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
-			out, err := fn(ctx, in)
-			a.ended(ctx, err)
-			return out, err
-		})
+		out, a, err := call(ctx, gate, rules, fn, in)
 		return out, s.judge(a, err)
 	}
 	out, err = backoff.Retry(ctx, operation, backoff.WithBackOff(s), backoff.WithMaxElapsedTime(0))
@@ -57,7 +52,7 @@ type series struct {
 	Retry
 
 	ctx     context.Context //nolint:containedctx // lives as long as the call whose context it is
-	breaker *core.Breaker   // nil where there is none
+	breaker *core.Breaker   // nil if the name has none
 	made    int             // attempts in which the function ran
 	last    error           // what the last of them returned; not nil
 	instead error           // what ended the series before the function ran again

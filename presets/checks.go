@@ -90,9 +90,16 @@ var errChecksRun = errors.New("presets: the health checks of this registry are r
 //
 //	go registry.CheckHealth(ctx)
 //
-// A second at the same time is an error. It returns when the checks that run
+// A second at the same time is an error, and so is a nil Registry. A nil ctx is
+// [context.Background]. It returns when the checks that run
 // have returned.
 func (r *Registry) CheckHealth(ctx context.Context) error {
+	if r == nil {
+		return errNilRegistry
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	if r.checks.running.Swap(true) {
 		return errChecksRun
 	}

@@ -620,7 +620,7 @@ func TestChecksAndReload(t *testing.T) {
 func TestChecksKeepNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const names = 10_000
-		r := registryFor(t, &presets.Fleet{Registry: presets.Limits{Idle: time.Minute}})
+		r := registryFor(t, &presets.Fleet{Registry: presets.Limits{Max: 500, Idle: time.Minute}})
 		r.Attach = func(_ string, p *presets.Policy) {
 			p.FailureThreshold = 1
 			p.HealthCheck = func(context.Context) error { return nil }
@@ -683,7 +683,9 @@ func TestChecksSurviveALogger(t *testing.T) {
 }
 
 // Checks, calls, reloads and a second scheduler at once; for the race detector.
-func TestChecksConcurrently(t *testing.T) {
+func TestChecksConcurrently(t *testing.T) { synctest.Test(t, testChecksConcurrently) }
+
+func testChecksConcurrently(t *testing.T) {
 	r := new(presets.Registry)
 	p := in(r, presets.Policy{Config: core.Config{FailureThreshold: 1, Timeout: time.Minute}, HealthCheckInterval: 10 * time.Millisecond})
 	var checks atomic.Int64

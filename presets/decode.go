@@ -51,12 +51,17 @@ import (
 // The sections ralph, failsafe and export belong to other packages, which read
 // them by [Fleet.Section].
 func Decode(r io.Reader) (*Fleet, error) {
+	if r == nil {
+		return nil, errNilReader
+	}
 	data, err := readAll(r, "")
 	if err != nil {
 		return nil, err
 	}
 	return parse(data, "")
 }
+
+var errNilReader = errors.New("presets: nil Reader")
 
 const (
 	// maxMarks bounds the number of nodes. It is counted before the parser makes

@@ -48,7 +48,7 @@ policies:
     failure_threshold: 7
     failure_rate_threshold: 0.5
     slow_rate_threshold: 0.25
-    slow_after: 2s
+    slow_after: 1s
     minimum_calls: 10
     window: {calls: 50}
     timeout: 45s
@@ -83,7 +83,7 @@ func everyFieldRead() presets.Fleet {
 			"all": {
 				Preset: "external_api",
 				Config: core.Config{
-					FailureThreshold: 7, FailureRateThreshold: 0.5, SlowRateThreshold: 0.25, SlowAfter: 2 * time.Second,
+					FailureThreshold: 7, FailureRateThreshold: 0.5, SlowRateThreshold: 0.25, SlowAfter: time.Second,
 					MinimumCalls: 10, Window: core.Window{Calls: 50},
 					Timeout: 45 * time.Second, MaxTimeout: 5 * time.Minute, TimeoutFactor: 1.5, Jitter: 0.125,
 					HalfOpenMaxCalls: 4, SuccessThreshold: 3, ProbeTimeout: 20 * time.Second, RampUp: 90 * time.Second,
@@ -121,7 +121,7 @@ policies:
     slow_after_ms: 1
     timeout_ms: 60000
     max_timeout_ms: 120000
-    probe_timeout_ms: 3
+    probe_timeout_ms: 10
     ramp_up_ms: 4
     call_timeout_ms: 5
     history_ms: 60000
@@ -133,7 +133,7 @@ policies:
 			Registry: presets.Limits{Idle: time.Minute},
 			Policies: policies{"a": {
 				Config: core.Config{
-					SlowAfter: 1 * ms, Timeout: time.Minute, MaxTimeout: 2 * time.Minute, ProbeTimeout: 3 * ms, RampUp: 4 * ms,
+					SlowAfter: 1 * ms, Timeout: time.Minute, MaxTimeout: 2 * time.Minute, ProbeTimeout: 10 * ms, RampUp: 4 * ms,
 					CallTimeout: 5 * ms, History: time.Minute, Health: &core.HealthLimits{Over: 6 * ms, Mean: 7 * ms},
 					Window: core.Window{For: 10 * s},
 				},

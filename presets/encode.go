@@ -20,8 +20,11 @@ import (
 // as is one that is too long for a file, and nothing is written; any other error is
 // the writer's.
 func Encode(w io.Writer, f *Fleet) error {
-	if f == nil {
+	switch {
+	case f == nil:
 		return errNilFleet
+	case w == nil:
+		return errNilWriter
 	}
 	if err := f.Validate(); err != nil {
 		return err
@@ -64,8 +67,9 @@ func Encode(w io.Writer, f *Fleet) error {
 }
 
 var (
-	errNilFleet = errors.New("presets: nil Fleet")
-	errTooLong  = fmt.Errorf("presets: the fleet does not fit into a file, of %d bytes and %d values; describe many names by a pattern", maxFile, maxMarks)
+	errNilFleet  = errors.New("presets: nil Fleet")
+	errNilWriter = errors.New("presets: nil Writer")
+	errTooLong   = fmt.Errorf("presets: the fleet does not fit into a file, of %d bytes and %d values; describe many names by a pattern", maxFile, maxMarks)
 )
 
 // policyNode returns what a file says of p where base holds below, or nil if it

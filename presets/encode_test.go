@@ -125,6 +125,12 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 	p.ProbeTimeout = duration("probe timeout", p.ProbeTimeout, 0, math.MaxInt64)
 	p.RampUp = maybe(d, "ramp", p.RampUp, func() time.Duration { return d.anyDuration("ramp") })
 	p.CallTimeout = maybe(d, "call timeout", p.CallTimeout, func() time.Duration { return d.anyDuration("call timeout") })
+	if p.SlowRateThreshold > 0 && p.CallTimeout > 0 {
+		p.SlowAfter = min(p.SlowAfter, p.CallTimeout)
+	}
+	if p.ProbeTimeout > 0 {
+		p.ProbeTimeout = max(p.ProbeTimeout, p.CallTimeout)
+	}
 	p.Durations = rapid.Bool().Draw(d.T, "durations")
 	p.History = maybe(d, "history", p.History, func() time.Duration {
 		if rapid.Bool().Draw(d.T, "history off") {

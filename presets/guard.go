@@ -1,7 +1,6 @@
 package presets
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"sync/atomic"
@@ -15,37 +14,31 @@ type guard struct {
 	name     string
 	fault    error // if not nil, no call can be made
 	code     Policy
-	held     atomic.Pointer[held]
+	rules    atomic.Pointer[rules]
 }
 
-// held are the retries of a function under a fleet.
-type held struct {
-	fleet *Fleet
-	retry Retry
+// rules are what a function goes by under a fleet, besides its breaker.
+type rules struct {
+	fleet      *Fleet
+	retry      Retry
+	classifies bool // the breaker has a Classify
 }
 
 // now returns what holds for a call that begins now.
-func (g *guard) now() (core.Gate, *Retry, error) {
+func (g *guard) now() (core.Gate, *rules, error) {
 	if g.fault != nil {
 		return nil, nil, g.fault
 	}
-	h, f := g.held.Load(), g.registry.fleet.Load()
-	if h == nil || h.fleet != f {
+	have, f := g.rules.Load(), g.registry.fleet.Load()
+	if have == nil || have.fleet != f {
 		p := g.registry.policyOf(f, g.name, &g.code)
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
 			return nil, nil, fmt.Errorf("presets: the policy of %q: %w", g.name, err)
 		}
-		h = &held{f, p.Retry}
-		g.held.Store(h)
+		have = &rules{f, p.Retry, g.registry.policyUnder(f, g.name).Classify != nil}
+		g.rules.Store(have)
 	}
-	b, err := g.registry.breakers.Get(g.name)
-	switch {
-	case errors.Is(err, core.ErrRegistryFull):
-		return g.registry.breakers.Gate(g.name), &h.retry, nil // admits without a breaker, counts and logs that
-	case err != nil:
-		return nil, nil, err
-	}
-	return b, &h.retry, nil
+	return g.registry.breakers.Gate(g.name), have, nil
 }
 
 // guardOf returns the guard of a function.
@@ -75,25 +68,26 @@ func (p Policy) sameBreaker(other Policy) bool {
 	return differences(reflect.ValueOf(p), reflect.ValueOf(other)) == nil
 }
 
-// adopt gives p what is not data from other, where it has none of its own.
+// adopt gives p what is not data from other, where it has none of its own: each
+// hook, and every other func, the logger and the clock.
 func (p Policy) adopt(other Policy) Policy {
-	if p.Classify == nil {
-		p.Classify = other.Classify
+	if p.Retry.Strategy == None { // and so not valid with an If
+		other.Retry.If = nil
 	}
-	if p.Hooks.Transition == nil && p.Hooks.Refused == nil && p.Hooks.Settled == nil {
-		p.Hooks = other.Hooks
-	}
-	if p.Logger == nil {
-		p.Logger = other.Logger
-	}
-	if p.Now == nil {
-		p.Now = other.Now
-	}
-	if p.HealthCheck == nil {
-		p.HealthCheck = other.HealthCheck
-	}
-	if p.Retry.Strategy != None && p.Retry.If == nil {
-		p.Retry.If = other.Retry.If
-	}
+	adopt(reflect.ValueOf(&p).Elem(), reflect.ValueOf(other))
 	return p
+}
+
+// adopt sets the fields of a struct that no file can give and that are nil to what
+// they are in other. It goes by the fields there are, so that none is forgotten.
+func adopt(v, other reflect.Value) {
+	for i := range v.NumField() {
+		field, tag := v.Field(i), v.Type().Field(i).Tag.Get("json")
+		switch {
+		case field.Kind() == reflect.Struct:
+			adopt(field, other.Field(i))
+		case (field.Kind() == reflect.Func || tag == "-") && field.IsZero():
+			field.Set(other.Field(i))
+		}
+	}
 }

@@ -39,10 +39,13 @@ type Policy struct {
 	Registry *Registry `json:"-"`
 }
 
-// With returns a copy of p that change was applied to. p stays as it is.
+// With returns a copy of p that change was applied to. p stays as it is. A nil
+// change is none.
 func (p Policy) With(change func(p *Policy)) Policy {
 	p = p.clone()
-	change(&p)
+	if change != nil {
+		change(&p)
+	}
 	return p
 }
 

@@ -3,11 +3,10 @@ package presets
 import (
 	"context"
 	"errors"
-
-	"github.com/blackbox4/switchgear/core"
+	"fmt"
 )
 
-var errNilFunc = errors.New("presets: nil function")
+var errNilFunc = errors.New("nil function")
 
 // Protect returns fn behind the breaker of a name, with the retries and the
 // CallTimeout of its policy: the same function, ready to be used in fn's place.
@@ -19,13 +18,19 @@ var errNilFunc = errors.New("presets: nil function")
 // caller's context ends the retries. Otherwise the result of the last attempt is
 // returned as it is. A panic passes through.
 //
+// Without a Classify of the policy an attempt counts as [core.DefaultClassify]
+// says, and one that failed by a shortage of this machine (file descriptors, ports,
+// memory, a resolver that does not answer) is ignored.
+//
 // The breaker lives in policy.Registry, or in [Default], under the name. A second
 // Protect of the name shares it, and must be given a policy that does not differ
 // but in Retry, which is each function's own (funcs are not compared; for the
 // breaker those of the first hold). What a file that was given to the registry
 // says of the name comes before policy, retries included. Call Protect once and
 // keep the function: each new name takes memory for good, up to the cap of the
-// registry; past that, the breaker has the policy of names that nobody described.
+// registry; past that, the breaker has the policy of a name that nothing describes.
+// Where the registry is full of breakers that cannot be evicted, calls are made
+// without a breaker, and so without a CallTimeout; [core.RegistryStats] counts them.
 //
 // A nil fn, a name or a policy that is not valid, and a policy that differs from
 // the name's are told by every call of the returned function, the first one
@@ -33,24 +38,19 @@ var errNilFunc = errors.New("presets: nil function")
 func Protect[In, Out any](name string, policy Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
 	g := guardOf(name, policy)
 	if fn == nil {
-		g = &guard{fault: &faultError{errNilFunc}}
+		g = &guard{fault: &faultError{fmt.Errorf("presets: protecting %q: %w", name, errNilFunc)}}
 	}
 	return func(ctx context.Context, in In) (Out, error) {
-		b, retry, err := g.now()
+		gate, rules, err := g.now()
 		if err != nil {
 			var zero Out
 			return zero, err
 		}
-		var first attempt
-		out, err := core.Do(ctx, b, func(ctx context.Context) (Out, error) {
-			out, err := fn(ctx, in)
-			first.ended(ctx, err)
-			return out, err
-		})
-		if err == nil || !first.ran || retry.Strategy == None {
+		out, first, err := call(ctx, gate, rules, fn, in)
+		if err == nil || !first.ran || rules.retry.Strategy == None {
 			return out, err
 		}
-		return again(ctx, b, retry, fn, in, first, out, err)
+		return again(ctx, gate, rules, fn, in, first, out, err)
 	}
 }
 

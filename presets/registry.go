@@ -58,8 +58,11 @@ func Default() *Registry { return &defaultRegistry }
 
 // Breakers returns the breakers themselves: to look into them, to export them,
 // or to hand them to an adapter. Ask it for a breaker by name; its Update is the
-// Registry's to call.
+// Registry's to call. Of a nil Registry it is nil.
 func (r *Registry) Breakers() *core.Registry {
+	if r == nil {
+		return nil
+	}
 	r.init.Do(func() {
 		r.breakers.Config = r.breakerConfig
 	})
@@ -67,8 +70,15 @@ func (r *Registry) Breakers() *core.Registry {
 }
 
 // Policy returns what holds now for a name, whether it has a breaker or not, with
-// its Registry set to r. It is the caller's.
-func (r *Registry) Policy(name string) Policy { return r.policyUnder(r.fleet.Load(), name) }
+// its Registry set to r. It is the caller's. Of a nil Registry it is [Moderate].
+func (r *Registry) Policy(name string) Policy {
+	if r == nil {
+		return Moderate()
+	}
+	return r.policyUnder(r.fleet.Load(), name)
+}
+
+var errNilRegistry = errors.New("presets: nil Registry; use new(presets.Registry) or presets.Default()")
 
 func (r *Registry) policyUnder(f *Fleet, name string) Policy {
 	code, _ := r.code.Load(name)
@@ -121,8 +131,8 @@ func (r *Registry) define(name string, code *Policy) error {
 	if !ok {
 		if r.defined.Add(1) > int64(r.size().Max) {
 			r.defined.Add(-1)
-			_, err := breakers.Get(name) // by the policy of names that nobody described
-			return placed(err)
+			_, err := breakers.Get(name) // by another policy
+			return unlessFull(err)
 		}
 		if known, ok = r.code.LoadOrStore(name, code); ok {
 			r.defined.Add(-1)
@@ -139,7 +149,7 @@ func (r *Registry) define(name string, code *Policy) error {
 	if err == nil {
 		err = r.refresh(b)
 	}
-	if err = placed(err); err != nil {
+	if err = unlessFull(err); err != nil {
 		r.code.Delete(name)
 		r.defined.Add(-1)
 		return fmt.Errorf("presets: protecting %q: %w", name, err)
@@ -147,9 +157,9 @@ func (r *Registry) define(name string, code *Policy) error {
 	return nil
 }
 
-// placed is err without that there is no place for a breaker now: there may be one
-// when the function is called, and else it is called without.
-func placed(err error) error {
+// unlessFull returns err, but nothing for a name that finds no place: it goes
+// without a breaker, perhaps not for long.
+func unlessFull(err error) error {
 	if errors.Is(err, core.ErrRegistryFull) {
 		return nil
 	}
@@ -180,7 +190,7 @@ func (r *Registry) refresh(b *core.Breaker) error {
 // Apply makes f the Registry's Fleet and updates every breaker by
 // [core.Breaker.Update]: states, windows and permits that are out are kept. It
 // is all or nothing: if f, or what Attach makes of it, is not valid, the error
-// says what and nothing changes. A nil f is none. The size of the Registry is
+// says what and nothing changes. A nil f is none, a nil r an error. The size of the Registry is
 // set once; what f says of it is ignored if it differs, and [Watch] reports it.
 //
 // An attempt sees the old settings or the new ones of its breaker, and a call
@@ -188,6 +198,9 @@ func (r *Registry) refresh(b *core.Breaker) error {
 // the retries: a call that begins meanwhile may have new retries and a breaker
 // that is still as it was.
 func (r *Registry) Apply(f *Fleet) error {
+	if r == nil {
+		return errNilRegistry
+	}
 	if f != nil {
 		if err := f.Validate(); err != nil {
 			return err

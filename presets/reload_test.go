@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -262,8 +263,16 @@ func TestReloadAndNewNames(t *testing.T) {
 	})
 }
 
-// Two reloads at once: one of them is the later, for everything. Attach takes
-// its time, so that in a bubble chance interleaves the two in every way.
+// yield lets others go first, n times. A sleep would do so as well, but not in a
+// bubble where others wait for a lock that is held meanwhile.
+func yield(n int) {
+	for range n {
+		runtime.Gosched()
+	}
+}
+
+// Two reloads at once: one of them is the later, for everything. Attach lets others
+// go first, so that chance interleaves the two in every way.
 func TestApplyConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for round := range 300 {
@@ -271,7 +280,7 @@ func TestApplyConcurrently(t *testing.T) {
 			var slow atomic.Bool
 			r.Attach = func(string, *presets.Policy) {
 				if slow.Load() {
-					time.Sleep(rand.N(10 * time.Millisecond))
+					yield(rand.N(10))
 				}
 			}
 			f := failsAlways()
@@ -285,7 +294,7 @@ func TestApplyConcurrently(t *testing.T) {
 			}
 			for _, name := range []string{"file-other", "found", "fresh"} {
 				wg.Go(func() {
-					time.Sleep(rand.N(50 * time.Millisecond))
+					yield(rand.N(50))
 					_ = protectNothing(name, in(r, limited(time.Minute)))(t.Context())
 				})
 			}

@@ -39,26 +39,31 @@ const (
 // once for each content, with the [*FileError]s. It is also told when the size of
 // the registry in the file is not that of the registry, which takes effect at
 // the next start; the rest is applied then. It is called by one goroutine; nil
-// logs to [slog.Default].
+// logs to [slog.Default]. A nil registry is [Default], a nil ctx
+// [context.Background].
 //
 //	go presets.Watch(ctx, "breakers.yaml", registry, nil)
 func Watch(ctx context.Context, path string, registry *Registry, onError func(error)) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if registry == nil {
+		registry = Default()
+	}
 	if onError == nil {
 		onError = func(err error) {
 			slog.Default().LogAttrs(ctx, slog.LevelError, "configuration not applied", slog.Any("error", err))
 		}
 	}
-	w := &watcher{path: path, registry: registry, onError: onError}
-	if registry == nil {
-		w.registry = Default()
-	}
-	w.run(ctx)
+	w := &watcher{path: path, registry: registry, onError: onError, anyway: lookAnyway}
+	w.run(ctx, fsnotify.NewWatcher)
 }
 
 type watcher struct {
 	path     string
 	registry *Registry
 	onError  func(error)
+	anyway   time.Duration // lookAnyway
 
 	events  *fsnotify.Watcher // nil if there is none
 	watched map[string]bool   // directories
@@ -67,16 +72,22 @@ type watcher struct {
 	failure string
 }
 
-func (w *watcher) run(ctx context.Context) {
-	events, err := fsnotify.NewWatcher()
-	var changes <-chan fsnotify.Event
-	var faults <-chan error
+// run watches until ctx is done, with what notify makes to be told of changes.
+func (w *watcher) run(ctx context.Context, notify func() (*fsnotify.Watcher, error)) {
+	events, err := notify()
 	if err != nil {
-		w.onError(fmt.Errorf("presets: changes of %s are noticed only every %v: %w", w.path, lookAnyway, err))
-	} else {
-		defer events.Close()
-		w.events, changes, faults = events, events.Events, events.Errors
+		w.onError(fmt.Errorf("presets: changes of %s are noticed only every %v: %w", w.path, w.anyway, err))
+		w.loop(ctx, nil, nil)
+		return
 	}
+	defer events.Close()
+	w.events = events
+	w.loop(ctx, events.Events, events.Errors)
+}
+
+// loop looks at the file at once, once changes and faults have been quiet, and now
+// and then anyway.
+func (w *watcher) loop(ctx context.Context, changes <-chan fsnotify.Event, faults <-chan error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var since time.Time // the first change that was not looked at
@@ -102,7 +113,7 @@ func (w *watcher) run(ctx context.Context) {
 		case <-timer.C:
 			since = time.Time{}
 			w.look()
-			timer.Reset(lookAnyway)
+			timer.Reset(w.anyway)
 		}
 	}
 }

@@ -16,7 +16,8 @@ import (
 
 // Agent is one agent that is monitored. It is a [core.Gate] for its iterations, so
 // that core.Do and every adapter take it. It is made by [Supervisor.Monitor] and
-// safe for concurrent use.
+// safe for concurrent use. Of one that is nil or zero, methods that return an error
+// return one that says so, and the others do nothing.
 type Agent struct {
 	sup    *Supervisor
 	id     string
@@ -106,7 +107,12 @@ func (a *Agent) note() *story {
 }
 
 // ID returns the id that the agent is monitored by.
-func (a *Agent) ID() string { return a.id }
+func (a *Agent) ID() string {
+	if a == nil {
+		return ""
+	}
+	return a.id
+}
 
 // Observe takes in what the agent has done: a call of a tool with its outcome, or a
 // reply. It returns what that has brought about, the zero Finding as a rule, and
@@ -121,6 +127,9 @@ func (a *Agent) ID() string { return a.id }
 // It looks at no more than 4 KiB of each text, keeps none, and allocates nothing
 // unless there is something to tell.
 func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
+	if !a.made() {
+		return detect.Finding{}, errNoAgent
+	}
 	at, now := a.sup.clock()
 	if step.At.IsZero() {
 		step.At = at
@@ -148,11 +157,11 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 		a.acted(call)
 	}
 	if len(findings) == 0 {
-		a.sup.news.tell()
+		a.sup.delivery.deliver()
 		return detect.Finding{}, err
 	}
 	a.sup.exhaust(a, findings, now)
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return findings[0], err
 }
 
@@ -162,6 +171,9 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 // there before. An agent that is recovering is running again with it. The rules
 // about progress begin to count with the first call; see [detect.Run.Progress].
 func (a *Agent) Progress(token string) bool {
+	if !a.made() {
+		return false
+	}
 	at, now := a.sup.clock()
 	if a.alive(now) != nil {
 		return false
@@ -177,7 +189,7 @@ func (a *Agent) Progress(token string) bool {
 	if s := a.root().session.Load(); s != nil {
 		s.progress(token)
 	}
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return progress
 }
 
@@ -185,6 +197,9 @@ func (a *Agent) Progress(token string) bool {
 // failed, as [detect.GitToken] may: what cannot be seen is not missing. See
 // [detect.Run.Unknown].
 func (a *Agent) Unknown() {
+	if !a.made() {
+		return
+	}
 	at, now := a.sup.clock()
 	if a.alive(now) != nil {
 		return
@@ -200,7 +215,7 @@ func (a *Agent) Unknown() {
 // more repeats they trip. It reports false if there is nothing to tell, as always
 // in shadow.
 func (a *Agent) Nudge() (text string, ok bool) {
-	if a.sup.cfg.Shadow {
+	if !a.made() || a.sup.cfg.Shadow {
 		return "", false
 	}
 	a.mu.Lock()
@@ -235,6 +250,9 @@ func (a *Agent) Nudge() (text string, ok bool) {
 //
 // It is not for what the agent or its caller tells itself, which would hide a loop.
 func (a *Agent) Begin(task string) {
+	if !a.made() {
+		return
+	}
 	at, now := a.sup.clock()
 	if a.alive(now) != nil {
 		return
@@ -263,6 +281,9 @@ func (a *Agent) Begin(task string) {
 // the error. It returns what fn returned, or the refusal. A panic and a
 // [runtime.Goexit] of fn are failures and pass through.
 func (a *Agent) Execute(ctx context.Context, fn func(context.Context) error) error {
+	if !a.made() {
+		return errNoAgent
+	}
 	if fn == nil {
 		return errNilFunc
 	}

@@ -27,8 +27,11 @@ type Config struct {
 	// together in one task, unless its [Options] say so. Zero fields are no limit.
 	Budget detect.Budgets `json:"budget,omitzero"`
 	// Breaker is the circuit breaker that each agent has for its iterations.
-	// Zero FailureThreshold means 3, zero CallTimeout 2 min; the rest is as
-	// [core.Config] says.
+	// Zero FailureThreshold means 3, zero CallTimeout 2 min, which Execute and core.Do
+	// apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
+	// refused, a budget that is used up included, and what this machine was short of
+	// (file descriptors, ports, memory, disk, a resolver that answers) is
+	// [core.Ignored]. The rest is as [core.Config] says.
 	Breaker core.Config `json:"breaker,omitzero"`
 
 	// AutoResumeAfter is after how long a paused agent is resumed on trial, at
@@ -77,12 +80,13 @@ type Config struct {
 	// nobody is asked. Its permit is settled with the iteration, or at once as
 	// [core.Ignored] for a call of a model.
 	Vitals core.Gate `json:"-" yaml:"-"`
-	// OnEvent is told of every event, one at a time and in order, on the
-	// goroutine of some caller or of the timer, with no lock held: it may call the
+	// OnEvent is told of every event, one at a time and in order, with no lock held,
+	// on the goroutine of a caller, of the timer, or one of its own: it may call the
 	// supervisor, but not Close. Of agents in the file at Path it may be told before
-	// New has returned. One that panics is counted and logged. A slow
-	// one delays callers, one at a time; when 4096 events wait, more are dropped
-	// and counted, nudges sooner. Escalations are told here.
+	// New has returned. One that panics is counted and logged. A caller that tells
+	// is held for 100 ms, and for the OnEvent that is running then; a goroutine, which
+	// ends with the queue, tells the rest. When 4096 events wait, more are dropped and
+	// counted, nudges sooner. Escalations are told here.
 	OnEvent func(Event) `json:"-" yaml:"-"`
 	// Logger gets a line for each event. Nil means none.
 	Logger *slog.Logger `json:"-" yaml:"-"`
@@ -188,6 +192,9 @@ func inside(field string, err error) []error {
 func (c Config) withDefaults() Config {
 	c.Breaker.FailureThreshold = or(c.Breaker.FailureThreshold, defaultFailureThreshold)
 	c.Breaker.CallTimeout = or(c.Breaker.CallTimeout, defaultCallTimeout)
+	if c.Breaker.Classify == nil {
+		c.Breaker.Classify = classify
+	}
 	if c.Breaker.Now == nil {
 		c.Breaker.Now = c.Now
 	}

@@ -113,6 +113,7 @@ func TestEventsInOrder(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	closeNow(t, s) // a goroutine may be telling the rest
 	last := make(map[string]uint64)
 	for _, e := range d.all() {
 		if e.Seq <= last[e.Agent] {

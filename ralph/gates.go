@@ -10,7 +10,13 @@ import (
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
-var errNilFunc = errors.New("ralph: nil function")
+var (
+	errNilFunc = errors.New("ralph: nil function")
+	errNoAgent = errors.New("ralph: the Agent is nil, or was not made by Supervisor.Monitor")
+)
+
+// made reports whether a is of Supervisor.Monitor's making.
+func (a *Agent) made() bool { return a != nil && a.sup != nil }
 
 // Allow implements [core.Gate]: it is [Agent.AllowIteration].
 func (a *Agent) Allow(ctx context.Context) (core.Permit, error) { return a.AllowIteration(ctx) }
@@ -22,9 +28,14 @@ func (a *Agent) Allow(ctx context.Context) (core.Permit, error) { return a.Allow
 // [ErrClosed] or [ErrUnknownAgent] for what they say. A nil ctx is
 // [context.Background].
 //
-// What is settled counts for the breaker, which classifies it, and for the rules;
-// for those, what the caller cancelled counts nothing.
+// What is settled counts for the breaker, which classifies it, see Config.Breaker, and
+// for the rules; for those, what the caller cancelled counts nothing. A permit may be
+// kept for as long as the iteration takes: one that was given to try whether the agent
+// works again, and is late to tell, still closes its breaker.
 func (a *Agent) AllowIteration(ctx context.Context) (core.Permit, error) {
+	if !a.made() {
+		return core.Permit{}, errNoAgent
+	}
 	return (&iteration{agent: a}).Allow(ctx)
 }
 
@@ -33,6 +44,9 @@ func (a *Agent) AllowIteration(ctx context.Context) (core.Permit, error) {
 // tools are refused goes on calling its model. There is nothing to settle, what
 // the call has used is told by [Agent.Observe]. It costs a few atomic loads.
 func (a *Agent) AllowModelCall(ctx context.Context) error {
+	if !a.made() {
+		return errNoAgent
+	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -85,7 +99,7 @@ func (a *Agent) veto(tool, args string) {
 	a.judge(findings, false, now)
 	a.touch(now)
 	a.mu.Unlock()
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 }
 
 // refused is the refusal that holds, nil in shadow. A stay that is over by the
@@ -110,7 +124,7 @@ func (a *Agent) unwell(ctx context.Context, err error) error {
 	a.mu.Lock()
 	a.trip(hostCause(err, at), err, now)
 	a.mu.Unlock()
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return a.refused()
 }
 
@@ -137,7 +151,7 @@ func (a *Agent) overspent(err error) error {
 	a.mu.Lock()
 	a.trip(causeOf(spent.Finding), nil, now)
 	a.mu.Unlock()
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 	return a.refused()
 }
 
@@ -204,7 +218,7 @@ func (b begun) Allow(context.Context) (core.Permit, error) { return core.NewPerm
 func (it *iteration) begin() error {
 	a, s := it.agent, it.agent.sup
 	at, now := s.clock()
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if t := a.trial; t != nil && !s.cfg.Shadow {
@@ -275,7 +289,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 	if err := it.err; err != nil {
 		end.Err = err.Error()
 		switch {
-		case errors.Is(err, core.ErrOpen): // a gate further in: it must not be called in a loop
+		case vetoed(err), lacking(err): // not its fault; but it must not try again in a loop
 			end.Kind, end.Failed = detect.TransientError, true
 			told = told || ctx.Err() == nil
 		case errors.Is(err, context.DeadlineExceeded):
@@ -322,7 +336,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 	a.touch(now)
 	a.mu.Unlock()
 	a.sup.exhaust(a, findings, now)
-	a.sup.news.tell()
+	a.sup.delivery.deliver()
 }
 
 // guard returns the agent's circuit breaker, made at its first iteration.

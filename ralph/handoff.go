@@ -2,6 +2,7 @@ package ralph
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/ralph/detect"
@@ -18,6 +19,9 @@ import (
 // the other's. An agent that hands to itself passes work on like any other. Ids that
 // are not monitored match [ErrUnknownAgent].
 func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
+	if !s.made() {
+		return detect.Finding{}, errNoSupervisor
+	}
 	a, err := s.Agent(from)
 	b, err2 := s.Agent(to)
 	if err := errors.Join(err, err2); err != nil {
@@ -25,19 +29,19 @@ func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
 	}
 	f, err := s.handoff(a, b, payload)
 	s.roles.handed(a, b, err == nil)
-	s.news.tell()
+	s.delivery.deliver()
 	return f, err
 }
 
 func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error) {
 	at, now := s.clock()
 	if err := a.refused(); err != nil {
-		a.veto("handoff", b.id+" "+payload)
+		a.veto("handoff", handing(b, payload))
 		return detect.Finding{}, a.refused()
 	}
 	if err := b.refused(); err != nil {
 		// Not its fault, and it may pass; but who tries nothing else waits, too.
-		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: b.id + " " + payload, Kind: detect.TransientError})
+		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: handing(b, payload), Kind: detect.TransientError})
 		if again := a.refused(); again != nil {
 			err = again
 		}
@@ -81,6 +85,16 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 		worst = findings[0]
 	}
 	return worst, a.refused()
+}
+
+// handing is a hand-off that was refused as the arguments of a call: of a long payload,
+// what package detect looks at.
+func handing(to *Agent, payload string) string {
+	const edge = 4096
+	if len(payload) > 2*edge {
+		return to.id + " " + payload[:edge] + strconv.Itoa(len(payload)) + payload[len(payload)-edge:]
+	}
+	return to.id + " " + payload
 }
 
 // accuse judges those that findings of a session are about. A trip that names

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	}
 	before := runtime.NumGoroutine()
 	code := m.Run()
-	for range 100 {
+	for range 6000 { // a minute: a busy machine may be late to end them
 		if runtime.NumGoroutine() <= before {
 			os.Exit(code)
 		}

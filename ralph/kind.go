@@ -1,6 +1,10 @@
 package ralph
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/blackbox4/switchgear/ralph/internal/enum"
+)
 
 // Kind is what an [Event] tells.
 type Kind uint8
@@ -48,5 +52,8 @@ func (k Kind) String() string {
 // MarshalText makes a Kind readable in JSON and YAML. It never fails.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known kind.
-func (k *Kind) UnmarshalText(text []byte) error { return named(k, text, numKinds, "kind") }
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
+func (k *Kind) UnmarshalText(text []byte) error {
+	return enum.Parse(k, text, EventNudged, numKinds-1, "Kind")
+}

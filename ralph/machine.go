@@ -244,7 +244,7 @@ func (a *Agent) tell(e Event, now time.Duration) {
 		copy(st.events, st.events[1:])
 		st.events[len(st.events)-1] = e
 	}
-	a.sup.news.add(e)
+	a.sup.delivery.add(e)
 	a.save(true)
 }
 
@@ -346,12 +346,13 @@ func (a *Agent) reconsider(at time.Time, now time.Duration) {
 		return
 	}
 	next := later(now, a.sup.cfg.pauseFor(int(a.attempts)))
+	until, refusing := a.refusing(now)
 	switch {
 	case sick:
 	case a.exhausted():
 		next = never
-	case a.breaker != nil && a.breaker.State() == core.Open:
-		next = max(a.sup.since(a.breaker.Snapshot().RetryAt), now+time.Millisecond)
+	case refusing:
+		next = max(until, now+time.Millisecond)
 	default:
 		a.resume(Recovering, "", "", at, now)
 		return
@@ -364,20 +365,36 @@ func (a *Agent) reconsider(at time.Time, now time.Duration) {
 	a.watch()
 }
 
-// sick reports whether the host's gate refuses. It must be called without a lock.
-func (s *Supervisor) sick() (refuses bool) {
+// refusing reports whether the circuit breaker refuses every iteration, and until when.
+func (a *Agent) refusing(now time.Duration) (until time.Duration, refuses bool) {
+	if a.breaker == nil {
+		return 0, false
+	}
+	b := a.breaker.Snapshot()
+	until = a.sup.since(b.RetryAt)
+	waits := b.State == core.HalfOpen && until != never && until > now // for iterations that are out for long
+	return until, b.State == core.Open || waits
+}
+
+// sick reports whether the host's gate refuses; one that panics or calls runtime.Goexit
+// does. It must be called without a lock.
+func (s *Supervisor) sick() bool {
 	if s.cfg.Vitals == nil {
 		return false
 	}
-	defer func() {
-		if recover() != nil { // on the timer's goroutine nobody else would
-			refuses = true
-		}
+	well := make(chan bool, 1)
+	go func() { // the timer's goroutine has others to call on
+		answer := false
+		defer func() {
+			_ = recover()
+			well <- answer
+		}()
+		ctx := context.Background()
+		p, err := s.cfg.Vitals.Allow(ctx)
+		p.Settle(ctx, core.Ignored)
+		answer = err == nil
 	}()
-	ctx := context.Background()
-	p, err := s.cfg.Vitals.Allow(ctx)
-	p.Settle(ctx, core.Ignored)
-	return err != nil
+	return !<-well
 }
 
 // later is the time d after at, or never.

@@ -18,6 +18,9 @@ import (
 // that is paused, escalated or stopped already is left as it is. The error matches
 // [ErrUnknownAgent].
 func (s *Supervisor) Pause(id string, why detect.Reason, by, note string) error {
+	if !s.made() {
+		return errNoSupervisor
+	}
 	if why > detect.Transient {
 		return &core.ConfigError{Field: "why", Value: why, Allowed: "a reason of package detect, or 0"}
 	}
@@ -55,10 +58,13 @@ func (s *Supervisor) Resume(id, by, note string) error {
 // pause; one that was escalated still waits for [Supervisor.Resume]. The error is a
 // [*core.ConfigError] or matches [ErrUnknownAgent].
 func (s *Supervisor) Update(id string, o Options) error {
+	if !s.made() {
+		return errNoSupervisor
+	}
 	if err := s.check(id, o); err != nil {
 		return err
 	}
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,6 +123,9 @@ func (s *Supervisor) Stop(id, by, note string) error {
 // or has to be told, and the conditions of the host, if the gate Vitals says them by
 // a method Conditions. The error matches [ErrUnknownAgent].
 func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
+	if !s.made() {
+		return nil, errNoSupervisor
+	}
 	var all []failsafe.Condition
 	if v, ok := s.cfg.Vitals.(interface{ Conditions() []failsafe.Condition }); ok {
 		all = v.Conditions()
@@ -154,6 +163,9 @@ func (a *Agent) waiting() []nudge {
 
 // operate calls f with an agent and its lock.
 func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.Duration) error) error {
+	if !s.made() {
+		return errNoSupervisor
+	}
 	if s.closed.Load() {
 		return ErrClosed
 	}
@@ -161,7 +173,7 @@ func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.
 	if err != nil {
 		return err
 	}
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	at, now := s.clock()
 	a.mu.Lock()
 	defer a.mu.Unlock()

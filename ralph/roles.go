@@ -106,6 +106,9 @@ func (r *roles) list() []*role {
 // "(other)".
 func (s *Supervisor) AgentStates() map[string]int64 {
 	out := make(map[string]int64, numStates)
+	if s == nil {
+		return out
+	}
 	for i := range s.states {
 		out[State(i).String()] = s.states[i].Load()
 	}
@@ -118,6 +121,9 @@ func (s *Supervisor) AgentStates() map[string]int64 {
 // thought or said nothing.
 func (s *Supervisor) AgentSteps() map[[2]string]uint64 {
 	out := make(map[[2]string]uint64)
+	if s == nil {
+		return out
+	}
 	for _, r := range s.roles.list() {
 		for i := range r.steps {
 			out[[2]string{r.name, result(i).String()}] = r.steps[i].Load()
@@ -130,6 +136,9 @@ func (s *Supervisor) AgentSteps() map[[2]string]uint64 {
 // agent and the [detect.Reason].
 func (s *Supervisor) AgentEscalations() map[[2]string]uint64 {
 	out := make(map[[2]string]uint64)
+	if s == nil {
+		return out
+	}
 	for _, r := range s.roles.list() {
 		for i := range r.escalations {
 			if n := r.escalations[i].Load(); n > 0 || i > 0 {
@@ -144,6 +153,9 @@ func (s *Supervisor) AgentEscalations() map[[2]string]uint64 {
 // over and who was handed to, and "allowed" or "refused". There are at most 1000
 // pairs and results; further ones count as between "(other)" and "(other)".
 func (s *Supervisor) AgentHandoffs() map[[3]string]uint64 {
+	if s == nil {
+		return make(map[[3]string]uint64)
+	}
 	s.roles.mu.Lock()
 	defer s.roles.mu.Unlock()
 	out := maps.Clone(s.roles.edges)

@@ -1,9 +1,9 @@
 package ralph
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
+
+	"github.com/blackbox4/switchgear/ralph/internal/enum"
 )
 
 // State is where an [Agent] stands. The zero State is [Running].
@@ -40,24 +40,8 @@ func (s State) String() string {
 // MarshalText makes a State readable in JSON and YAML. It never fails.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known state.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (s *State) UnmarshalText(text []byte) error {
-	return named(s, text, numStates, "state")
-}
-
-// named sets v to the one of the first n constants that text names.
-func named[T interface {
-	~uint8
-	fmt.Stringer
-}](v *T, text []byte, n T, what string,
-) error {
-	var names []string
-	for known := range n {
-		if string(text) == known.String() {
-			*v = known
-			return nil
-		}
-		names = append(names, known.String())
-	}
-	return fmt.Errorf("ralph: %s is %.64q, allowed: %s", what, text, strings.Join(names, ", "))
+	return enum.Parse(s, text, Running, numStates-1, "State")
 }

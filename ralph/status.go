@@ -68,8 +68,11 @@ func (s *Supervisor) Statuses() []Status {
 	return all
 }
 
-// Status returns the agent's status.
+// Status returns the agent's status; the zero Status of one that is nil or zero.
 func (a *Agent) Status() Status {
+	if !a.made() {
+		return Status{}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	st := Status{
@@ -117,6 +120,9 @@ func (s *Supervisor) Explain(id string) (string, error) {
 
 // Explain is [Supervisor.Explain].
 func (a *Agent) Explain() string {
+	if !a.made() {
+		return errNoAgent.Error()
+	}
 	st := a.Status()
 	_, now := a.sup.clock()
 	at := a.wall(now)
@@ -132,15 +138,14 @@ func (a *Agent) Explain() string {
 	}
 	switch st.State {
 	case Running:
-		if st.Breaker != core.Closed {
-			fmt.Fprintf(&s, "; its circuit breaker is %s", st.Breaker)
-		}
+		s.WriteString(a.explainBreaker())
 		if st.Attempts > 0 {
 			fmt.Fprintf(&s, "; resumed by itself %d times", st.Attempts)
 		}
 	case Recovering:
 		p := a.sup.cfg.Probe
 		fmt.Fprintf(&s, "; resumed on trial %d of %d times: it has to show progress within %d iterations", st.Attempts, a.sup.cfg.MaxRecoveryAttempts, p.Iterations)
+		s.WriteString(a.explainBreaker())
 	case Paused:
 		switch {
 		case !st.ResumeAt.IsZero():
@@ -153,9 +158,7 @@ func (a *Agent) Explain() string {
 		if !st.EscalateAt.IsZero() {
 			fmt.Fprintf(&s, "; escalated in %v", st.EscalateAt.Sub(at).Round(time.Millisecond))
 		}
-		if st.Breaker != core.Closed {
-			fmt.Fprintf(&s, "; its circuit breaker is %s", st.Breaker)
-		}
+		s.WriteString(a.explainBreaker())
 	case Escalated:
 		s.WriteString("; a person has to resume it")
 	case Stopped:
@@ -167,6 +170,17 @@ func (a *Agent) Explain() string {
 		fmt.Fprintf(&s, "\n  %s ago, %s", ago(e.At), e)
 	}
 	return s.String()
+}
+
+// explainBreaker says what the agent's circuit breaker waits for, if it is not closed.
+func (a *Agent) explainBreaker() string {
+	a.mu.Lock()
+	b := a.breaker
+	a.mu.Unlock()
+	if b == nil || b.State() == core.Closed {
+		return ""
+	}
+	return "; its circuit breaker is " + b.Explain()
 }
 
 func ordinal(n int) string {

@@ -31,8 +31,10 @@ type store struct {
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when the writer has ended
 
+	ending  sync.Once
 	mu      sync.Mutex // after Agent.mu
 	changed []*Agent
+	writing int   // agents that are being written
 	err     error // of the last attempt
 }
 
@@ -78,20 +80,24 @@ func (st *store) health() (unsaved int, fault string) {
 	if st.err != nil {
 		fault = st.err.Error()
 	}
-	return len(st.changed), fault
+	return len(st.changed) + st.writing, fault
 }
 
 // close writes what there is to write and gives the file back.
 func (st *store) close(ctx context.Context) error {
-	close(st.stop)
+	st.ending.Do(func() { close(st.stop) })
 	select {
 	case <-st.done:
-		st.mu.Lock()
-		defer st.mu.Unlock()
-		return st.err
 	case <-ctx.Done():
-		return ctx.Err()
+		select {
+		case <-st.done: // all the same
+		default:
+			return ctx.Err()
+		}
 	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.err
 }
 
 // run is the writer.
@@ -155,16 +161,21 @@ func (st *store) report(err error) {
 	if err != nil {
 		e.Note = err.Error()
 	}
-	s.news.add(e)
-	s.news.tell()
+	s.delivery.add(e)
+	s.delivery.aside() // a hook must not hold or end the writer
 }
 
 // write writes all that has changed. What could not be written waits on.
 func (st *store) write() error {
 	st.mu.Lock()
 	changed := st.changed
-	st.changed = nil
+	st.changed, st.writing = nil, len(changed)
 	st.mu.Unlock()
+	defer func() {
+		st.mu.Lock()
+		st.writing = 0
+		st.mu.Unlock()
+	}()
 	for len(changed) > 0 {
 		n := min(len(changed), perWrite)
 		err := st.put(changed[:n])

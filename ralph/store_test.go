@@ -12,7 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,13 +32,23 @@ func stored(t testing.TB) ralph.Config {
 	return cfg
 }
 
+// reopen returns a supervisor that is closed when the test ends, at the latest: one
+// that fails leaves no writer behind.
 func reopen(t testing.TB, cfg ralph.Config) *ralph.Supervisor {
 	t.Helper()
 	s, err := ralph.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	return s
+}
+
+// written waits until all that has happened is in the file. It takes as long as it takes.
+func written(s *ralph.Supervisor) {
+	for s.Stats().Unsaved > 0 {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // The original claimed to persist its state, and did not.
@@ -303,7 +315,7 @@ func TestStoreFreePages(t *testing.T) {
 	for i := range 40 {
 		stall(t, monitor(t, s, fmt.Sprint("a", i), ralph.Options{}))
 	}
-	time.Sleep(300 * time.Millisecond)
+	written(s)
 	for i := range 40 {
 		if err := s.Resume(fmt.Sprint("a", i), "eve", ""); err != nil {
 			t.Fatal(err)
@@ -428,13 +440,13 @@ func init() { //nolint:gochecknoinits // see TestMain
 			fmt.Println("error", err)
 			return 1
 		}
-		base := a.Status().Totals.Steps
-		for i := 0; ; i++ {
+		base := int(a.Status().Totals.Steps)
+		for i := base; ; i++ {
 			if _, err := a.Observe(fresh(i)); err != nil {
 				fmt.Println("error", err)
 				return 1
 			}
-			id := fmt.Sprint("p", base+uint64(i))
+			id := fmt.Sprint("p", i)
 			if _, err := s.Monitor(id, ralph.Options{}); err != nil {
 				fmt.Println("error", err)
 				return 1
@@ -443,24 +455,28 @@ func init() { //nolint:gochecknoinits // see TestMain
 				fmt.Println("error", err)
 				return 1
 			}
-			fmt.Println(time.Now().UnixNano(), base+uint64(i)+1)
-			time.Sleep(5 * time.Millisecond)
+			if i%3 > 0 { // the rest is written while more happens
+				written(s)
+				fmt.Println(i + 1)
+			}
 		}
 	}
 }
 
-// TestStoreKilled: a process that is killed at any moment loses no more than its
-// last second. The same file goes through all of it.
+// TestStoreKilled: a process that is killed at any moment loses nothing of what it was
+// told is written. The same file goes through all of it. What is written, and not yet
+// said to be, may be there or not.
 func TestStoreKilled(t *testing.T) {
 	cfg := stored(t)
-	rounds := 7
+	rounds := 12
 	if testing.Short() {
-		rounds = 3
+		rounds = 4
 	}
 	cfg.EscalationTimeout = -1
-	last := uint64(0)
+	last := 0
 	for round := range rounds {
 		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		cmd := exec.CommandContext(ctx, os.Args[0])
 		cmd.Env = append(os.Environ(), "RALPH_TEST_JOB=work", "RALPH_TEST_PATH="+cfg.Path)
 		out, err := cmd.StdoutPipe()
@@ -470,42 +486,31 @@ func TestStoreKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		lived := time.Duration(rand.IntN(1500)) * time.Millisecond
+		want, lines := last, rand.IntN(6)
+		kill := func() { time.AfterFunc(time.Duration(rand.IntN(250))*time.Millisecond, cancel) }
 		if round == 0 {
-			lived = 10 * time.Millisecond // while the file is made
+			cancel() // while the file is made
+		} else if lines == 0 {
+			kill()
 		}
-		var killed time.Time
-		time.AfterFunc(lived, func() {
-			killed = time.Now()
-			cancel() // kills
-		})
-		type line struct{ at, n int64 }
-		var lines []line
-		for scan := bufio.NewScanner(out); scan.Scan(); {
-			var l line
-			if _, err := fmt.Sscan(scan.Text(), &l.at, &l.n); err != nil {
-				t.Fatalf("round %d: %q", round, scan.Text())
+		for scan := bufio.NewScanner(out); scan.Scan(); lines-- {
+			n, err := strconv.Atoi(scan.Text())
+			if err != nil || n < want {
+				t.Fatalf("round %d: it says %q after %d", round, scan.Text(), want)
 			}
-			lines = append(lines, l)
+			want = n
+			if lines == 1 {
+				kill()
+			}
 		}
 		_ = cmd.Wait() // it was killed
-
-		s, err := ralph.New(cfg)
-		if err != nil {
-			t.Fatalf("round %d, killed after %v: %v", round, lived, err)
-		}
-		var want uint64
-		for _, l := range lines {
-			if killed.UnixNano()-l.at > int64(time.Second) {
-				want = uint64(l.n)
-			}
-		}
-		got := uint64(0)
+		s := reopen(t, cfg)
+		got := 0
 		if st, err := s.Status("worker"); err == nil {
-			got = st.Totals.Steps
+			got = int(st.Totals.Steps)
 		}
-		if got < want || got < last {
-			t.Errorf("round %d, killed after %v: %d steps, want %d at least, and %d were there before", round, lived, got, want, last)
+		if got < want {
+			t.Errorf("round %d: %d steps, want %d at least", round, got, want)
 		}
 		for n := range want {
 			st, err := s.Status(fmt.Sprint("p", n))
@@ -515,7 +520,10 @@ func TestStoreKilled(t *testing.T) {
 		}
 		last = got
 		closeNow(t, s)
-		t.Logf("round %d, killed after %v: %d steps, %d of them over a second old", round, lived, got, want)
+		t.Logf("round %d: %d steps, %d of them said to be written", round, got, want)
+	}
+	if last == 0 {
+		t.Error("nothing was ever written")
 	}
 	if leftovers, _ := filepath.Glob(cfg.Path + ".new*"); len(leftovers) > 1 {
 		t.Errorf("left behind %v", leftovers)
@@ -524,28 +532,70 @@ func TestStoreKilled(t *testing.T) {
 
 // TestStoreIsSoonWritten: a change is in the file within the second, without Close.
 func TestStoreIsSoonWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := stored(t)
+		s := reopen(t, cfg)
+		defer closeNow(t, s)
+		a := monitor(t, s, "a", ralph.Options{})
+		for i := range 50 {
+			observe(t, a, fresh(i))
+		}
+		if st := s.Stats(); st.Unsaved != 1 {
+			t.Errorf("%d agents are said not to be written", st.Unsaved)
+		}
+		time.Sleep(time.Second) // of the bubble: none of it passes while the writer writes
+		synctest.Wait()
+		data, err := os.ReadFile(cfg.Path) // the lock is only for those who ask
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Path = filepath.Join(t.TempDir(), "copy.db")
+		if err := os.WriteFile(cfg.Path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s2 := reopen(t, cfg)
+		defer closeNow(t, s2)
+		if got := status(t, s2, "a").Totals.Steps; got != 50 {
+			t.Errorf("%d steps in the file", got)
+		}
+		if st := s.Stats(); st.Unsaved != 0 || st.StoreError != "" {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestCloseWaitsForTheWriter: however many call it, and if the first one had no time.
+func TestCloseWaitsForTheWriter(t *testing.T) {
 	cfg := stored(t)
-	s := reopen(t, cfg)
-	defer closeNow(t, s)
-	a := monitor(t, s, "a", ralph.Options{})
-	for i := range 50 {
-		observe(t, a, fresh(i))
-	}
-	time.Sleep(time.Second)
-	data, err := os.ReadFile(cfg.Path) // the lock is only for those who ask
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Path = filepath.Join(t.TempDir(), "copy.db")
-	if err := os.WriteFile(cfg.Path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s2 := reopen(t, cfg)
-	defer closeNow(t, s2)
-	if got := status(t, s2, "a").Totals.Steps; got != 50 {
-		t.Errorf("%d steps in the file", got)
-	}
-	if st := s.Stats(); st.Unsaved != 0 || st.StoreError != "" {
-		t.Errorf("%+v", st)
+	for round := range 20 {
+		s := reopen(t, cfg)
+		for i := range 20 {
+			observe(t, monitor(t, s, fmt.Sprint("a", i), ralph.Options{}), fresh(i))
+		}
+		done, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Close(done); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if err := s.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if n := s.Stats().Unsaved; n > 0 {
+					t.Errorf("Close has returned, and %d agents are not written", n)
+				}
+			})
+		}
+		all.Wait()
+		if err := s.Close(done); err != nil && !errors.Is(err, context.Canceled) { // nothing is left to wait for
+			t.Error(err)
+		}
+		again := reopen(t, cfg)
+		if got := status(t, again, "a19").Totals.Steps; got != uint64(round+1) {
+			t.Fatalf("%d steps in the file, want %d", got, round+1)
+		}
+		closeNow(t, again)
 	}
 }

@@ -45,7 +45,6 @@ func u64(b []byte) uint64 { return binary.NativeEndian.Uint64(b) }
 // verify checks the file as the transaction left it whose meta page is that, 0 or 1.
 func verify(file io.ReaderAt, pageSize, meta, count int) error {
 	p := &pages{file: file, size: pageSize, used: make([]bool, count)}
-	p.used[0], p.used[1] = true, true
 	head := make([]byte, pageSize)
 	if _, err := file.ReadAt(head, int64(meta*pageSize)); err != nil {
 		return err

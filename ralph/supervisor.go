@@ -1,6 +1,7 @@
 package ralph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,15 @@ import (
 
 // Supervisor looks after agents. It is made by [New], safe for concurrent use, and
 // has to be closed. It has one timer for all agents, and with Config.Path one
-// goroutine that writes.
+// goroutine that writes. Of one that is nil or zero, methods that return an error return
+// one that says so, and the others find no agents.
 type Supervisor struct {
 	cfg      Config
 	detector *detect.Detector
 	epoch    time.Time
 	seed     maphash.Seed // of replies
 	plan     *schedule
-	news     news
+	delivery delivery
 	store    *store // nil without Config.Path
 	roles    roles
 	states   [numStates]atomic.Int64
@@ -44,6 +46,11 @@ type Supervisor struct {
 	variantsMu sync.Mutex // after Agent.mu
 	variants   map[detect.Budgets]*detect.Detector
 }
+
+var errNoSupervisor = errors.New("ralph: the Supervisor is nil, or was not made by New")
+
+// made reports whether s is of New's making.
+func (s *Supervisor) made() bool { return s != nil && s.plan != nil }
 
 const (
 	maxText     = 256 // of an id or a name
@@ -74,14 +81,14 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		cfg: cfg, detector: detector, seed: maphash.MakeSeed(), agents: make(map[string]*Agent),
-		news:     news{hook: cfg.OnEvent, logger: cfg.Logger},
+		delivery: delivery{hook: cfg.OnEvent, logger: cfg.Logger},
 		variants: make(map[detect.Budgets]*detect.Detector),
 	}
 	s.epoch = time.Now()
 	if cfg.Now != nil {
 		s.epoch = cfg.Now()
 	}
-	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.news.tell)
+	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.delivery.deliver)
 	if cfg.Path != "" {
 		if err := s.open(cfg.Path); err != nil {
 			return nil, err
@@ -90,22 +97,26 @@ func New(cfg Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Close ends the timer and writes what is not in the file yet, until ctx is done;
-// it returns what went wrong. Agents are then refused their iterations, and nothing
-// is resumed or escalated any more. A nil ctx is [context.Background]. Only the
-// first call does anything. It must not be called by Config.OnEvent.
+// Close ends the timer, writes what is not in the file yet and waits until what is
+// queued for Config.OnEvent was told, until ctx is done; it returns what went wrong.
+// Agents are then refused their iterations, and nothing is resumed or escalated any
+// more. A nil ctx is [context.Background]. Further calls wait for the same and return
+// the same, so that one may go on waiting when the ctx of another was done. It must not
+// be called by Config.OnEvent.
 func (s *Supervisor) Close(ctx context.Context) error {
+	if !s.made() {
+		return errNoSupervisor
+	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if s.closed.Swap(true) {
-		return nil
-	}
+	s.closed.Store(true)
 	s.plan.close(ctx.Done())
-	if s.store == nil {
-		return ctx.Err()
+	err := ctx.Err()
+	if s.store != nil {
+		err = s.store.close(ctx)
 	}
-	return s.store.close(ctx)
+	return cmp.Or(err, s.delivery.wait(ctx))
 }
 
 // Monitor returns the agent of an id, which begins to be looked after if it is new;
@@ -121,13 +132,16 @@ func (s *Supervisor) Close(ctx context.Context) error {
 // in an iteration, or has others below it. A forgotten agent that is used again is
 // put back, as it was, if it still can be; in the file it is gone.
 func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
+	if !s.made() {
+		return nil, errNoSupervisor
+	}
 	if err := s.check(id, o); err != nil {
 		return nil, err
 	}
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	defer s.news.tell()
+	defer s.delivery.deliver()
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,6 +229,9 @@ func (a *Agent) children() []*Agent {
 
 // Agent returns the agent of an id; the error matches [ErrUnknownAgent].
 func (s *Supervisor) Agent(id string) (*Agent, error) {
+	if !s.made() {
+		return nil, errNoSupervisor
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if a := s.agents[id]; a != nil {
@@ -235,6 +252,9 @@ func (s *Supervisor) All() iter.Seq[*Agent] {
 }
 
 func (s *Supervisor) list() []*Agent {
+	if s == nil {
+		return nil
+	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	all := make([]*Agent, 0, len(s.agents))

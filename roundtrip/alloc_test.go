@@ -3,6 +3,7 @@ package roundtrip_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,7 @@ func TestAllocs(t *testing.T) {
 		{"no body, with Classify", classifying, 0},
 		{"refused", refusing, 0},
 		{"a body read to its end", &roundtrip.Transport{Base: returns(full)}, 1},
+		{"a body read to its end, with Classify", &roundtrip.Transport{Base: returns(full), Classify: roundtrip.DefaultClassify}, 1},
 		{"a stream", &roundtrip.Transport{Base: returns(stream)}, 0},
 		{"failed", &roundtrip.Transport{Base: fails(io.ErrUnexpectedEOF), Gate: core.MustNew("host", core.Config{FailureThreshold: -1})}, 0},
 	} {
@@ -77,5 +79,49 @@ func TestAllocs(t *testing.T) {
 	}
 	if got := b.Snapshot().Totals.Refused; got == 0 {
 		t.Error("nothing was refused, want refusals to have been measured")
+	}
+}
+
+// TestAllocsOfRequestBodies: a body in memory costs nothing, and one that is watched
+// costs an allocation, the response's body included.
+func TestAllocsOfRequestBodies(t *testing.T) {
+	plain, sent := &again{}, &again{}
+	memory := strings.NewReader("x")
+	kept := io.NopCloser(memory)
+	full := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/plain"}}}
+	takes := base(func(req *http.Request) (*http.Response, error) {
+		return full, req.Body.Close()
+	})
+	buf := make([]byte, 16)
+	for _, row := range []struct {
+		name string
+		body io.ReadCloser
+		resp io.ReadCloser
+		most float64
+	}{
+		{"in memory", kept, http.NoBody, 0},
+		{"in memory, answered with a body", kept, plain, 1},
+		{"watched", sent, http.NoBody, 1},
+		{"watched, answered with a body", sent, plain, 1},
+	} {
+		tr := &roundtrip.Transport{Base: takes}
+		req := request(t, http.MethodPost, "http://example.com/path", nil)
+		req.ContentLength = 1
+		call := func() {
+			memory.Reset("x")
+			req.Body, full.Body = row.body, row.resp
+			resp, err := tr.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for err == nil {
+				_, err = resp.Body.Read(buf)
+			}
+			_ = resp.Body.Close()
+		}
+		call()
+		if got := testing.AllocsPerRun(300, call); got > row.most {
+			t.Errorf("%s: %v allocations, want at most %v", row.name, got, row.most)
+		}
 	}
 }

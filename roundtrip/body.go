@@ -10,18 +10,92 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// body is a response's body whose end settles the call.
+// body is a response's body whose end settles the call. It is one allocation, and
+// most of what a call with a body costs; what few calls need is in rare.
 type body struct {
 	io.ReadCloser
 
 	transport *Transport
 	request   *http.Request
 	response  *http.Response
-	elapsed   time.Duration
 	permit    core.Permit // settled by who sets ended
-	lease     *lease
+	rare      *rare       // or nil
+	pace      pace
 	ended     atomic.Uint32 // 0, byUser or byLease
-	reading   atomic.Bool   // a Read has not returned yet
+	reading   atomic.Bool   // a Read has not returned yet; kept only if ends
+	ends      bool          // the request's context may end
+}
+
+// rare is what the body of a call needs that is a probe, has a body of its own that
+// is watched, or is classified by the user.
+type rare struct {
+	sending *sending
+	elapsed time.Duration
+	lease   lease
+}
+
+type rareBody struct {
+	body
+	more rare
+}
+
+// newBody returns a body that is still empty, with rare if it is needed.
+func newBody(t *Transport, p *core.Permit, e *Exchange) *body {
+	var r *rareBody
+	switch {
+	case e.sending != nil && e.sending.answered.CompareAndSwap(false, true): // a Transport within may have come first
+		r = &e.sending.answer
+	case e.sending != nil || t.Classify != nil || p.Probe():
+		r = new(rareBody)
+	default:
+		return new(body)
+	}
+	r.rare = &r.more
+	return &r.body
+}
+
+// pace tells whether the caller is slow to read. It costs two looks at the clock
+// for each Read, so it begins when more has come than surely fits into the buffers
+// of a connection: before that no host notices. Times are in milliseconds.
+type pace struct {
+	read  uint32 // bytes, until it begins
+	begun uint32 // when it began to look
+	left  uint32 // when the last Read returned
+	away  uint32 // time between Reads since begun
+}
+
+const unnoticed = 32 << 10
+
+func millis() uint32 { return uint32(time.Since(epoch).Milliseconds()) } //nolint:gosec // only differences count
+
+// enter is called before a Read.
+func (c *pace) enter() {
+	if c.read >= unnoticed {
+		c.back()
+	}
+}
+
+func (c *pace) back() {
+	now := millis()
+	if c.begun == 0 {
+		c.begun = now | 1
+	} else {
+		c.away += now - c.left
+	}
+}
+
+// leave is called after a Read of n bytes.
+func (c *pace) leave(n int) {
+	if c.read < unnoticed {
+		c.read += uint32(min(n, unnoticed)) //nolint:gosec // at most that
+	} else {
+		c.left = millis()
+	}
+}
+
+// slow reports whether most of the time went by between Reads.
+func (c *pace) slow() bool {
+	return c.begun != 0 && c.away >= uint32(patience.Milliseconds()) && c.away >= (c.left-c.begun)/2
 }
 
 const (
@@ -36,11 +110,16 @@ type writableBody struct {
 }
 
 // watch returns the body of a response, with p settled at its end.
-func (t *Transport) watch(p *core.Permit, e Exchange) io.ReadCloser {
+func (t *Transport) watch(p *core.Permit, e *Exchange) io.ReadCloser {
 	p.Answered()
-	b := &body{ReadCloser: e.Response.Body, transport: t, request: e.Request, response: e.Response, elapsed: e.Elapsed, permit: p.Take()}
-	if b.permit.Probe() {
-		b.lend()
+	b := newBody(t, p, e)
+	b.ReadCloser, b.transport, b.request, b.response, b.permit = e.Response.Body, t, e.Request, e.Response, p.Take()
+	b.ends = b.request.Context().Done() != nil
+	if b.rare != nil {
+		b.rare.sending, b.rare.elapsed = e.sending, e.Elapsed
+		if b.permit.Probe() {
+			b.lend()
+		}
 	}
 	if w, ok := b.ReadCloser.(io.Writer); ok {
 		return &writableBody{b, w}
@@ -50,25 +129,39 @@ func (t *Transport) watch(p *core.Permit, e Exchange) io.ReadCloser {
 
 // Read settles when the body ends, or cannot be read.
 func (b *body) Read(buf []byte) (int, error) {
-	b.reading.Store(true)
+	b.pace.enter()
+	if b.ends {
+		b.reading.Store(true)
+	}
 	n, err := b.ReadCloser.Read(buf)
-	b.reading.Store(false)
+	b.pace.leave(n)
 	if err != nil {
-		b.lease.stop()
-		b.end(bodyError(err))
+		b.failed(err) // and stays reading: that counts no more
+	} else if b.ends {
+		b.reading.Store(false)
 	}
 	return n, err
+}
+
+// failed settles when a Read has returned an error.
+func (b *body) failed(err error) {
+	b.stop()
+	if err == io.EOF { //nolint:errorlint // readers return it as it is
+		b.end(nil, false)
+	} else {
+		b.end(err, b.pace.slow())
+	}
 }
 
 // Close settles as a success if nothing has failed so far. Who closes a body that
 // another goroutine waits for, because the time is over, has seen it fail.
 func (b *body) Close() (err error) {
 	defer func() { err = b.ReadCloser.Close() }() // after, or a Read at the same time would fail first
-	b.lease.stop()
+	b.stop()
 	if ctx := b.request.Context(); b.reading.Load() && ctx.Err() != nil {
-		b.end(ctx.Err())
+		b.end(ctx.Err(), false)
 	} else {
-		b.end(nil)
+		b.end(nil, false)
 	}
 	return nil
 }
@@ -76,10 +169,11 @@ func (b *body) Close() (err error) {
 // claim reports whether the caller is the first who may settle.
 func (b *body) claim(by uint32) bool { return b.ended.Load() == 0 && b.ended.CompareAndSwap(0, by) }
 
-func (b *body) end(err error) {
+// end settles by the error of reading. held says that the caller read slowly.
+func (b *body) end(err error, held bool) {
 	if !b.claim(byUser) {
 		if b.ended.Load() == byLease {
-			b.lease.wait() // or who reads on could come before the place is free
+			b.rare.lease.wait() // or who reads on could come before the place is free
 		}
 		return
 	}
@@ -89,15 +183,18 @@ func (b *body) end(err error) {
 		return
 	}
 	defer b.permit.Settle(ctx, core.Failure) // if Classify panics
-	e := Exchange{Request: b.request, Response: b.response, Err: err, Body: true, Elapsed: b.elapsed}
+	e := Exchange{Request: b.request, Response: b.response, Err: err, Body: true, held: held}
+	if b.rare != nil {
+		e.Elapsed, e.sending = b.rare.elapsed, b.rare.sending
+	}
 	o := b.transport.classify(e)
 	b.permit.Report(ctx, o, e.reason(o))
 }
 
-// drop is end for a lease. It does not ask Classify: somebody may be reading.
+// drop is end for a lease. It does not ask Classify: the caller may be reading.
 func (b *body) drop(o core.Outcome) {
 	if b.claim(byLease) {
-		defer close(b.lease.settled)
+		defer close(b.rare.lease.settled)
 		b.permit.Settle(b.request.Context(), o)
 	}
 }
@@ -111,14 +208,11 @@ type lease struct {
 }
 
 func (b *body) lend() {
-	d := b.transport.Lease
-	if d <= 0 {
-		d = defaultLease
-	}
-	ctx := b.request.Context()
-	b.lease = &lease{settled: make(chan struct{})}
-	b.lease.timer = time.AfterFunc(d, func() { b.drop(core.Success) })
-	b.lease.forget = context.AfterFunc(ctx, func() {
+	d, ctx := b.transport.lease(), b.request.Context()
+	l := &b.rare.lease
+	l.settled = make(chan struct{})
+	l.timer = time.AfterFunc(d, func() { b.drop(core.Success) })
+	l.forget = context.AfterFunc(ctx, func() {
 		if ctx.Err() == context.Canceled {
 			b.drop(core.Ignored)
 		}
@@ -135,10 +229,11 @@ func (l *lease) wait() {
 	}
 }
 
-func (l *lease) stop() {
-	if l != nil {
-		l.timer.Stop()
-		l.forget()
+// stop ends the lease, if there is one.
+func (b *body) stop() {
+	if r := b.rare; r != nil && r.lease.timer != nil {
+		r.lease.timer.Stop()
+		r.lease.forget()
 	}
 }
 

@@ -214,8 +214,8 @@ func TestRT14_Statuses(t *testing.T) {
 		200: core.Success, 201: core.Success, 301: core.Success, 304: core.Success,
 		400: core.Success, 401: core.Success, 403: core.Success, 404: core.Success, 407: core.Success, 408: core.Success,
 		409: core.Success, 413: core.Success, 417: core.Success, 418: core.Success, 499: core.Success,
-		429: core.Failure, 500: core.Failure, 502: core.Failure, 503: core.Failure, 504: core.Failure, 507: core.Failure, 599: core.Failure,
-		501: core.Success, 505: core.Success, 999: core.Failure,
+		429: core.Failure, 500: core.Failure, 502: core.Failure, 503: core.Failure, 504: core.Failure, 507: core.Failure, 599: core.Failure, 600: core.Success, 700: core.Success,
+		501: core.Success, 505: core.Success, 999: core.Success,
 	}
 	s := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		var code int

@@ -3,15 +3,9 @@ package roundtrip
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/blackbox4/switchgear/core"
 )
@@ -29,26 +23,44 @@ type Exchange struct {
 	Body bool
 	// Elapsed is the time to the headers, or to Err.
 	Elapsed time.Duration
+
+	sending *sending // what the request's body tells, nil if it was not wrapped
+	misfit  bool     // the body in memory had another length than announced
+	held    bool     // the caller was slow to read the body whose reading has failed
 }
 
-// DefaultClassify is what a [Transport] without its own Classify uses:
+// DefaultClassify is what a [Transport] without its own Classify uses. The host is
+// charged with what it did, and with nothing else:
 //
 //   - the caller cancelled the request: [core.Ignored];
-//   - a deadline of the caller's passed, http.Client.Timeout too: [core.Failure];
-//   - another breaker further in refused, or something there cancelled:
-//     [core.Ignored];
-//   - the request could not be sent as it is: [core.Ignored];
-//   - any other error, also one of reading the body: [core.Failure];
-//   - status 429 and 5xx, but for 501 and 505: [core.Failure];
-//   - everything else, 404 too: [core.Success], the host answered.
+//   - the request was at fault, its body for one: [core.Ignored], see below;
+//   - this machine was short of file descriptors, ports or memory, its resolver did
+//     not answer, credentials could not be fetched, the caller closed the
+//     connection: [core.Ignored];
+//   - a deadline of the caller's passed, http.Client.Timeout too: [core.Failure],
+//     unless a quarter of the time or more went by waiting for the request's body;
+//   - another breaker further in refused, or something there cancelled, or the
+//     error matches [ErrNotSent]: [core.Ignored];
+//   - any other error, also one of reading the response's body: [core.Failure]. So
+//     are a host that does not exist and one that refuses connections;
+//   - status 429 and 500 to 599, but for 501 and 505: [core.Failure];
+//   - everything else, 404 and 999 too: [core.Success], the host answered.
 //
-// It goes by the request's context first: an error's text and kind say little, a
-// cancelled request may fail with any error at all. An error of reading the
-// request's own body is told from one of the host where it has a type or a text
-// that shows it.
+// The request is at fault when it cannot be sent as it is (an invalid header), when
+// its body could not be read, or was longer or shorter than its ContentLength, and
+// when the body came so slowly that the host gave up: then a failure status is
+// [core.Ignored] as well. A download that fails while the caller reads it slowly,
+// which a host may take for a dead connection, is [core.Ignored] too.
+//
+// It goes by the request's context, by types and by what the wrapped body has seen,
+// never by words that a host can write. What it cannot tell from a failing host counts:
+// a resolver that hangs until the caller's own deadline, a connection that is closed
+// here while a request's body is written to it, credentials whose error has no type of
+// its own. For the last, let what fetches them wrap [ErrNotSent], or put it outside of
+// the Transport, where it belongs.
 func DefaultClassify(e Exchange) core.Outcome {
 	if e.Err != nil {
-		return classifyError(e.Request, e.Err)
+		return classifyError(e)
 	}
 	if e.Response == nil {
 		return core.Failure
@@ -56,23 +68,38 @@ func DefaultClassify(e Exchange) core.Outcome {
 	if _, ok := e.Response.Body.(*refusal); ok {
 		return core.Ignored
 	}
-	switch code := e.Response.StatusCode; {
-	case code == http.StatusTooManyRequests:
-		return core.Failure
-	case code < 500, code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
+	if !isFailure(e.Response.StatusCode) {
 		return core.Success
+	}
+	if !e.Body && (e.atFault() || e.sending.starved()) {
+		return core.Ignored
 	}
 	return core.Failure
 }
 
-func classifyError(req *http.Request, err error) core.Outcome {
-	ctx := req.Context()
+// isFailure reports whether a status is one of a host that cannot do its work.
+func isFailure(code int) bool {
+	switch code {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return false
+	}
+	return code >= 500 && code <= 599
+}
+
+func classifyError(e Exchange) core.Outcome {
+	ctx := e.Request.Context()
 	switch {
-	case ctx.Err() == context.Canceled:
+	case ctx.Err() == context.Canceled, e.atFault(), e.held, ofThisMachine(e.Err), closedHere(e), ofCredentials(e.Request, e.Err):
 		return core.Ignored
 	case overdue(ctx):
+		if e.sending.delayed() {
+			return core.Ignored
+		}
 		return core.Failure
-	case cancelled(req), errors.Is(err, core.ErrOpen), errors.Is(err, context.Canceled), unsendable(req, err):
+	case cancelled(e.Request), errors.Is(e.Err, core.ErrOpen), errors.Is(e.Err, ErrNotSent), errors.Is(e.Err, context.Canceled),
+		e.sending.starved(), unsendable(e.Request, e.Err):
 		return core.Ignored
 	}
 	return core.Failure
@@ -96,77 +123,7 @@ func cancelled(req *http.Request) bool {
 	}
 }
 
-// unsendable reports whether err says of the request that it could not be sent.
-// What comes from outside, such as a query or a header, must not be able to open
-// the breaker of a healthy host.
-func unsendable(req *http.Request, err error) bool {
-	if req.Header == nil || !sendable(req.Header) || !sendable(req.Trailer) {
-		return true
-	}
-	for _, r := range req.Method {
-		if !httpguts.IsTokenRune(r) {
-			return true
-		}
-	}
-	if _, bad := httpguts.PunycodeHostPort(req.Host); bad != nil {
-		return true
-	}
-	if strings.ContainsFunc(req.URL.RequestURI(), func(r rune) bool { return r < ' ' || r == '\x7f' }) {
-		return true
-	}
-	return bodyUnreadable(err) || refusedBefore(req, err)
-}
-
-// bodyUnreadable reports whether err is one of reading the request's own body,
-// which is a client's when a proxy passes it on. Those that are wrapped in nothing,
-// as most are, cannot be told from one of the host.
-func bodyUnreadable(err error) bool {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return true
-	}
-	// A connection that copies the body itself says so; an error of the system is
-	// then its own.
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "readfrom" {
-		_, own := errors.AsType[syscall.Errno](op.Err)
-		return !own
-	}
-	switch err.Error() {
-	case "invalid byte in chunk length", "malformed chunked encoding":
-		return true
-	}
-	return false
-}
-
-// refusedBefore reports whether net/http says that it has not sent the request.
-// Its errors have no types; only whole texts and beginnings are believed, because
-// some errors quote what a host has sent.
-func refusedBefore(req *http.Request, err error) bool {
-	switch text := err.Error(); {
-	case text == "http: invalid Host header", text == "http2: invalid Host header",
-		text == "http2: request header list larger than peer's advertised limit":
-		return true
-	case strings.HasPrefix(text, "http2: invalid ") && strings.Contains(text, " request header: "):
-		return true
-	case strings.HasPrefix(text, "unsupported protocol scheme"):
-		return req.URL.Scheme != "http" && req.URL.Scheme != "https"
-	}
-	return false
-}
-
-func sendable(h http.Header) bool {
-	for name, values := range h {
-		if !httpguts.ValidHeaderFieldName(name) || !allValid(values) {
-			return false
-		}
-	}
-	return true
-}
-
-func allValid(values []string) bool {
-	return !slices.ContainsFunc(values, func(v string) bool { return !httpguts.ValidHeaderFieldValue(v) })
-}
-
-// discard closes the body of a response that nobody will get.
+// discard closes the body of a response that no caller gets.
 func (e Exchange) discard() {
 	if e.Response != nil && e.Response.Body != nil {
 		_ = e.Response.Body.Close()
@@ -206,19 +163,13 @@ type overdueError struct{ error }
 func (e *overdueError) Unwrap() error        { return e.error }
 func (e *overdueError) Is(target error) bool { return target == context.DeadlineExceeded }
 
+const eventStream = "text/event-stream"
+
 func isEventStream(resp *http.Response) bool {
 	kinds := resp.Header["Content-Type"] // in this form, from a Transport; Get would cost more than all else here
-	if len(kinds) == 0 {
+	if len(kinds) == 0 || len(kinds[0]) < len(eventStream) {
 		return false
 	}
 	media, _, _ := strings.Cut(kinds[0], ";") // what mime.ParseMediaType does with an allocation
-	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
-}
-
-// bodyError is the error of an exchange whose body ended with err.
-func bodyError(err error) error {
-	if err == io.EOF { //nolint:errorlint // readers return it as it is
-		return nil
-	}
-	return err
+	return strings.EqualFold(strings.TrimSpace(media), eventStream)
 }

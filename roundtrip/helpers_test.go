@@ -288,11 +288,14 @@ func rawServer(t *testing.T, handle func(c *net.TCPConn)) (url string) {
 }
 
 // inMemory returns a transport to a server that is reached by pipes, for tests
-// in a bubble: whoever waits for a pipe lets the bubble's clock go on.
-func inMemory(t *testing.T, h http.HandlerFunc) *http.Transport {
+// in a bubble: who waits for a pipe lets the bubble's clock go on.
+func inMemory(t *testing.T, h http.HandlerFunc, setup ...func(*http.Server)) *http.Transport {
 	t.Helper()
 	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
+	for _, f := range setup {
+		f(server)
+	}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) })
 	tr := &http.Transport{DialContext: l.dial}
@@ -350,3 +353,5 @@ func cancelled() context.Context {
 	cancel()
 	return ctx
 }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -187,7 +187,7 @@ func TestInvalidConfig(t *testing.T) {
 	}{
 		"of all hosts": {func(string) core.Config { return bad }, false},
 		"of another host": {func(name string) core.Config {
-			if name == "example.com" {
+			if name == "example.com:80" {
 				return core.Config{}
 			}
 			return bad

@@ -12,21 +12,37 @@ import (
 // [http.DefaultTransport]. Its fields must not be changed once it is in use; it is
 // safe for concurrent use and starts no goroutine.
 //
-// It keeps to the contract of a RoundTripper: the request is passed on as it is,
+// It keeps to the contract of a RoundTripper: the caller's request is not changed,
 // its body is closed when it is refused, a response is returned whatever its
-// status, with the body unread. Only the body may be wrapped, with Read and Close
-// (and Write, if it has that).
+// status, with the body unread. The response's body may be wrapped, with Read and
+// Close (and Write, if it has that).
+//
+// A request with a body goes on as a copy whose body is wrapped (GetBody makes
+// wrapped ones too): only the one who reads a body knows by construction that it could
+// not be read, had another length than its ContentLength, or came slowly, for which
+// the host is not to blame. Not wrapped are [http.NoBody], nil, and what
+// http.NewRequest makes of a [bytes.Reader], [bytes.Buffer] or [strings.Reader],
+// which net/http sends together with the headers; their length is compared
+// beforehand. A wrapped file is copied through memory and not by sendfile.
 //
 // A call is settled by [DefaultClassify], or Classify: when the headers have come,
 // if that decides it (a failure status, no body, an upgraded connection, a
 // stream), else when the body has been read, could not be read, or was closed.
-// Its duration, for [core.Config.SlowAfter], is the time to the headers. A probe
-// is settled as a success after Lease at the latest. A body that is neither read
-// to its end nor closed, which holds its connection too, stays in flight.
+// Its duration, for [core.Config.SlowAfter], is the time to the headers, without
+// the time in which the request's wrapped body was waited for. A body that is neither
+// read to its end nor closed, which holds its connection too, stays in flight.
+//
+// A probe takes as long as its call takes; a slow one is settled when it ends. Only
+// three things end it before: when the host has answered it is settled as a success
+// after Lease at the latest; when the caller cancels it is ignored; and when the
+// request's body does not come, for 1 s at a stretch or for Lease altogether, its
+// place is given back (it is ignored), so that a client of a proxy that announces a
+// body and sends none holds no other up. The answer to such a call still counts, as a
+// call of its own, if the breaker is half-open then and has a place.
 //
 // A refusal is an [*core.OpenError], which errors.As finds in what http.Client
-// returns; nothing was sent. Of a 429 or 503 with a Retry-After, the breaker stays
-// open until then if the response opens it, within its MaxTimeout.
+// returns; nothing was sent. A 429 or 503 with a Retry-After that opens the breaker
+// keeps it open until then, within its MaxTimeout.
 type Transport struct {
 	// Base makes the calls. Nil means [http.DefaultTransport].
 	Base http.RoundTripper
@@ -43,12 +59,13 @@ type Transport struct {
 	// body may take for ever. Nil means that text/event-stream is.
 	Streams func(*http.Response) bool
 	// Probes reports whether a request may be sent to find out whether a host is
-	// well again; others are refused while it is half-open. Nil means that every
-	// one may. [Safe] is for those whose failed calls do harm.
+	// well again; others are refused while it is half-open. Nil means that all
+	// may. [Safe] is for those whose failed calls do harm.
 	Probes func(*http.Request) bool
 	// Lease is how long the body of a probe may be read before the probe counts
-	// as a success. Zero means 10 s; it should be less than the breaker's
-	// ProbeTimeout, when the probe would be lost.
+	// as a success, and how long its own body may be waited for. Zero or negative
+	// means 10 s; it should be less than the breaker's ProbeTimeout, when the probe
+	// would be lost.
 	Lease time.Duration
 	// Respond answers a refusal with a response in place of an error, for code
 	// that understands nothing else: 503 with Retry-After and a problem+json body.
@@ -68,6 +85,13 @@ type Transport struct {
 func New(registry *core.Registry) *Transport { return &Transport{Registry: registry} }
 
 const defaultLease = 10 * time.Second
+
+func (t *Transport) lease() time.Duration {
+	if t.Lease > 0 {
+		return t.Lease
+	}
+	return defaultLease
+}
 
 func (t *Transport) base() http.RoundTripper {
 	if t.Base != nil {
@@ -107,38 +131,49 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return t.refuse(req, err)
 	}
-	e, done := Exchange{Request: req}, false
+	c := call{Exchange: Exchange{Request: req}}
 	defer func() {
-		if !done { // Base, or what classifies, has panicked or exited
+		if !c.done { // Base, or what classifies, has panicked or exited
+			c.takeBack(&p)
 			p.Settle(ctx, core.Failure)
-			e.discard()
+			c.discard()
 		}
 	}()
 	if t.Probes != nil && p.Probe() && !t.Probes(req) {
-		done = true
+		c.done = true
 		p.Settle(ctx, core.Ignored)
 		return t.refuse(req, notAProbe(gate))
+	}
+	out := req
+	if req.Body != nil && req.Body != http.NoBody {
+		out = c.prepare(t, &p)
 	}
 	var begun time.Time
 	if t.Classify != nil {
 		begun = time.Now()
 	}
-	e.Response, e.Err = t.base().RoundTrip(req)
+	c.Response, c.Err = t.base().RoundTrip(out)
 	if t.Classify != nil {
-		e.Elapsed = time.Since(begun)
+		c.Elapsed = time.Since(begun)
 	}
-	o := t.classify(e)
-	if o == core.Success && t.hasBody(e) {
-		e.Response.Body = t.watch(&p, e)
+	if c.sending != nil {
+		c.sent(out, &p)
+	}
+	o := t.classify(c.Exchange)
+	if c.forfeited && o != core.Ignored {
+		askAgain(ctx, gate, &p)
+	}
+	if o == core.Success && t.hasBody(&c.Exchange) {
+		c.Response.Body = t.watch(&p, &c.Exchange)
 	} else {
-		p.Report(ctx, o, e.reason(o))
+		p.Report(ctx, o, c.reason(o))
 	}
-	done = true
-	return e.Response, e.Err
+	c.done = true
+	return c.Response, c.Err
 }
 
 // hasBody reports whether there is a body that may yet show a failure.
-func (t *Transport) hasBody(e Exchange) bool {
+func (t *Transport) hasBody(e *Exchange) bool {
 	resp := e.Response
 	switch {
 	case resp == nil || resp.Body == nil || resp.Body == http.NoBody,

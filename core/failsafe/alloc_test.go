@@ -81,7 +81,7 @@ func BenchmarkAllow(b *testing.B) {
 	for name, memory := range map[string]float64{"admitted": 10, "refused": 99} {
 		b.Run(name, func(b *testing.B) {
 			v := newVitals(Config{CPU: -1, Disk: -1, Samples: 1, MaxAge: time.Hour}.withDefaults(), nil,
-				func(context.Context) (float64, string, error) { return memory, host, nil }, hostDisk)
+				func(context.Context) (measured, error) { return measured{percent: memory, source: host}, nil }, hostDisk)
 			v.read(bg)
 			if _, err := v.Allow(bg); (err != nil) != (name == "refused") {
 				b.Fatal(err)

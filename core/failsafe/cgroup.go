@@ -3,6 +3,7 @@ package failsafe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"time"
@@ -38,48 +39,10 @@ type cpuUsed struct {
 // by the largest number of whole pages.
 const unlimited = 1 << 60
 
-func (c *cgroups) memoryUse(context.Context) (percent float64, source string, err error) {
-	percent = math.NaN()
-	if err = c.find(); err == nil {
-		err = c.memory.err
-	}
-	for _, dir := range c.memory.dirs {
-		p, fault := c.memoryOf(dir)
-		if err = errors.Join(err, fault); higher(p, percent) {
-			percent, source = p, "/"+dir
-		}
-	}
-	return percent, source, err
-}
-
-// memoryOf leaves out the file cache that was not used lately, which the kernel
-// takes back before it kills anybody.
-func (c *cgroups) memoryOf(dir string) (percent float64, err error) {
-	limits, counts, cache := "memory.max", "memory.current", "inactive_file"
-	if c.memory.v1 {
-		limits, counts, cache = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-	}
-	limit, err := c.limit(dir, limits)
-	if err != nil || limit >= unlimited {
-		return math.NaN(), err
-	}
-	used, err := c.count(dir, counts)
-	if err != nil {
-		return math.NaN(), err
-	}
-	inactive, err := c.field(dir, "memory.stat", cache)
-	if err != nil {
-		return math.NaN(), err
-	}
-	if limit == 0 {
-		return 100, nil
-	}
-	return share(used-min(inactive, used), limit), nil
-}
-
-func (c *cgroups) cpuUse(context.Context) (percent float64, source string, err error) {
-	percent = math.NaN()
-	if err = c.find(); err == nil {
+func (c *cgroups) cpuUse(context.Context) (measured, error) {
+	most := unknown
+	err := c.find()
+	if err == nil {
 		err = c.cpu.err
 	}
 	last := c.used
@@ -90,14 +53,16 @@ func (c *cgroups) cpuUse(context.Context) (percent float64, source string, err e
 			var now cpuUsed
 			if now, fault = c.cpuOf(i); fault == nil {
 				c.used[dir] = now
-				if p := now.since(last[dir], cores, c.longest); higher(p, percent) {
-					percent, source = p, "/"+dir
-				}
+				most = higher(measured{
+					percent: now.since(last[dir], cores, c.longest), source: "/" + dir,
+					detail: fmt.Sprintf("of the time of %.3g processors, which %s of the control group allows", cores, c.quotaFile()),
+					remedy: "let less run at once here, or raise " + c.quotaFile() + ", which is the limit of the container",
+				}, most)
 			}
 		}
 		err = errors.Join(err, fault)
 	}
-	return percent, source, err
+	return most, err
 }
 
 // since is the percentage of so many cores used from before to now; NaN if there
@@ -110,24 +75,32 @@ func (now cpuUsed) since(before cpuUsed, cores float64, longest time.Duration) f
 	return share(now.seconds-before.seconds, cores*passed.Seconds())
 }
 
+// quotaFile is the file with the limit.
+func (c *cgroups) quotaFile() string {
+	if c.cpu.v1 {
+		return "cpu.cfs_quota_us"
+	}
+	return "cpu.max"
+}
+
 // cores is how many processors' time a group may use.
 func (c *cgroups) cores(dir string) (float64, error) {
 	if c.cpu.v1 {
-		quota, err := c.limit(dir, "cpu.cfs_quota_us")
+		quota, err := c.limit(dir, c.quotaFile())
 		if err != nil || quota >= unlimited {
 			return quota, err
 		}
 		period, err := c.count(dir, "cpu.cfs_period_us")
 		return quota / period, err
 	}
-	return c.quota(dir, "cpu.max")
+	return c.quota(dir, c.quotaFile())
 }
 
 // cpuOf is the processor time that the group number i has used.
 func (c *cgroups) cpuOf(i int) (used cpuUsed, err error) {
 	if c.cpu.v1 {
 		if c.cpu.acct == nil {
-			return used, &fileError{c.cpu.dirs[i], "cpu.cfs_quota_us", "is a quota, but the process is not in the same group of cpuacct"}
+			return used, &fileError{c.cpu.dirs[i], c.quotaFile(), "is a quota, but the process is not in the same group of cpuacct"}
 		}
 		used.seconds, err = c.count(c.cpu.acct[i], "cpuacct.usage")
 		used.seconds /= 1e9

@@ -61,18 +61,37 @@ func (c *cgroups) count(dir, file string) (float64, error) {
 	return number(dir, file, text)
 }
 
-// field is the number beside a key, in a file that has to be there.
-func (c *cgroups) field(dir, file, key string) (float64, error) {
+// keyed is a file that has a key and a number on each line.
+type keyed struct{ dir, file, text string }
+
+// keys reads such a file; one that is not there has no keys.
+func (c *cgroups) keys(dir, file string) (keyed, error) {
 	text, _, err := c.text(dir, file)
+	return keyed{dir, file, text}, err
+}
+
+// number is the number beside a key; ok is false if the key is not there.
+func (k keyed) number(key string) (n float64, ok bool, err error) {
+	for line := range strings.Lines(k.text) {
+		if name, v, _ := strings.Cut(strings.TrimSpace(line), " "); name == key && key != "" {
+			n, err = number(k.dir, k.file, v)
+			return n, err == nil, err
+		}
+	}
+	return 0, false, nil
+}
+
+// field is the number beside a key that has to be there.
+func (c *cgroups) field(dir, file, key string) (float64, error) {
+	k, err := c.keys(dir, file)
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(text) {
-		if k, v, ok := strings.Cut(strings.TrimSpace(line), " "); ok && k == key {
-			return number(dir, file, v)
-		}
+	n, ok, err := k.number(key)
+	if !ok && err == nil {
+		err = &fileError{dir, file, "says nothing of " + key}
 	}
-	return 0, &fileError{dir, file, "says nothing of " + key}
+	return n, err
 }
 
 // number understands what the two versions say for no limit.

@@ -72,13 +72,13 @@ func newCgroups(t *testing.T, files tree) (c *cgroups, root string) {
 const top, box = "sys/fs/cgroup", "sys/fs/cgroup/box"
 
 func memory2(limit, current, inactive string) tree {
-	return tree{"memory.max": limit + "\n", "memory.current": current + "\n", "memory.stat": "anon 5\nfile 7\ninactive_file " + inactive + "\nactive_file 3\n"}
+	return tree{"memory.max": limit + "\n", "memory.current": current + "\n", "memory.stat": "anon 5\nfile 7\ninactive_file " + inactive + "\nactive_file 0\n"}
 }
 
 func memory1(limit, usage, inactive string) tree {
 	return tree{
 		"memory.limit_in_bytes": limit + "\n", "memory.usage_in_bytes": usage + "\n",
-		"memory.stat": "inactive_file 1\ntotal_inactive_file " + inactive + "\n",
+		"memory.stat": "inactive_file 1\ntotal_inactive_file " + inactive + "\ntotal_active_file 0\n",
 	}
 }
 
@@ -138,7 +138,7 @@ func TestCgroupMemory(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c, _ := newCgroups(t, row.files)
 			for range 2 { // the second time it is known where they are
-				percent, source, err := c.memoryUse(bg)
+				percent, source, err := parts(c.memoryUse(bg))
 				if percent != row.percent && !(math.IsNaN(percent) && math.IsNaN(row.percent)) {
 					t.Errorf("percent = %v, want %v", percent, row.percent)
 				}
@@ -218,14 +218,14 @@ func TestCgroupCPU(t *testing.T) {
 	} {
 		bubble(t, row.name, func(t *testing.T) {
 			c, root := newCgroups(t, row.files)
-			percent, _, err := c.cpuUse(bg)
+			percent, _, err := parts(c.cpuUse(bg))
 			if !math.IsNaN(percent) {
 				t.Errorf("the first reading is %v, with nothing to compare it with", percent)
 			}
 			wantFault(t, err, row.fault)
 			time.Sleep(5 * time.Second)
 			row.change.write(t, root)
-			percent, source, err := c.cpuUse(bg)
+			percent, source, err := parts(c.cpuUse(bg))
 			if math.Abs(percent-row.percent) > 1e-9 || math.IsNaN(percent) != math.IsNaN(row.percent) {
 				t.Errorf("percent = %v, want %v", percent, row.percent)
 			}
@@ -237,19 +237,19 @@ func TestCgroupCPU(t *testing.T) {
 	}
 	bubble(t, "readings too far apart are not compared", func(t *testing.T) {
 		c, root := newCgroups(t, v2("0::/box\n").with(cpu2("50000 100000", "0").in(box)))
-		_, _, _ = c.cpuUse(bg)
+		_, _, _ = parts(c.cpuUse(bg))
 		time.Sleep(time.Hour)
 		cpu2("50000 100000", "1000000").in(box).write(t, root)
-		if percent, _, _ := c.cpuUse(bg); !math.IsNaN(percent) {
+		if percent, _, _ := parts(c.cpuUse(bg)); !math.IsNaN(percent) {
 			t.Errorf("percent over an hour = %v", percent)
 		}
 		time.Sleep(4 * time.Second)
 		cpu2("50000 100000", "2000000").in(box).write(t, root)
-		if percent, _, _ := c.cpuUse(bg); percent != 50 {
+		if percent, _, _ := parts(c.cpuUse(bg)); percent != 50 {
 			t.Errorf("percent over the 4 s after it = %v, want 50", percent)
 		}
 		cpu2("50000 100000", "3000000").in(box).write(t, root)
-		if percent, _, err := c.cpuUse(bg); !math.IsNaN(percent) || err != nil {
+		if percent, _, err := parts(c.cpuUse(bg)); !math.IsNaN(percent) || err != nil {
 			t.Errorf("percent over no time = %v, %v", percent, err)
 		}
 	})
@@ -260,14 +260,14 @@ func TestCgroupMoved(t *testing.T) {
 	c, root := newCgroups(t, v2("0::/box\n").with(memory2("1000", "500", "0").in(box)).with(memory2("1000", "700", "0").in(top+"/other")))
 	for place, want := range map[string]float64{"/box": 50, "/other": 70} {
 		tree{"proc/self/cgroup": "0::" + place + "\n"}.write(t, root)
-		if percent, _, err := c.memoryUse(bg); percent != want || err != nil {
+		if percent, _, err := parts(c.memoryUse(bg)); percent != want || err != nil {
 			t.Errorf("in %s: %v, %v, want %v", place, percent, err, want)
 		}
 	}
 	if err := os.Remove(filepath.Join(root, "proc/self/cgroup")); err != nil {
 		t.Fatal(err)
 	}
-	if percent, _, err := c.memoryUse(bg); !math.IsNaN(percent) || err != nil {
+	if percent, _, err := parts(c.memoryUse(bg)); !math.IsNaN(percent) || err != nil {
 		t.Errorf("without groups: %v, %v", percent, err)
 	}
 }
@@ -275,7 +275,7 @@ func TestCgroupMoved(t *testing.T) {
 // A path that goes down for ever costs no more than another.
 func TestCgroupDeep(t *testing.T) {
 	c, _ := newCgroups(t, v2("0::"+strings.Repeat("/d", 2000)+"\n"))
-	if _, _, err := c.memoryUse(bg); err != nil {
+	if _, _, err := parts(c.memoryUse(bg)); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(c.memory.dirs); n != maxLevels {
@@ -286,7 +286,7 @@ func TestCgroupDeep(t *testing.T) {
 // The vitals take the highest of the host's and the groups' readings.
 func TestTighter(t *testing.T) {
 	says := func(percent float64, source string, err error) sense {
-		return func(context.Context) (float64, string, error) { return percent, source, err }
+		return func(context.Context) (measured, error) { return measured{percent: percent, source: source}, err }
 	}
 	for _, row := range []struct {
 		name    string
@@ -301,10 +301,10 @@ func TestTighter(t *testing.T) {
 		{"nothing", []sense{says(nan, "", nil), says(nan, "", nil)}, nan, "", ""},
 		{"only the group", []sense{says(nan, "", errEIO), says(40, "/box", nil)}, 40, "/box", "input/output"},
 		{"only the host", []sense{says(40, "host", nil), says(nan, "", errEIO)}, 40, "host", "input/output"},
-		{"one panics", []sense{says(40, "host", nil), func(context.Context) (float64, string, error) { panic("index out of range") }}, 40, "host", "panic: index"},
+		{"one panics", []sense{says(40, "host", nil), func(context.Context) (measured, error) { panic("index out of range") }}, 40, "host", "panic: index"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			percent, source, err := tighter(row.senses...)(bg)
+			percent, source, err := parts(tighter(row.senses...)(bg))
 			if percent != row.percent && !(math.IsNaN(percent) && math.IsNaN(row.percent)) || source != row.source {
 				t.Errorf("%v of %q, want %v of %q", percent, source, row.percent, row.source)
 			}

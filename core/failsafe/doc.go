@@ -32,6 +32,13 @@
 // control groups (version 1 and 2) that the process is in, the highest is taken.
 // Limits on the processors that may be used, cpuset, are not looked at.
 //
+// Memory that can be taken back is no shortage: file cache, whether it was used
+// once or often, the kernel's caches of names and inodes, and that of ZFS. Shared
+// memory, tmpfs, locked pages and what has yet to be written to a disk count as
+// used, and swap makes no room. A disk is short when its room or its inodes are;
+// one that is mounted read-only never is, which on Windows, NetBSD, OpenBSD and
+// Solaris cannot be told.
+//
 // Errors of calls are counted by breakers; [ErrorLimits] makes conditions of what
 // they have counted.
 package failsafe

@@ -103,20 +103,20 @@ func TestError(t *testing.T) {
 
 func TestRefusalText(t *testing.T) {
 	b := starved(t)
-	want := "failsafe refused the call: memory is at 99 %, and from 90 % on that is too much; it is over below 85 %; do not retry before "
+	want := "failsafe refused the call: memory is at 99 % by dial: as it shows, and from 90 % on that is too much; it is over below 85 %; to mend it, turn it down; do not retry before "
 	if got := refused(t, b).Error(); !strings.HasPrefix(got, want) {
 		t.Errorf("%q,\nwant %q…", got, want)
 	}
 	b.disk.set(3.14159, errEIO)
 	b.read(bg)
 	b.read(bg)
-	want = "refuses calls; critical: memory is at 99 %, and from 90 % on that is too much; it is over below 85 %; " +
+	want = "refuses calls; critical: memory is at 99 % by dial: as it shows, and from 90 % on that is too much; it is over below 85 %; to mend it, turn it down; " +
 		"low: disk " + b.config.DiskPaths[0] + " cannot be read: input/output error; " +
-		"read last: cpu 0 % of 90 % (dial), memory 99 % of 90 % (dial), disk " + b.config.DiskPaths[0] + " 3.14 % of 90 % (dial)"
+		"read last: cpu is at 0 % by dial: as it shows (of 90 %); memory is at 99 % by dial: as it shows (of 90 %); disk " + b.config.DiskPaths[0] + " is at 3.14 % by dial: as it shows (of 90 %)"
 	if got := b.String(); got != want {
 		t.Errorf("%q,\nwant %q", got, want)
 	}
-	if got, want := newBench(t, Config{Disk: -1}).String(), "admits calls; low: the vitals have not been read yet, which is for Vitals.Run to do; read last: cpu not known, memory not known"; got != want {
+	if got, want := newBench(t, Config{Disk: -1}).String(), "admits calls; low: the vitals have not been read yet, which is for Vitals.Run to do; read last: cpu is not known; memory is not known"; got != want {
 		t.Errorf("%q,\nwant %q", got, want)
 	}
 }

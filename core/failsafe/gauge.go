@@ -12,9 +12,10 @@ import (
 type gauge struct {
 	Reading
 
-	sense sense
-	marks [3]mark
-	begun time.Time // of the first attempt to read it
+	sense  sense
+	marks  [3]mark
+	begun  time.Time // of the first attempt to read it
+	remedy string    // for what is known
 }
 
 var errNotANumber = errors.New("the reading is not a number")
@@ -22,17 +23,18 @@ var errNotANumber = errors.New("the reading is not a number")
 // read takes a reading. What could not be read leaves the marks alone, until what
 // they are made of is older than maxAge.
 func (g *gauge) read(ctx context.Context, samples int, maxAge time.Duration) {
-	value, source, err := g.sense.safely(ctx)
+	m, err := g.sense.safely(ctx)
 	now := time.Now()
 	if g.begun.IsZero() {
 		g.begun = now
 	}
-	if math.IsInf(value, 0) {
-		value, err = math.NaN(), errors.Join(err, errNotANumber)
+	if math.IsInf(m.percent, 0) {
+		m, err = unknown, errors.Join(err, errNotANumber)
 	}
 	g.Err = err
-	if !math.IsNaN(value) {
-		g.Value, g.Source, g.At = min(max(value, 0), 100), source, now
+	if !math.IsNaN(m.percent) {
+		g.Value, g.Source, g.Detail, g.At = min(max(m.percent, 0), 100), m.source, m.detail, now
+		g.remedy = m.remedy
 		for i := range g.marks {
 			g.marks[i].note(g.Value, samples)
 		}
@@ -67,7 +69,7 @@ func (g *gauge) conditions(now time.Time, maxAge time.Duration) []Condition {
 	if s := g.severity(); s > 0 {
 		all = append(all, Condition{
 			Type: g.Type, Severity: s, Threshold: g.Threshold, Value: g.Value, At: g.At,
-			Message:  fmt.Sprintf("%s is at %.3g %%, and from %.4g %% on that is too much; it is over below %.4g %%", g.name(), g.Value, g.Threshold, g.marks[0].until),
+			Message:  g.message(),
 			Metadata: g.metadata("source", g.Source),
 		})
 	}
@@ -89,6 +91,15 @@ func (g *gauge) conditions(now time.Time, maxAge time.Duration) []Condition {
 		})
 	}
 	return all
+}
+
+// message is what a person is told of the condition.
+func (g *gauge) message() string {
+	s := fmt.Sprintf("%s, and from %.4g %% on that is too much; it is over below %.4g %%", g.Explain(), g.Threshold, g.marks[0].until)
+	if g.remedy != "" {
+		s += "; to mend it, " + g.remedy
+	}
+	return s
 }
 
 func (g *gauge) metadata(key, value string) map[string]string {

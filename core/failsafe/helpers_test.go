@@ -34,7 +34,7 @@ type dial struct {
 	reads int
 }
 
-func (d *dial) read(context.Context) (float64, string, error) {
+func (d *dial) read(context.Context) (measured, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reads++
@@ -45,7 +45,7 @@ func (d *dial) read(context.Context) (float64, string, error) {
 	if d.panic != nil {
 		panic(d.panic)
 	}
-	return d.value, "dial", d.err
+	return measured{d.value, "dial", "as it shows", "turn it down"}, d.err
 }
 
 func (d *dial) set(value float64, err error) {
@@ -139,3 +139,8 @@ func severities(conditions []Condition) string {
 }
 
 var nan = math.NaN()
+
+// parts are those of a measurement that most tests are about.
+func parts(m measured, err error) (percent float64, source string, fault error) {
+	return m.percent, m.source, err
+}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,8 +43,8 @@ func TestThisHost(t *testing.T) {
 		if r.Err != nil || r.Value < 0 || r.Value > 100 || r.Source == "" || time.Since(r.At) > time.Minute {
 			t.Errorf("%+v", r)
 		}
-		if i > 0 && r.Value == 0 {
-			t.Errorf("nothing of %s is in use", r.name())
+		if r.Detail == "" || i > 0 && r.Value == 0 && !strings.Contains(r.Detail, "read-only") {
+			t.Errorf("nothing of %s is in use: %s", r.name(), r.Explain())
 		}
 	}
 	if cwd, _ := os.Getwd(); readings[4].Path != cwd {
@@ -78,12 +79,12 @@ func TestHostCPU(t *testing.T) {
 		bubble(t, row.name, func(t *testing.T) {
 			ctx, root := procOf(t, stat(row.first))
 			read := hostCPU(15 * time.Second)
-			if percent, _, err := read(ctx); !math.IsNaN(percent) || err != nil {
+			if percent, _, err := parts(read(ctx)); !math.IsNaN(percent) || err != nil {
 				t.Errorf("the first reading: %v, %v", percent, err)
 			}
 			time.Sleep(5 * time.Second)
 			stat(row.second).write(t, root)
-			percent, source, err := read(ctx)
+			percent, source, err := parts(read(ctx))
 			if math.Abs(percent-row.percent) > 1e-9 || math.IsNaN(percent) != math.IsNaN(row.percent) || source != host || err != nil {
 				t.Errorf("%v of %q, %v; want %v", percent, source, err, row.percent)
 			}
@@ -101,7 +102,7 @@ func TestHostCPU(t *testing.T) {
 		} {
 			time.Sleep(row.pass)
 			stat(row.line).write(t, root)
-			if percent, _, _ := read(ctx); math.Abs(percent-row.want) > 1e-9 || math.IsNaN(percent) != math.IsNaN(row.want) {
+			if percent, _, _ := parts(read(ctx)); math.Abs(percent-row.want) > 1e-9 || math.IsNaN(percent) != math.IsNaN(row.want) {
 				t.Errorf("reading %d: %v, want %v", i, percent, row.want)
 			}
 		}
@@ -109,13 +110,13 @@ func TestHostCPU(t *testing.T) {
 	t.Run("unreadable", func(t *testing.T) {
 		ctx, root := procOf(t, tree{"stat": "nothing\n"})
 		read := hostCPU(time.Minute)
-		if percent, _, err := read(ctx); !math.IsNaN(percent) || err == nil {
+		if percent, _, err := parts(read(ctx)); !math.IsNaN(percent) || err == nil {
 			t.Errorf("of nonsense: %v, %v", percent, err)
 		}
 		if err := os.Remove(filepath.Join(root, "stat")); err != nil {
 			t.Fatal(err)
 		}
-		if percent, _, err := read(ctx); !math.IsNaN(percent) || err == nil {
+		if percent, _, err := parts(read(ctx)); !math.IsNaN(percent) || err == nil {
 			t.Errorf("of no file: %v, %v", percent, err)
 		}
 	})
@@ -139,7 +140,8 @@ func TestContainer(t *testing.T) {
 		if got, want := severities(refused(t, v).Conditions), "cpu:high memory:high"; got != want {
 			t.Errorf("refused for %q, want %q", got, want)
 		}
-		want := "cpu 96 % of 90 % (/" + box + "), memory 97 % of 90 % (/" + box + ")"
+		want := "cpu is at 96 % by /" + box + ": of the time of 0.5 processors, which cpu.max of the control group allows (of 90 %); " +
+			"memory is at 97 % by /" + box + ": 970 B in use of the 1000 B that memory.max of the control group allows (of 90 %)"
 		if got := texts(v.Readings()); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -147,44 +149,17 @@ func TestContainer(t *testing.T) {
 		time.Sleep(5 * time.Second) // now it is the machine that is short of all
 		proc("1100 0 0 900 0 0 0 0 0 0").with(tree{"meminfo": "MemTotal: 1000 kB\nMemAvailable: 10 kB\n"}).write(t, host)
 		v.read(ctx)
-		if got, want := texts(v.Readings()), "cpu 100 % of 90 % (host), memory 99 % of 90 % (host)"; got != want {
+		if got, want := texts(v.Readings()), "cpu is at 100 % by host: of the time of all processors of the machine (of 90 %); "+
+			"memory is at 99 % by host: 10 KiB available of 1000 KiB, cache that can be taken back included (of 90 %)"; got != want {
 			t.Errorf("%q, want %q", got, want)
-		}
-	})
-}
-
-func TestHostMemory(t *testing.T) {
-	for _, row := range []struct {
-		name, meminfo string
-		percent       float64
-		fault         bool
-	}{
-		{"what is available is not used", "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 400 kB\nBuffers: 50 kB\nCached: 300 kB\n", 60, false},
-		// Free + Buffers + Cached are 95 %, yet nearly all of the cache is tmpfs.
-		{"a full tmpfs is used", "MemTotal: 1000 kB\nMemFree: 50 kB\nMemAvailable: 60 kB\nBuffers: 0 kB\nCached: 900 kB\nShmem: 890 kB\n", 94, false},
-		{"nonsense", "MemTotal: lots\n", nan, true},
-		{"empty", "", nan, true},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			ctx, _ := procOf(t, tree{"meminfo": row.meminfo})
-			percent, _, err := hostMemory(ctx)
-			if math.Abs(percent-row.percent) > 1e-9 || math.IsNaN(percent) != math.IsNaN(row.percent) || (err != nil) != row.fault {
-				t.Errorf("%v, %v; want %v", percent, err, row.percent)
-			}
-		})
-	}
-	t.Run("no file", func(t *testing.T) {
-		ctx, _ := procOf(t, tree{})
-		if percent, _, err := hostMemory(ctx); !math.IsNaN(percent) || err == nil {
-			t.Errorf("%v, %v", percent, err)
 		}
 	})
 }
 
 func TestHostDisk(t *testing.T) {
 	for path, readable := range map[string]bool{"/": true, t.TempDir(): true, "/proc": false, "/no/such/place": false} {
-		percent, source, err := hostDisk(path)(bg)
-		if readable != (err == nil) || readable != (percent > 0 && percent <= 100 && source == host) {
+		percent, source, err := parts(hostDisk(path)(bg))
+		if readable != (err == nil) || readable != (percent >= 0 && percent <= 100 && source == host) {
 			t.Errorf("%s: %v of %q, %v", path, percent, source, err)
 		}
 	}

@@ -6,8 +6,8 @@ type Type string
 // The types of this package.
 const (
 	CPU               Type = "cpu"                // processor time in use, percent
-	Memory            Type = "memory"             // memory in use, percent
-	Disk              Type = "disk"               // room in use on one file system, percent
+	Memory            Type = "memory"             // memory in use that cannot be taken back, percent
+	Disk              Type = "disk"               // room or inodes in use on one file system, percent, whichever is more
 	ErrorRate         Type = "error_rate"         // calls that failed, percent
 	ConsecutiveErrors Type = "consecutive_errors" // calls in a row that failed
 	Sensor            Type = "sensor"             // something cannot be read; the age of what was read last, seconds

@@ -59,7 +59,7 @@ func New(cfg Config) (*Vitals, error) {
 // newOn makes the vitals of this machine and of the control groups below files.
 func newOn(cfg Config, files fs.FS) *Vitals {
 	c := &cgroups{files: files, longest: cfg.MaxAge}
-	return newVitals(cfg, tighter(hostCPU(cfg.MaxAge), c.cpuUse), tighter(hostMemory, c.memoryUse), hostDisk)
+	return newVitals(cfg, tighter(hostCPU(cfg.MaxAge), c.cpuUse), tighter(hostMemory(files), c.memoryUse), hostDisk)
 }
 
 // newVitals makes the gauges of a Config with its defaults filled in.
@@ -223,7 +223,7 @@ func (v *Vitals) Readings() []Reading {
 }
 
 // String tells a person, in one paragraph, whether calls are admitted, what is
-// wrong, and what was read.
+// wrong and what to do about it, and what was read; see [Reading.Explain].
 func (v *Vitals) String() string {
 	conditions, readings := v.Conditions(), v.Readings()
 	var s strings.Builder

@@ -25,7 +25,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/presets"
@@ -81,7 +80,7 @@ func run(ctx context.Context, out io.Writer, config string) error {
 		return err
 	}
 
-	ctx, stop := context.WithTimeout(ctx, time.Minute) // more than it takes anywhere
+	ctx, stop := context.WithCancel(ctx)
 	var background sync.WaitGroup
 	defer func() { stop(); background.Wait() }()
 	background.Go(func() {

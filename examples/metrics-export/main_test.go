@@ -112,7 +112,7 @@ func checkJSON(t *testing.T, text string) {
 		}
 	}
 	for name, want := range map[string]int{
-		"circuit_breaker.calls": 8, "circuit_breaker.status": 10, "circuit_breaker.trips": 12, "circuit_breaker.call.duration": 4,
+		"circuit_breaker.calls": 8, "circuit_breaker.status": 10, "circuit_breaker.trips": 10, "circuit_breaker.call.duration": 4,
 	} {
 		if points[name] != want {
 			t.Errorf("%d points of %s, want %d", points[name], name, want)

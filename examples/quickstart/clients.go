@@ -58,7 +58,7 @@ func (t *totals) sickSent() int { return t.sickCalls - t.sickRefused }
 
 func newFleet(name string, gate core.Gate, up *upstream, p pace) *fleet {
 	// A transport of its own, so that the fleets do not share connections.
-	transport := &http.Transport{MaxIdleConnsPerHost: clientsPerFleet}
+	transport := &http.Transport{DialContext: up.net.dial, MaxIdleConnsPerHost: clientsPerFleet}
 	return &fleet{name: name, gate: gate, up: up, pace: p, client: &http.Client{Transport: transport}}
 }
 

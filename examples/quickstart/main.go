@@ -48,7 +48,7 @@ func start() int {
 	defer stop()
 
 	tty := terminal(os.Stdout)
-	_, err := run(ctx, &screen{out: os.Stdout, live: tty, colour: tty && os.Getenv("NO_COLOR") == ""}, pace(*speed))
+	_, err := run(ctx, &screen{out: os.Stdout, live: tty, colour: tty && os.Getenv("NO_COLOR") == ""}, pace(*speed), loopback())
 	switch {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "quickstart: stopped before the end, so there is no summary")
@@ -115,8 +115,8 @@ const longest = 19 * time.Second
 
 // run is the program: it prints to scr and returns what it has measured. When
 // it returns, everything it started has ended.
-func run(ctx context.Context, scr *screen, p pace) (*summary, error) {
-	up, err := startUpstream(p)
+func run(ctx context.Context, scr *screen, p pace, n network) (*summary, error) {
+	up, err := startUpstream(p, n)
 	if err != nil {
 		return nil, err
 	}

@@ -39,10 +39,30 @@ type moment struct {
 	since     time.Time
 }
 
+// network is how the server listens and the clients reach it. The program uses
+// the loopback interface.
+type network struct {
+	listen func(addr string) (net.Listener, error) // at a free address if addr is empty
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func loopback() network {
+	return network{
+		listen: func(addr string) (net.Listener, error) {
+			if addr == "" {
+				return listen()
+			}
+			return net.Listen("tcp", addr)
+		},
+		dial: new(net.Dialer).DialContext,
+	}
+}
+
 // upstream is an HTTP server that does what it is told to become. While it
 // refuses connections it is closed in earnest and later opened on its old port.
 type upstream struct {
 	addr string
+	net  network
 	pace pace
 	now  atomic.Int32 // a condition
 
@@ -54,9 +74,9 @@ type upstream struct {
 	served  map[string]int // calls that reached it while it was sick, by fleet
 }
 
-func startUpstream(p pace) (*upstream, error) {
-	u := &upstream{pace: p, served: make(map[string]int)}
-	ln, err := listen()
+func startUpstream(p pace, n network) (*upstream, error) {
+	u := &upstream{net: n, pace: p, served: make(map[string]int)}
+	ln, err := n.listen("")
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +121,7 @@ func (u *upstream) condition() condition { return condition(u.now.Load()) }
 func (u *upstream) reopen(ctx context.Context) error {
 	giveUp := time.Now().Add(u.pace.of(time.Second))
 	for {
-		ln, err := net.Listen("tcp", u.addr)
+		ln, err := u.net.listen(u.addr)
 		if err == nil {
 			u.serve(ln)
 			return nil

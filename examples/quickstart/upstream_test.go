@@ -9,7 +9,7 @@ import (
 )
 
 func TestPortTaken(t *testing.T) {
-	u, err := startUpstream(10)
+	u, err := startUpstream(10, loopback())
 	if err != nil {
 		t.Fatal(err)
 	}

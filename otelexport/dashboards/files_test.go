@@ -208,7 +208,7 @@ func TestVariables(t *testing.T) {
 // goesBy are the variables that a query must go by.
 func goesBy(expr string) []string {
 	switch {
-	case strings.Contains(expr, "circuit_breaker_export_skipped"), strings.Contains(expr, "circuit_breaker_agent_status"): // which have no names
+	case strings.Contains(expr, "circuit_breaker_export_skipped"), strings.Contains(expr, "circuit_breaker_unguarded_calls"), strings.Contains(expr, "circuit_breaker_agent_status"): // which have no names
 		return []string{"$job"}
 	case strings.Contains(expr, "agent_"):
 		return []string{"$job", "$agent"}

@@ -28,7 +28,7 @@ const (
 
 var (
 	states     = []string{"closed", "open", "half_open", "forced_open", "disabled"}
-	reasons    = []string{"failures_in_row", "failure_rate", "slow_rate", "probe_failed", "probe_slow", "probe_lost"}
+	reasons    = []string{"failures_in_row", "failure_rate", "slow_rate", "probe_failed", "probe_slow"}
 	byName     = with("", nil)
 	byState    = with("circuit_breaker_state", states)
 	byVerdict  = with("circuit_breaker_result", []string{"success", "failure"})
@@ -66,6 +66,7 @@ var contract = map[string]instrument{
 	"circuit_breaker.window.failure_ratio": {"1", gauge, "circuit_breaker_window_failure_ratio", byName},
 	"circuit_breaker.failure.limit":        {"1", gauge, "circuit_breaker_failure_limit_ratio", byName},
 	"circuit_breaker.probes":               {"{call}", counter, "circuit_breaker_probes_total", byOutcome},
+	"circuit_breaker.lost_probes":          {"{call}", counter, "circuit_breaker_lost_probes_total", byName},
 	"circuit_breaker.open.remaining":       {"s", gauge, "circuit_breaker_open_remaining_seconds", byName},
 	"circuit_breaker.call.duration":        {"s", histogram, "circuit_breaker_call_duration_seconds", byVerdict},
 	"circuit_breaker.agent.status":         {"{agent}", upDown, "circuit_breaker_agent_status", labels{"circuit_breaker_agent_state": {"running", "paused", "recovering", "escalated", "stopped"}}},
@@ -73,6 +74,9 @@ var contract = map[string]instrument{
 	"circuit_breaker.agent.escalations":    {"{escalation}", counter, "circuit_breaker_agent_escalations_total", labels{"gen_ai_agent_name": nil, "circuit_breaker_transition_reason": {"stuck", "failing", "exhausted", "blocked", "transient", "none"}}},
 	"circuit_breaker.agent.handoffs":       {"{handoff}", counter, "circuit_breaker_agent_handoffs_total", labels{"circuit_breaker_agent_source": nil, "circuit_breaker_agent_target": nil, "circuit_breaker_result": {"allowed", "refused"}}},
 	"circuit_breaker.agent.confidence":     {"1", gauge, "circuit_breaker_agent_confidence_ratio", labels{"gen_ai_agent_name": nil}},
+	"circuit_breaker.all.calls":            {"{call}", counter, "circuit_breaker_all_calls_total", labels{"circuit_breaker_result": {"success", "failure", "ignored", "rejected"}}},
+	"circuit_breaker.all.breakers":         {"{breaker}", upDown, "circuit_breaker_all_breakers", labels{"circuit_breaker_state": {"closed", "open", "half_open"}}},
+	"circuit_breaker.unguarded.calls":      {"{call}", counter, "circuit_breaker_unguarded_calls_total", labels{}},
 	"circuit_breaker.export.skipped":       {"{breaker}", upDown, "circuit_breaker_export_skipped", labels{"circuit_breaker_skip_reason": {"limit", "duplicate"}}},
 }
 

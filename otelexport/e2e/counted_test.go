@@ -38,7 +38,7 @@ func counted(name string, s *snapshot) map[string]float64 {
 
 	reason := map[string]string{
 		"failures in a row": "failures_in_row", "failure rate": "failure_rate", "slow-call rate": "slow_rate",
-		"a probe failed": "probe_failed", "a probe was slow": "probe_slow", "a probe was lost": "probe_lost",
+		"a probe failed": "probe_failed", "a probe was slow": "probe_slow",
 	}
 	for _, c := range s.Changes {
 		from, to := strings.ReplaceAll(c.From, "-", "_"), strings.ReplaceAll(c.To, "-", "_")
@@ -48,6 +48,7 @@ func counted(name string, s *snapshot) map[string]float64 {
 		}
 	}
 
+	set(t.Lost, "circuit_breaker.lost_probes")
 	set(s.Probes.Successes, "circuit_breaker.probes", "circuit_breaker_result", "success")
 	set(s.Probes.Failures, "circuit_breaker.probes", "circuit_breaker_result", "failure")
 	set(s.Probes.Ignored, "circuit_breaker.probes", "circuit_breaker_result", "ignored")

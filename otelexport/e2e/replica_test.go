@@ -28,7 +28,7 @@ type replica struct {
 type snapshot struct {
 	State, Override string
 	Window          struct{ Calls, Failures float64 }
-	Totals          struct{ Successes, Failures, Ignored, Refused, Slow, Timeouts, Spared, InFlight float64 }
+	Totals          struct{ Successes, Failures, Ignored, Refused, Slow, Timeouts, Spared, Lost, InFlight float64 }
 	Probes          struct{ Successes, Failures, Ignored float64 }
 	Changes         []struct {
 		From, To, Cause string

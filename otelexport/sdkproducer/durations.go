@@ -3,6 +3,7 @@ package sdkproducer
 import (
 	"math"
 	"sort"
+	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -31,10 +32,32 @@ func slot(seconds float64) int { return sort.SearchFloat64s(bounds, seconds) }
 // share one here, or have an empty one beside it.
 const scale = 3
 
+// lengths are how many durations one histogram had the last time.
+type lengths struct {
+	count       uint64
+	start, last time.Time
+}
+
+// begun returns the start time of a histogram with so many calls. It is a new one for
+// a breaker that does not continue the one before it, or that began anew, because
+// Durations was off.
+func (l *lengths) begun(count uint64, restart, now time.Time) time.Time {
+	switch {
+	case l.start.IsZero():
+		l.start = restart
+	case count < l.count:
+		l.start = l.last
+	}
+	l.count, l.last = count, now
+	return l.start
+}
+
 // durations adds the histograms of a breaker. A call counts as long as the middle
 // of the breaker's bucket that it is in, also in the sum: the sum then never goes
 // back.
 func (b *batch) durations(of *core.Breaker, k *kept) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for i, outcome := range [...]core.Outcome{core.Success, core.Failure} {
 		set := k.sets[contract.ByResult][i]
 		examples := k.exemplars[i].read()
@@ -47,8 +70,9 @@ func (b *batch) durations(of *core.Breaker, k *kept) {
 				count += n
 				sum += float64(n) * d.Seconds()
 			}
+			start := k.lengths[i].begun(count, b.reading.Restart, b.now)
 			b.explicit = append(b.explicit, metricdata.HistogramDataPoint[float64]{
-				Attributes: set, StartTime: k.start(b.now), Time: b.now,
+				Attributes: set, StartTime: start, Time: b.from(start),
 				Count: count, Sum: sum, Bounds: b.bounds, BucketCounts: counts, Exemplars: examples,
 			})
 			continue
@@ -66,8 +90,9 @@ func (b *batch) durations(of *core.Breaker, k *kept) {
 			count += n
 			sum += float64(n) * d.Seconds()
 		}
+		start := k.lengths[i].begun(count, b.reading.Restart, b.now)
 		b.scaled = append(b.scaled, metricdata.ExponentialHistogramDataPoint[float64]{
-			Attributes: set, StartTime: k.start(b.now), Time: b.now,
+			Attributes: set, StartTime: start, Time: b.from(start),
 			Count: count, Sum: sum, Scale: scale, PositiveBucket: buckets, Exemplars: examples,
 		})
 	}

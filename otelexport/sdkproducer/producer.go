@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -23,6 +22,7 @@ type Producer struct {
 	options Options
 	roster  *roster.Roster[*kept]
 	panics  roster.Trouble
+	began   time.Time
 }
 
 var _ sdkmetric.Producer = (*Producer)(nil)
@@ -37,7 +37,7 @@ func New(source otelexport.Source, o *Options) (*Producer, error) {
 	if source == nil {
 		return nil, &core.ConfigError{Field: "source", Value: source, Allowed: "a Source, such as a *core.Registry"}
 	}
-	p := &Producer{roster: roster.New(keep)}
+	p := &Producer{roster: roster.New(keep), began: time.Now()}
 	if o != nil {
 		p.options = *o
 	}
@@ -48,28 +48,24 @@ func New(source otelexport.Source, o *Options) (*Producer, error) {
 // kept is what is kept of a breaker from one collection to the next.
 type kept struct {
 	sets      *contract.Sets
-	born      func() time.Time
 	exemplars exemplars
+
+	mu      sync.Mutex
+	lengths [2]lengths // of successes and failures
 }
 
-func keep(name string, b *core.Breaker) *kept {
-	return &kept{sets: contract.NewSets(name), born: sync.OnceValue(func() time.Time {
-		var r contract.Reading
-		r.Read(b)
-		return r.Born
-	})}
-}
+func keep(name string, _ *core.Breaker) *kept { return &kept{sets: contract.NewSets(name)} }
 
 // Produce implements [sdkmetric.Producer]. It never fails: its reader would then
 // export nothing of the program.
 func (p *Producer) Produce(context.Context) ([]metricdata.ScopeMetrics, error) {
-	members, skipped := p.roster.Members()
+	members, whole := p.roster.Members()
 	batch := newBatch(&p.options, len(members))
 	for _, m := range members {
 		p.read(batch, m)
 	}
 	if p.options.Everything {
-		batch.skipped(skipped)
+		batch.whole(p.began, &whole)
 	}
 	metrics := batch.metrics()
 	if len(metrics) == 0 {
@@ -88,10 +84,14 @@ func (p *Producer) read(to *batch, m *roster.Member[*kept]) {
 			p.panics.Tell(fmt.Errorf("switchgear: reading the circuit breaker %q panicked: %v", m.Name, r))
 		}
 	}()
-	if p.options.Everything {
-		to.breaker(m.Breaker, m.Of)
+	r := &to.reading
+	if !m.Read(r) {
+		return
 	}
-	if m.Breaker.Config().Durations {
+	if p.options.Everything {
+		to.breaker(m.Of, m.Breaker == nil)
+	}
+	if m.Breaker != nil && m.Breaker.Config().Durations {
 		to.durations(m.Breaker, m.Of)
 	}
 }
@@ -107,7 +107,7 @@ type batch struct {
 	bounds      []float64
 	explicit    []metricdata.HistogramDataPoint[float64]
 	scaled      []metricdata.ExponentialHistogramDataPoint[float64]
-	overlooked  []metricdata.DataPoint[int64]
+	wholes      []metricdata.Metrics
 }
 
 type points[N int64 | float64] struct {
@@ -133,50 +133,54 @@ func room[N int64 | float64](metrics []contract.Metric[N], breakers int) (all []
 	return all
 }
 
-func (b *batch) breaker(of *core.Breaker, k *kept) {
-	b.reading.Read(of)
+// breaker adds what was read of one; of an evicted one there are only counters.
+func (b *batch) breaker(k *kept, evicted bool) {
 	for i := range b.ints {
-		add(&b.ints[i], b, k)
+		if !evicted || b.ints[i].Kind == contract.Counter {
+			add(&b.ints[i], b, k)
+		}
 	}
 	for i := range b.floats {
-		add(&b.floats[i], b, k)
+		if !evicted || b.floats[i].Kind == contract.Counter {
+			add(&b.floats[i], b, k)
+		}
 	}
 }
 
 func add[N int64 | float64](to *points[N], b *batch, k *kept) {
 	sets := k.sets[to.By]
 	for i, v := range to.Of(&b.reading) {
-		to.list = append(to.list, metricdata.DataPoint[N]{Attributes: sets[i], StartTime: k.start(b.now), Time: b.now, Value: v})
+		to.list = append(to.list, metricdata.DataPoint[N]{Attributes: sets[i], StartTime: b.reading.Start, Time: b.from(b.reading.Start), Value: v})
 	}
 }
 
-// start is when the counting began. A breaker may have a clock of its own.
-func (k *kept) start(now time.Time) time.Time {
-	if born := k.born(); born.Before(now) {
-		return born
+// from is the time of a point. A clock that was put back does not end a series before
+// it began.
+func (b *batch) from(start time.Time) time.Time {
+	if start.Round(0).After(b.now.Round(0)) {
+		return start
 	}
-	return now
+	return b.now
 }
 
-func (b *batch) skipped(s roster.Skipped) {
-	add := func(why string, n int) {
-		b.overlooked = append(b.overlooked, metricdata.DataPoint[int64]{
-			Attributes: attribute.NewSet(contract.Skip.String(why)), StartTime: b.now, Time: b.now, Value: int64(n),
+// whole adds what all breakers together are.
+func (b *batch) whole(began time.Time, w *contract.Whole) {
+	for _, m := range contract.Wholes() {
+		var list []metricdata.DataPoint[int64]
+		for i, v := range m.Of(w) {
+			list = append(list, metricdata.DataPoint[int64]{Attributes: m.Sets[i], StartTime: began, Time: b.from(began), Value: v})
+		}
+		b.wholes = append(b.wholes, metricdata.Metrics{
+			Name: m.Name, Unit: m.Unit, Description: m.What,
+			Data: metricdata.Sum[int64]{DataPoints: list, Temporality: metricdata.CumulativeTemporality, IsMonotonic: m.Kind == contract.Counter},
 		})
 	}
-	add(contract.SkippedByLimit, s.Limit)
-	add(contract.SkippedAsDuplicate, s.Duplicate)
 }
 
 func (b *batch) metrics() (all []metricdata.Metrics) {
 	all = appendMetrics(all, b.ints)
 	all = appendMetrics(all, b.floats)
-	if len(b.overlooked) > 0 {
-		all = append(all, metricdata.Metrics{
-			Name: contract.SkippedName, Unit: contract.SkippedUnit, Description: contract.SkippedWhat,
-			Data: metricdata.Sum[int64]{DataPoints: b.overlooked, Temporality: metricdata.CumulativeTemporality},
-		})
-	}
+	all = append(all, b.wholes...)
 	durations := metricdata.Metrics{Name: durationName, Unit: "s", Description: durationWhat}
 	switch {
 	case len(b.explicit) > 0:

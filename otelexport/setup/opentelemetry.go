@@ -115,7 +115,7 @@ func (s *started) abandon(ctx context.Context) {
 }
 
 func (s *started) metrics(ctx context.Context, env environment, res *resource.Resource, durations sdkmetric.Producer, breakers int) (err error) {
-	const usual, series = 2000, 6 // the SDK's own limit, and what a breaker has of one instrument at most
+	const usual, series = 2000, 5 // the SDK's own limit, and what a breaker has of one instrument at most
 	limit := max(series*breakers+1, usual)
 	if breakers < 0 {
 		limit = 0

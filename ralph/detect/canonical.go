@@ -55,8 +55,6 @@ func (c *canonical) document() (h uint64, ok bool) {
 func (c *canonical) value() (uint64, bool) {
 	c.space()
 	switch c.peek() {
-	case 0:
-		return 0, false
 	case '{':
 		return c.nested('}', c.member)
 	case '[':

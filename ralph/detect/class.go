@@ -1,6 +1,10 @@
 package detect
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/blackbox4/switchgear/ralph/internal/enum"
+)
 
 // Class says how the calls of a tool are judged. The zero Class is [Ordinary].
 type Class uint8
@@ -31,7 +35,8 @@ func (c Class) String() string {
 // MarshalText makes a Class readable in JSON and YAML. It never fails.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known class.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (c *Class) UnmarshalText(text []byte) error {
-	return named(c, text, Ordinary, Unjudged, "class")
+	return enum.Parse(c, text, Ordinary, Unjudged, "Class")
 }

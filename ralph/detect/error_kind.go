@@ -1,6 +1,10 @@
 package detect
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/blackbox4/switchgear/ralph/internal/enum"
+)
 
 // ErrorKind says what sort of error a step ended with, where the caller knows. The
 // text of an error is never searched for it. The zero ErrorKind is [OtherError].
@@ -39,7 +43,8 @@ func (k ErrorKind) String() string {
 // MarshalText makes an ErrorKind readable in JSON and YAML. It never fails.
 func (k ErrorKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known kind.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (k *ErrorKind) UnmarshalText(text []byte) error {
-	return named(k, text, OtherError, TransientError, "kind of error")
+	return enum.Parse(k, text, OtherError, TransientError, "ErrorKind")
 }

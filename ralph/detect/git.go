@@ -72,26 +72,52 @@ type git struct {
 func (g *git) run(out io.Writer, args ...string) error {
 	all := append([]string{"--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull, "-c", "core.quotePath=false"}, args...)
 	cmd := exec.CommandContext(g.ctx, "git", all...) //nolint:gosec // the arguments are constants
-	var said bytes.Buffer
-	cmd.Dir, cmd.Stdout, cmd.Stderr = g.dir, out, &limited{&said, 1024}
+	cmd.Dir = g.dir
 	// Where git has started this program, it has told it about another repository.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")
 		return name == "GIT_DIR" || name == "GIT_WORK_TREE" || name == "GIT_INDEX_FILE" || name == "GIT_PREFIX"
 	})
 	cmd.Env = append(cmd.Env, "GIT_TERMINAL_PROMPT=0", "LC_ALL=C")
-	cmd.WaitDelay = time.Second
-	if err := cmd.Run(); err != nil {
+	said, err := g.read(cmd, out)
+	if err != nil {
 		if done := context.Cause(g.ctx); done != nil {
 			return fmt.Errorf("detect: git %s in %q: %w", args[0], g.dir, done)
 		}
-		if text := strings.TrimSpace(said.String()); text != "" {
+		if text := strings.TrimSpace(said); text != "" {
 			err = errors.New(text)
 		}
 		return fmt.Errorf("detect: git %s in %q: %w", args[0], g.dir, err)
 	}
-	_, err := io.WriteString(g.sum, "\x00") // keeps the answers apart
+	_, err = io.WriteString(g.sum, "\x00") // keeps the answers apart
 	return err
+}
+
+// read runs cmd and copies what it writes to out; it returns the beginning of what it
+// complains of. What git has started, and does not end with it, may hold the pipes
+// open: they are read until ctx is done, and not a moment less, since a busy machine
+// may be late to read what was written long ago.
+func (g *git) read(cmd *exec.Cmd, out io.Writer) (said string, err error) {
+	stdout, err1 := cmd.StdoutPipe()
+	stderr, err2 := cmd.StderrPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	stop := context.AfterFunc(g.ctx, func() { _, _ = stdout.Close(), stderr.Close() }) // ends the reading
+	defer stop()
+	var text bytes.Buffer
+	complained := make(chan struct{})
+	go func() {
+		defer close(complained)
+		_, _ = io.Copy(&limited{&text, 1024}, stderr) // as much as there is
+	}()
+	_, err = io.Copy(out, stdout)
+	<-complained
+	err = errors.Join(cmd.Wait(), err)
+	return text.String(), err
 }
 
 // untracked adds the contents of files that the differences do not show.

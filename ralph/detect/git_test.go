@@ -52,11 +52,21 @@ func (r *repo) write(name, content string) {
 
 func (r *repo) token() string {
 	r.t.Helper()
-	token, err := detect.GitToken(r.t.Context(), r.dir)
-	if err != nil {
-		r.t.Fatal(err)
+	return patiently(r.t, r.dir)
+}
+
+// patiently returns the token however long git takes on a busy machine.
+func patiently(t *testing.T, dir string) string {
+	t.Helper()
+	for {
+		token, err := detect.GitToken(t.Context(), dir)
+		if err == nil {
+			return token
+		}
+		if t.Context().Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
 	}
-	return token
 }
 
 func TestGitToken(t *testing.T) {
@@ -81,6 +91,8 @@ func TestGitToken(t *testing.T) {
 	changes("a tracked file again", true, func() { r.write("a.txt", "five") })
 	changes("an untracked file", true, func() { r.write("new/b \"q\"\n.txt", "one") })
 	changes("its content, with the same size", true, func() { r.write("new/b \"q\"\n.txt", "two") })
+	changes("one with a short name", true, func() { r.write("b", "one") })
+	changes("its content", true, func() { r.write("b", "two") })
 	changes("a big one", true, func() { r.write("big", strings.Repeat("x", 3<<20)) })
 	changes("its end", true, func() { r.write("big", strings.Repeat("x", 3<<20-1)+"y") })
 	changes("an ignored file", false, func() {
@@ -98,9 +110,8 @@ func TestGitToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	below, err := detect.GitToken(t.Context(), filepath.Join(r.dir, "deep/er"))
-	if err != nil || below != r.token() {
-		t.Errorf("from below: %v", err)
+	if patiently(t, filepath.Join(r.dir, "deep/er")) != r.token() {
+		t.Error("from below, it is another")
 	}
 
 	// Work that is undone comes back to an old token.
@@ -168,5 +179,91 @@ func TestNoGitToken(t *testing.T) {
 	cancel()
 	if token, err := detect.GitToken(ctx, r.dir); !errors.Is(err, context.Canceled) || token != "" {
 		t.Errorf("%q, %v", token, err)
+	}
+}
+
+// program puts a program of that name before all others, and returns where it may
+// leave notes.
+func program(t *testing.T, name, script string) (notes string) {
+	t.Helper()
+	dir := t.TempDir()
+	notes = filepath.Join(dir, "notes")
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nnotes='"+notes+"'\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return notes
+}
+
+// TestGitTokenOfAGitThatHangs: ctx ends it, also where what git has started holds on
+// to its output.
+func TestGitTokenOfAGitThatHangs(t *testing.T) {
+	for name, script := range map[string]string{
+		"itself":                  "exec sleep 1000",
+		"what it started":         "sleep 1000 & echo $! >$notes; exit 0",
+		"what it started, mutely": "sleep 1000 >/dev/null & echo $! >$notes; exit 0", // holds stderr
+	} {
+		t.Run(name, func(t *testing.T) {
+			notes := program(t, "git", script)
+			defer func() {
+				if pid, err := os.ReadFile(notes); err == nil {
+					_ = exec.Command("kill", strings.TrimSpace(string(pid))).Run()
+				}
+			}()
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if token, err := detect.GitToken(ctx, t.TempDir()); token != "" || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%q, %v", token, err)
+			}
+		})
+	}
+}
+
+// TestGitTokenSaysWhatGitSaid: the beginning of it, or else how it ended.
+func TestGitTokenSaysWhatGitSaid(t *testing.T) {
+	for name, c := range map[string]struct{ script, want string }{
+		"much":    {"head -c 100000 /dev/zero | tr '\\0' x >&2; exit 3", strings.Repeat("x", 1024)},
+		"nothing": {"exit 3", "exit status 3"},
+		"a fault": {"echo ' the disk is on fire ' >&2; exit 3", ": the disk is on fire"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			program(t, "git", c.script)
+			dir := t.TempDir()
+			_, err := detect.GitToken(t.Context(), dir)
+			if err == nil || !strings.HasSuffix(err.Error(), c.want) || !strings.Contains(err.Error(), dir) || len(err.Error()) > 2000 {
+				t.Errorf("%.3000v\nwant %.100s in the end", err, c.want)
+			}
+		})
+	}
+	t.Run("no git", func(t *testing.T) {
+		t.Setenv("PATH", t.TempDir())
+		if _, err := detect.GitToken(t.Context(), t.TempDir()); !errors.Is(err, exec.ErrNotFound) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestGitTokenAsksQuietly: git is told not to ask for passwords, to speak English, and
+// to take no lock.
+func TestGitTokenAsksQuietly(t *testing.T) {
+	notes := program(t, "git", `echo "$GIT_TERMINAL_PROMPT $LC_ALL $GIT_DIR$GIT_WORK_TREE$GIT_INDEX_FILE$GIT_PREFIX$KEPT $*" >>"$notes"; pwd`)
+	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "KEPT"} {
+		t.Setenv(name, "of "+name)
+	}
+	if _, err := detect.GitToken(t.Context(), t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	said, err := os.ReadFile(notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := strings.Split(strings.TrimSpace(string(said)), "\n")
+	if len(calls) != 4 {
+		t.Errorf("git was called %d times:\n%s", len(calls), said)
+	}
+	for _, call := range calls {
+		if !strings.HasPrefix(call, "0 C of KEPT --no-optional-locks -c core.fsmonitor=false -c core.hooksPath="+os.DevNull) {
+			t.Errorf("git was called as %s", call)
+		}
 	}
 }

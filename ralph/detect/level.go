@@ -1,6 +1,10 @@
 package detect
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/blackbox4/switchgear/ralph/internal/enum"
+)
 
 // Level is how far a rule has got. A higher one is worse, so that they can be
 // compared with <. The zero Level is none.
@@ -28,7 +32,8 @@ func (l Level) String() string {
 // MarshalText makes a Level readable in JSON and YAML. It never fails.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known level.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (l *Level) UnmarshalText(text []byte) error {
-	return named(l, text, Level(0), Trip, "level")
+	return enum.Parse(l, text, Level(0), Trip, "Level")
 }

@@ -272,7 +272,7 @@ func shape(s, form string) bool {
 // duration is the length of the duration that s begins with, like 250ms, 1.5s or
 // 1h2m3s, or zero.
 func duration(s string) int {
-	i, parts := 0, 0
+	i := 0
 	for i < len(s) && isDigit(s[i]) {
 		for i < len(s) && isDigit(s[i]) {
 			i++
@@ -288,9 +288,8 @@ func duration(s string) int {
 			return 0
 		}
 		i += u
-		parts++
 	}
-	if parts == 0 || i < len(s) && isWord(s[i]) {
+	if i < len(s) && isWord(s[i]) {
 		return 0
 	}
 	return i

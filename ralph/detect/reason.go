@@ -1,9 +1,9 @@
 package detect
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
+
+	"github.com/blackbox4/switchgear/ralph/internal/enum"
 )
 
 // Reason is why an agent does not get on, which decides how it may go on again.
@@ -41,24 +41,8 @@ func (r Reason) String() string {
 // MarshalText makes a Reason readable in JSON and YAML. It never fails.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known reason.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (r *Reason) UnmarshalText(text []byte) error {
-	return named(r, text, Reason(0), Transient, "reason")
-}
-
-// named sets v to the constant between first and last whose name is text.
-func named[T interface {
-	~uint8
-	fmt.Stringer
-}](v *T, text []byte, first, last T, what string,
-) error {
-	var names []string
-	for known := first; known <= last; known++ {
-		if string(text) == known.String() {
-			*v = known
-			return nil
-		}
-		names = append(names, known.String())
-	}
-	return fmt.Errorf("detect: %s is %.64q, allowed: %s", what, text, strings.Join(names, ", "))
+	return enum.Parse(r, text, Reason(0), Transient, "Reason")
 }

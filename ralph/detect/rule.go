@@ -1,6 +1,10 @@
 package detect
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/blackbox4/switchgear/ralph/internal/enum"
+)
 
 // Rule is one way of not getting anywhere. There are no others than the constants,
 // so that a Rule is safe as a label of a metric.
@@ -60,7 +64,8 @@ func (r Rule) String() string {
 // MarshalText makes a Rule readable in JSON and YAML. It never fails.
 func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what MarshalText has written of a known rule.
+// UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
+// names what is allowed.
 func (r *Rule) UnmarshalText(text []byte) error {
-	return named(r, text, Rule(0), Rule(numRules-1), "rule")
+	return enum.Parse(r, text, Rule(0), Rule(numRules-1), "Rule")
 }

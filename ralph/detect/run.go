@@ -28,6 +28,7 @@ type Run struct {
 // arguments if they are JSON, and keeps none of it.
 func (r *Run) Observe(s Step) ([]Finding, error) {
 	now := r.event(s.At)
+	s.Tool = s.Tool[:min(len(s.Tool), maxText)] // no name of a tool is that long
 	err := r.meter(s.Tokens, s.Cost)
 	r.s.Totals.Steps++
 	switch {

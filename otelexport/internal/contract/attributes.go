@@ -38,7 +38,7 @@ var (
 		{core.Open, core.Closed},
 	}
 	trips = [...]core.Cause{
-		core.FailuresInRow, core.FailureRate, core.SlowRate, core.ProbeFailed, core.ProbeSlow, core.ProbeLost,
+		core.FailuresInRow, core.FailureRate, core.SlowRate, core.ProbeFailed, core.ProbeSlow,
 	}
 )
 

@@ -18,17 +18,6 @@ type Metric[N int64 | float64] struct {
 	Of               func(r *Reading) []N // a value for each series that there is
 }
 
-// What is skipped is the metric about the breakers that have no other; its values are not
-// from a [Reading]. Its series differ by [Skip].
-const (
-	SkippedName = "circuit_breaker.export.skipped"
-	SkippedUnit = "{breaker}"
-	SkippedWhat = "Breakers of the process that are not exported."
-
-	SkippedByLimit     = "limit"
-	SkippedAsDuplicate = "duplicate"
-)
-
 // Ints returns the metrics that count.
 func Ints() []Metric[int64] {
 	return []Metric[int64]{
@@ -71,6 +60,10 @@ func Ints() []Metric[int64] {
 		{
 			"circuit_breaker.probes", "{call}", "Calls that were let out half-open, by what became of them.",
 			Counter, ByResult, func(r *Reading) []int64 { return r.probes[:] },
+		},
+		{
+			"circuit_breaker.lost_probes", "{call}", "Probes that took longer than the breaker's limit for them; what became of them later is in the probes.",
+			Counter, ByName, func(r *Reading) []int64 { return r.lost[:] },
 		},
 	}
 }

@@ -9,17 +9,19 @@ import (
 // Reading is what the metrics of one breaker are at a time. Its zero value is
 // ready, and it can be used again.
 type Reading struct {
-	At, Born time.Time
+	At      time.Time
+	Started time.Time // when the breaker began to count
+	// Start is the start time of the counters, and Restart that of all else that the
+	// breaker has counted, of which nothing is known from breakers before it. Both
+	// are set by [Counters].
+	Start, Restart time.Time
 
-	calls                          [len(results)]int64
-	window                         [2]int64
-	probes                         [3]int64
-	slow, timeouts, spared, active [1]int64
-	status                         [len(states)]int64
-	transitions                    [len(transitions)]int64
-	trips                          [len(trips)]int64
+	counts
 
-	times                            [len(states)]float64
+	window [2]int64
+	active [1]int64
+	status [len(states)]int64
+
 	remaining                        [1]float64
 	failureRatio, failureLimit       [1]float64
 	hasFailureRatio, hasFailureLimit int // 1 if they are there
@@ -28,22 +30,20 @@ type Reading struct {
 // Read fills r.
 func (r *Reading) Read(b *core.Breaker) {
 	snap, cfg := b.Snapshot(), b.Config()
-	*r = Reading{At: snap.At}
+	*r = Reading{At: snap.At, Started: snap.Started}
 
 	t := &snap.Totals
 	r.calls = [...]int64{int64(t.Successes), int64(t.Failures), int64(t.Ignored), int64(t.Refused)}
-	r.slow[0], r.timeouts[0], r.spared[0], r.active[0] = int64(t.Slow), int64(t.Timeouts), int64(t.Spared), t.InFlight
+	r.slow[0], r.timeouts[0], r.spared[0], r.lost[0] = int64(t.Slow), int64(t.Timeouts), int64(t.Spared), int64(t.Lost)
+	r.active[0] = t.InFlight
 	r.probes = [...]int64{int64(snap.Probes.Successes), int64(snap.Probes.Failures), int64(snap.Probes.Ignored)}
 
 	r.status[r.state(&snap)] = 1
-	age := time.Duration(0)
 	for i, d := range [...]time.Duration{
 		snap.TimeIn.Closed, snap.TimeIn.Open, snap.TimeIn.HalfOpen, snap.TimeIn.ForcedOpen, snap.TimeIn.Disabled,
 	} {
 		r.times[i] = d.Seconds()
-		age += d
 	}
-	r.Born = snap.At.Add(-age)
 	for _, c := range snap.Changes {
 		for i, path := range transitions {
 			if c.From == path.from && c.To == path.to {

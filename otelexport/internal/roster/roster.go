@@ -9,11 +9,12 @@ import (
 	"sync/atomic"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/otelexport/internal/contract"
 )
 
-// DefaultLimit is how many breakers are exported unless somebody says otherwise:
-// six series a breaker, which is the most that one instrument has, are then
-// within the 2000 that the metrics SDK gives to an instrument.
+// DefaultLimit is how many breakers are exported unless told otherwise: five series a
+// breaker, which is the most that one instrument has, are then within the 2000 that
+// the metrics SDK gives to an instrument.
 const DefaultLimit = 300
 
 // Source is what lists breakers and their names.
@@ -23,11 +24,33 @@ type Source interface {
 
 // Member is a breaker that is exported. It stays the same for as long as it is.
 type Member[T any] struct {
-	Name    string
+	Name string
+	// Breaker is nil when it was evicted. Of such a member the counters are exported
+	// as they were, while there is room: a reader of deltas takes a series that comes
+	// back for a new one, and would count everything again.
 	Breaker *core.Breaker
 	Of      T // what the exporter keeps with it
 
-	seen uint64 // the round it was last seen in
+	sick     *sick
+	counters *contract.Counters // of the name
+	number   uint64             // of the breaker
+	source   uint64             // where it was seen
+	seen     uint64             // the round it was last seen in
+	gone     uint64             // the round from which on it was not, of an evicted one
+}
+
+// Read fills r with what is exported. It reports false if there is nothing: for an
+// evicted member that never was read, and for one whose reading has panicked once. Of
+// one that is evicted only counters mean anything.
+func (m *Member[T]) Read(r *contract.Reading) bool {
+	if m.Breaker == nil {
+		return m.counters.Exported(r)
+	}
+	if !m.sick.read(m.Breaker, func() { r.Read(m.Breaker) }) {
+		return false
+	}
+	m.counters.Note(m.number, r)
+	return true
 }
 
 // Skipped counts the breakers of one round that are not exported.
@@ -37,8 +60,9 @@ type Skipped struct {
 }
 
 // Roster is a set of breakers, unique by name, that follows some sources. A
-// breaker that is in it stays until its source no longer lists it; free places
-// go to the new ones in the order of their names. It is safe for concurrent use.
+// breaker that is in it stays until its source no longer lists it, or until one that
+// is not closed or is overridden needs its place; free places go to the new ones by
+// their [rank]. It is safe for concurrent use.
 type Roster[T any] struct {
 	of func(name string, b *core.Breaker) T // must not panic
 
@@ -51,6 +75,9 @@ type Roster[T any] struct {
 	heirs   []candidate                           // room for the next round
 	fresh   []candidate                           // the same
 	rounds  uint64
+	past    memory[*contract.Counters] // of names that were exported
+	sum     sums
+	sick    sick
 
 	duplicates, overflows, panics Trouble
 }
@@ -63,7 +90,9 @@ type listed struct {
 
 // New returns an empty roster. of makes what an exporter keeps with a member.
 func New[T any](of func(name string, b *core.Breaker) T) *Roster[T] {
-	return &Roster[T]{of: of, byName: make(map[string]*Member[T])}
+	r := &Roster[T]{of: of, byName: make(map[string]*Member[T])}
+	r.sum = newSums(&r.sick)
+	return r
 }
 
 // Add adds a source. The limit is on the breakers of all sources, of which the
@@ -82,6 +111,12 @@ func (r *Roster[T]) Add(source Source, limit int) (remove func()) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.sources = slices.DeleteFunc(r.sources, func(l listed) bool { return l.id == id })
+		if len(r.sources) == 0 { // there may be no round any more that lets go of them
+			now := &round[T]{Roster: r}
+			now.read()
+			now.settle()
+			r.publish()
+		}
 	}
 }
 
@@ -95,12 +130,12 @@ func (r *Roster[T]) Find(name string) *Member[T] {
 	return (*index)[name]
 }
 
-// Members reads the sources and returns who is exported now. The slice and its
-// elements are for reading only.
-func (r *Roster[T]) Members() ([]*Member[T], Skipped) {
+// Members reads the sources and returns who is exported now, and what all breakers
+// are together. The slice and its elements are for reading only.
+func (r *Roster[T]) Members() ([]*Member[T], contract.Whole) {
 	members, now := r.next()
 	now.report() // with no lock held: the error handler is the application's
-	return members, now.skipped
+	return members, now.whole
 }
 
 func (r *Roster[T]) next() ([]*Member[T], *round[T]) {
@@ -112,6 +147,8 @@ func (r *Roster[T]) next() ([]*Member[T], *round[T]) {
 	if now.changed {
 		r.publish()
 	}
+	now.whole = r.sum.whole()
+	now.whole.Limit, now.whole.Duplicate = int64(now.skipped.Limit), int64(now.skipped.Duplicate)
 	return r.members, now
 }
 

@@ -44,7 +44,8 @@ func newRoster() *roster.Roster[string] {
 
 func check(t *testing.T, r *roster.Roster[string], skipped roster.Skipped, names ...string) {
 	t.Helper()
-	members, got := r.Members()
+	members, whole := r.Members()
+	got := roster.Skipped{Limit: int(whole.Limit), Duplicate: int(whole.Duplicate)}
 	var have []string
 	for _, m := range members {
 		have = append(have, m.Name)

@@ -1,11 +1,13 @@
 package roster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/otelexport/internal/contract"
 )
 
 // round is one reading of the sources. It needs Roster.mu, but for report.
@@ -14,6 +16,7 @@ type round[T any] struct {
 
 	limit   int
 	skipped Skipped
+	whole   contract.Whole
 	rivals  string // a name that two have
 	changed bool
 	panic   error
@@ -25,31 +28,40 @@ type round[T any] struct {
 type candidate struct {
 	name    string
 	breaker *core.Breaker
+	source  uint64
+	rank    rank
 }
 
 // read sees what the sources list.
 func (r *round[T]) read() {
 	r.rounds++
 	r.heirs, r.fresh = r.Roster.heirs[:0], r.Roster.fresh[:0]
+	r.sum.begin()
 	for _, l := range r.sources {
-		r.readOne(l.source)
+		r.survive(func() { r.readOne(l) })
+		r.survive(func() { r.sum.add(l.source) })
 	}
+	r.sum.end()
 }
 
-// readOne survives the panic of a source.
-func (r *round[T]) readOne(s Source) {
+// survive survives the panic of a source.
+func (r *round[T]) survive(f func()) {
 	defer func() {
 		if p := recover(); p != nil && r.panic == nil {
 			r.panic = fmt.Errorf("switchgear: a source of circuit breakers panicked: %v", p)
 		}
 	}()
-	for name, b := range s.All() {
+	f()
+}
+
+func (r *round[T]) readOne(l listed) {
+	for name, b := range l.source.All() {
 		if b == nil {
 			continue
 		}
 		// A name that is not UTF-8 would cost all others their export. It comes
 		// from a source that does not take its names from core.
-		r.see(candidate{strings.ToValidUTF8(name, "\uFFFD"), b})
+		r.see(candidate{name: strings.ToValidUTF8(name, "\uFFFD"), breaker: b, source: l.id})
 	}
 }
 
@@ -58,12 +70,15 @@ func (r *round[T]) see(c candidate) {
 	case m == nil:
 		r.fresh = append(r.fresh, c)
 		if r.limit >= 0 && len(r.fresh) >= 2*r.limit+64 { // a registry may be far larger than the limit
-			r.sort()
-			r.skipped.Limit += max(len(r.fresh)-r.limit, 0)
-			r.fresh = r.fresh[:min(len(r.fresh), r.limit)]
+			r.unique()
+			if over := len(r.fresh) - r.limit; over > 0 {
+				r.sort()
+				r.skipped.Limit += over
+				r.fresh = r.fresh[:r.limit]
+			}
 		}
 	case m.Breaker == c.breaker:
-		m.seen = r.rounds
+		m.seen, m.source = r.rounds, c.source
 	case m.seen == r.rounds:
 		r.clash(c)
 	default:
@@ -81,27 +96,88 @@ func (r *round[T]) settle() {
 			r.clash(c)
 		}
 	}
-	for name, m := range r.byName {
-		if m.seen != r.rounds {
-			delete(r.byName, name)
-			r.changed = true
-		}
+	gone := r.unseen()
+	r.unique()
+	over := 0
+	if r.limit >= 0 {
+		over = max(len(r.byName)+len(r.fresh)-r.limit, 0)
+	} else {
+		over = max(len(gone)-maxPast, 0)
 	}
-	r.sort()
-	for _, c := range r.fresh {
+	for _, m := range gone[:min(over, len(gone))] {
+		r.drop(m)
+	}
+	if over > len(gone) {
+		r.sort()
+	}
+	for i, c := range r.fresh {
 		if r.limit >= 0 && len(r.byName) >= r.limit {
-			r.skipped.Limit++
-		} else {
-			r.admit(c)
+			r.displace(r.fresh[i:])
+			break
 		}
+		r.admit(c)
 	}
 	r.Roster.heirs, r.Roster.fresh = r.heirs, r.fresh
 	clear(r.heirs[:cap(r.heirs)]) // what a registry forgets must not be kept alive
 	clear(r.fresh[:cap(r.fresh)])
 }
 
-// sort sorts fresh by name and leaves one of each name, that of the first source.
+// unseen ends the members that no source lists any more, and returns those whose
+// counters are still exported, first those that were evicted first.
+func (r *round[T]) unseen() (gone []*Member[T]) {
+	for name, m := range r.byName {
+		switch {
+		case m.seen == r.rounds:
+			continue
+		case !slices.ContainsFunc(r.sources, func(l listed) bool { return l.id == m.source }): // unregistered
+			r.drop(m)
+			continue
+		case m.Breaker != nil:
+			m = &Member[T]{Name: name, Of: m.Of, counters: m.counters, source: m.source, gone: r.rounds}
+			r.byName[name] = m
+			r.changed = true
+		}
+		gone = append(gone, m)
+	}
+	slices.SortFunc(gone, func(a, b *Member[T]) int {
+		return cmp.Or(cmp.Compare(a.gone, b.gone), strings.Compare(a.Name, b.Name))
+	})
+	return gone
+}
+
+// displace gives places of members to those of a higher level, which are at the
+// front; all others are skipped.
+func (r *round[T]) displace(rest []candidate) {
+	r.skipped.Limit += len(rest)
+	if rest[0].rank.level == 0 || r.limit == 0 {
+		return
+	}
+	members := make([]candidate, 0, len(r.byName))
+	for name, m := range r.byName {
+		members = append(members, candidate{name: name, rank: rankOf(&r.sick, m.Breaker)})
+	}
+	slices.SortFunc(members, byRank)
+	for _, c := range rest {
+		last := len(members) - 1
+		if last < 0 || c.rank.level <= members[last].rank.level {
+			return
+		}
+		r.drop(r.byName[members[last].name])
+		members = members[:last]
+		r.admit(c)
+	}
+}
+
+// sort puts first who is to have a place first.
 func (r *round[T]) sort() {
+	for i := range r.fresh {
+		r.fresh[i].rank = rankOf(&r.sick, r.fresh[i].breaker)
+	}
+	slices.SortFunc(r.fresh, byRank)
+}
+
+// unique sorts fresh by name and leaves one of each name, that of the first source.
+func (r *round[T]) unique() {
 	slices.SortStableFunc(r.fresh, func(a, b candidate) int { return strings.Compare(a.name, b.name) })
 	r.fresh = slices.CompactFunc(r.fresh, func(first, c candidate) bool {
 		if first.name != c.name {
@@ -114,9 +190,27 @@ func (r *round[T]) sort() {
 	})
 }
 
+// admit gives a place, or that of the member of its name, which goes on counting from
+// where that was.
 func (r *round[T]) admit(c candidate) {
 	name := strings.Clone(c.name)
-	r.byName[name] = &Member[T]{Name: name, Breaker: c.breaker, Of: r.of(name, c.breaker), seen: r.rounds}
+	var counters *contract.Counters
+	if m := r.byName[name]; m != nil {
+		counters = m.counters
+	} else if counters = r.past.take(name); counters == nil {
+		counters = contract.After(r.past.lost)
+	}
+	r.byName[name] = &Member[T]{
+		Name: name, Breaker: c.breaker, Of: r.of(name, c.breaker),
+		sick: &r.sick, counters: counters, number: counters.Next(), source: c.source, seen: r.rounds,
+	}
+	r.changed = true
+}
+
+// drop ends a member, and keeps what it had counted in case its name comes back.
+func (r *round[T]) drop(m *Member[T]) {
+	delete(r.byName, m.Name)
+	r.past.put(m.Name, m.counters)
 	r.changed = true
 }
 

@@ -49,7 +49,8 @@ func breakerRow() row {
 		lines("Transitions", "Changes of state, in all replicas together.", "short").columns().size(8, 8).
 			asks(shows{"{{circuit_breaker_state_previous}} to {{circuit_breaker_state}}", `sum by (circuit_breaker_state_previous, circuit_breaker_state) (increase(circuit_breaker_state_transitions_total{$b}[$__rate_interval]))`}),
 		lines("Probes", "What became of the calls of half-open breakers. Ignored ones gave their place back.", "short").columns().size(8, 8).
-			asks(shows{"{{circuit_breaker_result}}", `sum by (circuit_breaker_result) (increase(circuit_breaker_probes_total{$b}[$__rate_interval]))`}).
+			asks(shows{"{{circuit_breaker_result}}", `sum by (circuit_breaker_result) (increase(circuit_breaker_probes_total{$b}[$__rate_interval]))`},
+				shows{"lost", `sum(increase(circuit_breaker_lost_probes_total{$b}[$__rate_interval]))`}).
 			paint(resultColours()...),
 		lines("Break remaining", "How long each replica will still refuse. It grows from break to break where TimeoutFactor is set.", "s").size(8, 8).
 			asks(shows{"{{job}} {{instance}}", `max by (job, instance) (circuit_breaker_open_remaining_seconds{$b})`}),

@@ -23,7 +23,8 @@ func fleetRow() row {
 			asks(shows{"", `count by (job, circuit_breaker_name) (count by (job, circuit_breaker_name, circuit_breaker_state) (circuit_breaker_status{$b} == 1)) > 1`}).now("table"),
 
 		lines("Calls by result", "What became of the calls, a second. Rejected ones cost the dependency nothing.", "reqps").stacked().size(12, 8).
-			asks(shows{"{{circuit_breaker_result}}", `sum by (circuit_breaker_result) (rate(circuit_breaker_calls_total{$b}[$__rate_interval]))`}).
+			asks(shows{"{{circuit_breaker_result}}", `sum by (circuit_breaker_result) (rate(circuit_breaker_calls_total{$b}[$__rate_interval]))`},
+				shows{"without a breaker", `sum(rate(circuit_breaker_unguarded_calls_total{job=~"$job"}[$__rate_interval]))`}).
 			paint(resultColours()...),
 		share("Refused share", "Which part of the calls the breakers turned away.").size(12, 8).
 			asks(shows{"{{job}}", `sum by (job) (rate(circuit_breaker_calls_total{circuit_breaker_result="rejected",$b}[$__rate_interval])) / sum by (job) (rate(circuit_breaker_calls_total{$b}[$__rate_interval]))`}),

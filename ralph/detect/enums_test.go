@@ -1,0 +1,31 @@
+package detect_test
+
+import (
+	"maps"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/blackbox4/switchgear/ralph/detect"
+	"github.com/blackbox4/switchgear/ralph/internal/enumtest"
+)
+
+var inYAML = enumtest.Format{
+	Name:      "YAML",
+	Marshal:   func(v any) ([]byte, error) { return yaml.Marshal(v) },
+	Unmarshal: func(text []byte, v any) error { return yaml.Unmarshal(text, v) },
+}
+
+// TestEnumsReadBackWhatTheyWrote fails for a new enum, and for a new constant, until it
+// is in here.
+func TestEnumsReadBackWhatTheyWrote(t *testing.T) {
+	want := map[string]int{"Reason": 5, "Rule": 34, "Level": 2, "Class": 4, "ErrorKind": 6}
+	if got := enumtest.Exported(t, "."); !maps.Equal(got, want) {
+		t.Errorf("the enums and their constants are %v, and checked are %v", got, want)
+	}
+	t.Run("Reason", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Reason(0), detect.Transient) })
+	t.Run("Rule", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Rule(0), detect.RuleHops) })
+	t.Run("Level", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Level(0), detect.Trip) })
+	t.Run("Class", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Ordinary, detect.Unjudged) })
+	t.Run("ErrorKind", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.OtherError, detect.TransientError) })
+}
