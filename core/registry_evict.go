@@ -84,40 +84,38 @@ func (r *Registry) keepsLocked(e *entry) bool {
 // evictLocked evicts an entry to make room. It reports false if that is asked for
 // or called meanwhile.
 func (r *Registry) evictLocked(e *entry) bool {
-	if !e.breaker.plainlyClosed() || !r.endLocked(e, e.seen.Load()) {
+	s := r.shardOf(e.breaker.name)
+	if !e.breaker.plainlyClosed() || !r.endLocked(s, e, e.seen.Load()) {
 		return false
 	}
-	s := r.shardOf(e.breaker.name)
-	r.goneLocked(s, e)
 	s.without(1)
 	return true
 }
 
-// endLocked makes an entry gone that was last asked for at the tick seen, unless its
-// breaker is not idle. See invariants 2 and 3 of entry.
-func (r *Registry) endLocked(e *entry, seen uint64) bool {
-	if !e.breaker.idle() || !e.seen.CompareAndSwap(seen, entryGone) {
+// endLocked makes an entry gone that was last asked for at the tick seen, keeps what
+// it had counted and gives its place back, unless its breaker is not idle. The caller
+// takes it out of the map. See invariants 2 and 3 of entry.
+func (r *Registry) endLocked(s *nameShard, e *entry, seen uint64) bool {
+	b := e.breaker
+	if !b.idle() || !e.seen.CompareAndSwap(seen, entryGone) {
 		return false
 	}
 	perturb()
-	if !e.breaker.idle() { // a caller that kept it has just called
-		e.seen.Store(r.tick.Load())
+	// The reading decides that is kept: a permit that is taken later counts nowhere,
+	// rather than as one that is out for ever.
+	p := b.toPast()
+	if b.settings.Load().override != NoOverride || p.out > 0 && p.out > b.lostOut() {
+		e.seen.Store(r.tick.Load()) // a caller that kept it has just called
 		return false
 	}
-	return true
-}
-
-// goneLocked keeps what an entry that is gone had counted, and gives its place back.
-// The caller takes it out of the map.
-func (r *Registry) goneLocked(s *nameShard, e *entry) {
-	p := e.breaker.toPast()
 	s.gone.add(p.totals)
 	r.evicted++
-	s.past.put(e.breaker.name, &p, r.evicted, r.limit)
+	s.past.put(b.name, &p, r.evicted, r.limit)
 	if r.ages != nil {
 		r.ages.drop(e)
 	}
 	r.size.Add(-1)
+	return true
 }
 
 // sweepCost is how much time must pass between two sweeps for each breaker that they
@@ -145,8 +143,7 @@ func (r *Registry) sweepSome(shards []nameShard, now time.Duration) {
 	for i := range shards {
 		s, gone := &shards[i], 0
 		for _, e := range s.all() {
-			if seen, expired := r.expiredLocked(e, now); expired && r.endLocked(e, seen) {
-				r.goneLocked(s, e)
+			if seen, expired := r.expiredLocked(e, now); expired && r.endLocked(s, e, seen) {
 				gone++
 			}
 		}

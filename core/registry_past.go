@@ -16,6 +16,7 @@ type past struct {
 	probes  Probes
 	times   TimeIn
 	lengths *[2]lengthCounts // by failed; nil if Durations was never on
+	out     int64            // permits of the breaker itself, as stats.out; not kept
 }
 
 // toPast reads the breaker's past, what it continues included.
@@ -36,6 +37,10 @@ func (b *Breaker) toPast() past {
 	}
 	b.mu.Unlock()
 	if st != nil {
+		p.out = p.totals.InFlight
+		if st.past != nil {
+			p.out -= st.past.totals.InFlight
+		}
 		st.past.addTo(&p)
 		if st.lengths.Load() != nil || p.lengths != nil {
 			p.lengths = &[2]lengthCounts{st.lengthsOf(Success), st.lengthsOf(Failure)}

@@ -165,3 +165,38 @@ func TestRegistryRemembersNoMoreThanTheLastMax(t *testing.T) {
 		}
 	}
 }
+
+// A caller that kept a breaker and takes a permit while that is evicted, at whichever
+// reading of the clock, brings it back, or counts nowhere; no permit stays out for ever.
+func TestRegistryEvictionMeetsACall(t *testing.T) {
+	for nth := 1; nth <= 4; nth++ {
+		var b *core.Breaker
+		var p core.Permit
+		left, taken := 0, false
+		r := core.Registry{Max: 1, Config: func(string) core.Config {
+			return core.Config{Now: func() time.Time {
+				if left--; left == 0 && !taken {
+					taken = true
+					var err error
+					if p, err = b.Allow(bg); err != nil {
+						t.Error(err)
+					}
+				}
+				return time.Now()
+			}}
+		}}
+		b = get(t, &r, "kept")
+		succeed(t, b, 1)
+		left = nth
+		_, _ = r.Get("another")
+		left = 0
+		if nth == 1 && (!taken || !names(&r)["kept"]) {
+			t.Fatal("the breaker was evicted, though a permit of it is out")
+		}
+		p.Settle(bg, core.Success)
+		got := r.Stats().Totals
+		if got.InFlight != 0 || got.Calls != got.Successes || names(&r)["kept"] && taken && got.Calls != 2 {
+			t.Errorf("a permit taken at reading %d of the clock: %+v, want none out", nth, got)
+		}
+	}
+}
