@@ -95,6 +95,33 @@ func TestTimeWindowFindsNoRateHigherThanEver(t *testing.T) {
 	}
 }
 
+// A caller fails once and then succeeds four times, again and again. Each Snapshot
+// shows calls, failures and streak as they were at one moment.
+func TestTimeWindowSnapshotIsOneReading(t *testing.T) {
+	for range scaled(3000) {
+		b := core.MustNew("torn", neverOpens(core.Config{Window: core.Window{For: time.Hour}, FailureRateThreshold: 1}))
+		succeed(t, b, 1)
+		hammer(2, 1, func(g, _ int) {
+			for i := range 25 { // fewer than the readings that a Snapshot makes at most
+				if g == 1 {
+					c := b.Snapshot().Window
+					made := c.Calls - 1
+					failures := (made + 4) / 5
+					// A call is in the window a moment before it is in the streak.
+					failedLast, failedOneBefore := made%5 == 1, made%5 == 2
+					if c.Failures != failures || c.InRow == 1 && !failedLast && !failedOneBefore || c.InRow > 1 {
+						t.Errorf("%+v of a failure and four successes, again and again", c)
+					}
+				} else if i%5 == 0 {
+					fail(t, b, 1)
+				} else {
+					succeed(t, b, 1)
+				}
+			}
+		})
+	}
+}
+
 // Of calls that half fail or are half slow, no reading ever shows more than was
 // credited: in snapshots, in transitions and in decisions, while tenths pass.
 func TestTimeWindowIsNeverTorn(t *testing.T) {
