@@ -2,6 +2,12 @@ package core
 
 import "runtime"
 
+// FailAtOnce adds failures to the tenth that runs of a time window.
+func FailAtOnce(b *Breaker, failures uint64) {
+	w := b.phase.Load().buckets
+	w.put(w.tenthOf(b.now()), [4]uint64{markFailed: failures})
+}
+
 // WaitForHooks returns when every hook of an event so far has returned, also one
 // that a goroutine runs because its caller was held for long enough.
 func (b *Breaker) WaitForHooks() {
