@@ -74,12 +74,25 @@ func (b *Breaker) endLocked(ph *phase, now time.Duration) Counts {
 	return Counts{}
 }
 
-// countsOf reads the window of a closed phase whose word is w, as of now.
-func (b *Breaker) countsOf(ph *phase, w word, now time.Duration) Counts {
+// maxReadings is how often a time window is read for two readings that agree. More
+// than that are only needed while calls end all the time.
+const maxReadings = 64
+
+// countsOf reads the window of a closed phase whose word is w, as of now. What it
+// returns was true at one moment; of a time window in which calls end all the time,
+// each rate was, but the streak may be older.
+func (b *Breaker) countsOf(ph *phase, w word, now time.Duration) (c Counts) {
 	if ph.buckets == nil {
 		return w.counts(int(ph.calls))
 	}
-	c := ph.buckets.counts(now, markFailed)
+	for i := range maxReadings {
+		last := c
+		if c = ph.buckets.counts(now, markFailed); i > 0 && c == last {
+			break // and so it was when w was read
+		}
+		w = ph.tally.read()
+		perturb()
+	}
 	c.InRow = w.streak()
 	return c
 }

@@ -2,6 +2,19 @@ package core
 
 import "runtime"
 
+// FailAtOnce adds failures to the tenth that runs of a time window.
+func FailAtOnce(b *Breaker, failures uint64) {
+	w := b.phase.Load().buckets
+	w.put(w.tenthOf(b.now()), [4]uint64{markFailed: failures})
+}
+
+// AgeWindow counts on in a count window, at rest, as if calls had filled it so many
+// times with what is in it.
+func AgeWindow(b *Breaker, times int) {
+	ph := b.phase.Load()
+	ph.tally.Add(uint64(times) * uint64(ph.calls) << posShift)
+}
+
 // WaitForHooks returns when every hook of an event so far has returned, also one
 // that a goroutine runs because its caller was held for long enough.
 func (b *Breaker) WaitForHooks() {

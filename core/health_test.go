@@ -164,3 +164,20 @@ func TestHealthOverIsWithinHistory(t *testing.T) {
 		}
 	}
 }
+
+// The rates of Health as numbers: of no calls, of some, and without those ignored.
+func TestHealthRates(t *testing.T) {
+	for calls, want := range map[string][2]float64{"": {1, 0}, "III": {1, 0}, "SSSF": {0.75, 0.25}, "FFIF": {0, 1}} {
+		for name, cfg := range map[string]core.Config{
+			"window": {FailureThreshold: -1}, "history": {FailureThreshold: -1, History: 10 * time.Minute},
+		} {
+			bubble(t, calls+" by "+name, func(t *testing.T) {
+				b := newBreaker(t, cfg)
+				play(t, b, calls)
+				if h := b.Health(); h.SuccessRate != want[0] || h.ErrorRate != want[1] || h.Mean != 0 {
+					t.Errorf("%+v, want %v", h, want)
+				}
+			})
+		}
+	}
+}

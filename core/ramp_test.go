@@ -53,6 +53,25 @@ func TestRampAdmitsAGrowingShare(t *testing.T) {
 	}
 }
 
+// Ten calls that come at once when a ramp begins make one that is admitted.
+func TestRampBeginsWithOneCallInTen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := ramped(t, core.Config{RampUp: time.Hour})
+		for ten := range 10 {
+			admitted := 0
+			for range 10 {
+				if p, err := b.Allow(bg); err == nil {
+					p.Settle(bg, core.Success)
+					admitted++
+				}
+			}
+			if admitted != 1 {
+				t.Errorf("%d of the calls from %d on were admitted, want 1 of ten", admitted, 10*ten)
+			}
+		}
+	})
+}
+
 func TestRampSpreadsEvenly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := ramped(t, core.Config{RampUp: 24 * time.Hour})

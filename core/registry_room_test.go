@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"strings"
 	"sync"
@@ -226,6 +227,23 @@ func TestRegistryUnguardedAllocatesNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("a call of %.20q allocates %v times", name, n)
 		}
+	}
+}
+
+// Without a Logger it is slog's default that is told.
+func TestRegistryLoggerIsTheDefault(t *testing.T) {
+	writer, flags, before := stdlog.Writer(), stdlog.Flags(), slog.Default()
+	defer func() { // SetDefault changes all three
+		slog.SetDefault(before)
+		stdlog.SetOutput(writer)
+		stdlog.SetFlags(flags)
+	}()
+	log := &logbook{}
+	slog.SetDefault(slog.New(log))
+	var r core.Registry
+	fail(t, r.Gate(""), 2)
+	if log.count("not valid") != 1 {
+		t.Errorf("%d lines in the log, want one about a name that is not valid", log.count(""))
 	}
 }
 

@@ -92,8 +92,9 @@ func (b *Breaker) State() State {
 }
 
 // Snapshot reads the breaker. State, window, streaks and transitions belong
-// together; the totals are read right after, while calls go on. History and
-// Durations follow.
+// together, but for a time window in which calls end all the time: then its rates
+// were true at a moment, and the streak may be older. The totals are read right
+// after, while calls go on. History and Durations follow.
 func (b *Breaker) Snapshot() Snapshot {
 	if !b.made() {
 		return Snapshot{}

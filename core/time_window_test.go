@@ -95,6 +95,33 @@ func TestTimeWindowFindsNoRateHigherThanEver(t *testing.T) {
 	}
 }
 
+// A caller fails once and then succeeds four times, again and again. Each Snapshot
+// shows calls, failures and streak as they were at one moment.
+func TestTimeWindowSnapshotIsOneReading(t *testing.T) {
+	for range scaled(3000) {
+		b := core.MustNew("torn", neverOpens(core.Config{Window: core.Window{For: time.Hour}, FailureRateThreshold: 1}))
+		succeed(t, b, 1)
+		hammer(2, 1, func(g, _ int) {
+			for i := range 25 { // fewer than the readings that a Snapshot makes at most
+				if g == 1 {
+					c := b.Snapshot().Window
+					made := c.Calls - 1
+					failures := (made + 4) / 5
+					// A call is in the window a moment before it is in the streak.
+					failedLast, failedOneBefore := made%5 == 1, made%5 == 2
+					if c.Failures != failures || c.InRow == 1 && !failedLast && !failedOneBefore || c.InRow > 1 {
+						t.Errorf("%+v of a failure and four successes, again and again", c)
+					}
+				} else if i%5 == 0 {
+					fail(t, b, 1)
+				} else {
+					succeed(t, b, 1)
+				}
+			}
+		})
+	}
+}
+
 // Of calls that half fail or are half slow, no reading ever shows more than was
 // credited: in snapshots, in transitions and in decisions, while tenths pass.
 func TestTimeWindowIsNeverTorn(t *testing.T) {
@@ -169,21 +196,15 @@ func TestTimeWindowForgetsForGood(t *testing.T) {
 
 // A count that has no more room stays, and the rates stay rates.
 func TestTimeWindowIsFull(t *testing.T) {
-	if testing.Short() || underRace() {
-		t.Log("a short run: 2^24 calls take a second")
-	}
 	var clock handClock
 	b := core.MustNew("full", neverOpens(core.Config{Window: core.Window{For: 10 * time.Millisecond}, FailureRateThreshold: -1, Now: clock.now}))
-	n := 1<<24 + 1000
-	if testing.Short() || underRace() {
-		n = 1000
-	}
-	for range n {
-		p, _ := b.Allow(bg)
-		p.Settle(bg, core.Failure)
-	}
-	if got := b.Snapshot().Window; got.Calls < min(n, 1<<24-1) || got.Failures > got.Calls {
-		t.Errorf("after %d failures in one tenth: %+v", n, got)
+	const most = 1<<24 - 1
+	core.FailAtOnce(b, most-10)
+	for i := range 1000 {
+		fail(t, b, 1)
+		if got, want := b.Snapshot().Window, min(most-10+i+1, most); got.Calls != want || got.Failures != want {
+			t.Fatalf("%d calls, %d failures; want %d", got.Calls, got.Failures, want)
+		}
 	}
 	clock.advance(time.Second)
 	if got := b.Snapshot().Window; got.Calls != 0 || got.Failures != 0 {

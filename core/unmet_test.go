@@ -79,6 +79,7 @@ func TestLoggerFloodKeepsWhatIsRare(t *testing.T) {
 		wg.Wait()
 		refusal(t, b)
 		time.Sleep(time.Minute) // for what is queued
+		synctest.Wait()
 		if overrides, refusals := log.count("override"), log.count("refuses"); overrides != 2 || refusals != 1 {
 			t.Errorf("%d lines about overrides and %d about refusals, want 2 and 1", overrides, refusals)
 		}
