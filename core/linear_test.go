@@ -216,7 +216,7 @@ func (s *linearState) take(base *core.Config, in *linearInput, out *linearOutput
 		countSettled(&s.sums, was, mark)
 		return !out.told || out.late == (was != inPhase)
 	case opCredit:
-		s.model.roll(&c, now)
+		s.roll(&c, now)
 		s.credit(&c, now, in.id, markOf(in.outcome, isSlow))
 	case opReset:
 		s.reset(&c, now)

@@ -529,8 +529,8 @@ func (r *modelRunner) elapse(from, to time.Duration) {
 	for m := r.m; from < to; {
 		m.roll(&r.cfg, from)
 		end := to
-		switch {
-		case m.state == core.Open:
+		switch m.state {
+		case core.Open:
 			end = min(end, m.until)
 		}
 		r.times[m.state] += end - from

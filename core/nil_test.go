@@ -67,8 +67,8 @@ func calledAll(t *testing.T, b *core.Breaker) {
 				}
 			}()
 			var in []reflect.Value
-			for j := range v.Method(i).Type().NumIn() {
-				in = append(in, reflect.Zero(v.Method(i).Type().In(j)))
+			for in0 := range v.Method(i).Type().Ins() {
+				in = append(in, reflect.Zero(in0))
 			}
 			v.Method(i).Call(in)
 		}()

@@ -113,10 +113,10 @@ func (r *Registry) Get(name string) (*Breaker, error) {
 		return nil, errNilRegistry()
 	}
 	b, err := r.get(name)
-	switch {
-	case err == ErrRegistryFull: //nolint:errorlint // get does not wrap it
+	switch err {
+	case ErrRegistryFull: //nolint:errorlint // get does not wrap it
 		return nil, r.fullError(name)
-	case err == errInvalidName: //nolint:errorlint // nor this
+	case errInvalidName: //nolint:errorlint // nor this
 		return nil, validName(name)
 	}
 	return b, err

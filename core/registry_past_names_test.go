@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,10 +20,7 @@ type counted struct {
 func countedOf(b *core.Breaker) counted {
 	c := counted{b.Snapshot(), map[core.Outcome]map[time.Duration]uint64{}}
 	for _, o := range []core.Outcome{core.Success, core.Failure} {
-		c.buckets[o] = map[time.Duration]uint64{}
-		for d, n := range b.Buckets(o) {
-			c.buckets[o][d] = n
-		}
+		c.buckets[o] = maps.Collect(b.Buckets(o))
 	}
 	return c
 }

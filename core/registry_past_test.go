@@ -10,8 +10,8 @@ import (
 func fillNumbers(v reflect.Value, next *uint64) {
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fillNumbers(v.Field(i), next)
+		for _, field := range v.Fields() {
+			fillNumbers(field, next)
 		}
 	case reflect.Array:
 		for i := range v.Len() {

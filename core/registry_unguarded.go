@@ -32,12 +32,12 @@ func (r *Registry) Gate(name string) Gate {
 		return broken{errNilRegistry()}
 	}
 	b, err := r.get(name)
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		return b
-	case err == ErrRegistryFull: //nolint:errorlint // get does not wrap it
+	case ErrRegistryFull: //nolint:errorlint // get does not wrap it
 		r.open.tell(r, &r.open.toldFull, "circuit breaker registry is full, calls are admitted without a breaker", name, fullRemedy)
-	case err == errInvalidName: //nolint:errorlint // nor this
+	case errInvalidName: //nolint:errorlint // nor this
 		r.open.tell(r, &r.open.toldName, "circuit breaker name is not valid, calls are admitted without a breaker", name, "use names of "+allowedName)
 	default:
 		return broken{err}

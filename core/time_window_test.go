@@ -31,7 +31,7 @@ func TestTimeWindowTripsOnNoRateThatWasNotTrue(t *testing.T) {
 				for g := range permits {
 					for i := range permits[g] {
 						var err error
-						if permits[g][i], err = b.Allow(bg); err != nil { //nolint:govet // moved, not copied
+						if permits[g][i], err = b.Allow(bg); err != nil {
 							t.Fatal(err)
 						}
 					}

@@ -54,7 +54,7 @@ func TestPermitsOfTheHost(t *testing.T) {
 		a := monitor(t, s, "a", ralph.Options{})
 		check := func(what string, out, given int, outcomes ...core.Outcome) {
 			t.Helper()
-			if g.out != out || g.given != given || fmt.Sprint(g.outcomes) != fmt.Sprint(outcomes) {
+			if g.out != out || g.given != given || fmt.Sprint(string(g.outcomes)) != fmt.Sprint(string(outcomes)) {
 				t.Errorf("%s: %d out of %d, settled %v; want %d, %d, %v", what, g.out, g.given, g.outcomes, out, given, outcomes)
 			}
 			g.given, g.outcomes = 0, nil

@@ -1,4 +1,3 @@
-//nolint:bodyclose // helpers close them, out of its sight
 package roundtrip_test
 
 import (

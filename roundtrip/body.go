@@ -66,7 +66,7 @@ type pace struct {
 
 const unnoticed = 32 << 10
 
-func millis() uint32 { return uint32(time.Since(epoch).Milliseconds()) } //nolint:gosec // only differences count
+func millis() uint32 { return uint32(time.Since(epoch).Milliseconds()) }
 
 // enter is called before a Read.
 func (c *pace) enter() {
@@ -87,7 +87,7 @@ func (c *pace) back() {
 // leave is called after a Read of n bytes.
 func (c *pace) leave(n int) {
 	if c.read < unnoticed {
-		c.read += uint32(min(n, unnoticed)) //nolint:gosec // at most that
+		c.read += uint32(min(n, unnoticed))
 	} else {
 		c.left = millis()
 	}

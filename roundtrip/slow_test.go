@@ -87,7 +87,7 @@ func TestHostThatGivesUpOnASlowBody(t *testing.T) {
 		"hangs up at once": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, &trickle{"abc", 2, 50 * time.Millisecond}, core.Totals{Calls: 1, Failures: 1}},
 		"500 when all came": {func(w http.ResponseWriter, req *http.Request) {
 			_, _ = io.Copy(io.Discard, req.Body)
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}, &trickle{"abc", 3, time.Second}, core.Totals{Calls: 1, Failures: 1}},
 		"reads slowly, hangs up": {func(_ http.ResponseWriter, req *http.Request) {
 			time.Sleep(4 * time.Second)

@@ -42,7 +42,7 @@ type sending struct {
 // watchUpload makes of req, which has a body, what Base gets in its place.
 func watchUpload(req *http.Request) *sending {
 	s := &sending{request: *req, getBody: req.GetBody, begun: clock()}
-	s.ReadCloser, s.upload.sending = req.Body, s
+	s.ReadCloser, s.sending = req.Body, s
 	s.request.Body = &s.upload
 	if req.GetBody != nil {
 		s.request.GetBody = s.rewind
@@ -94,7 +94,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == nil || u.closed.Load(): // who closes a body may make a Read at the same time fail
-	case err == io.EOF: //nolint:errorlint // readers return it as it is
+	case err == io.EOF:
 		u.ended.Store(true)
 		if want > 0 && read != want {
 			u.fault.Store(true)

@@ -207,7 +207,7 @@ func (h intruder) unreadStream(m *wrapperspb.StringValue, opts ...grpc.CallOptio
 		defer cancel()
 		cs, err := open(ctx, h.cc, opts...)
 		if err != nil {
-			return nil, nil //nolint:nilerr // a refusal: honest calls tell
+			return nil, nil
 		}
 		_ = cs.SendMsg(m)
 		_ = cs.RecvMsg(new(wrapperspb.StringValue))
@@ -221,7 +221,7 @@ func (h intruder) idle(d time.Duration, messages int, wait bool) func(context.Co
 	return func(ctx context.Context) (func(), error) {
 		ctx, cancel := context.WithCancel(ctx)
 		if d > 0 {
-			ctx, cancel = context.WithTimeout(ctx, d) //nolint:govet // the deadline cancels the outer one's only child
+			ctx, cancel = context.WithTimeout(ctx, d)
 		}
 		cs, err := open(ctx, h.cc)
 		if err != nil {

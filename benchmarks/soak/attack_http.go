@@ -165,8 +165,8 @@ func (v *victim) target(protocol string, client *http.Client, method, path, key,
 func allAttacks() (all []attack, done func(), err error) {
 	var closers []func()
 	done = func() {
-		for i := len(closers) - 1; i >= 0; i-- {
-			closers[i]()
+		for _, closer := range slices.Backward(closers) {
+			closer()
 		}
 	}
 	v, err := newVictim(core.Config{})

@@ -164,7 +164,7 @@ func drain(resp *http.Response) {
 }
 
 func (d *httpDriver) get(ctx context.Context, client *http.Client, s *httpServer, path, id string) {
-	d.read(client.Do(request(ctx, http.MethodGet, s, path, id, nil))) //nolint:bodyclose // read does
+	d.read(client.Do(request(ctx, http.MethodGet, s, path, id, nil)))
 }
 
 // read counts a call whose body is read to its end.
@@ -271,8 +271,8 @@ func (d *httpDriver) slowUpload(ctx context.Context, client *http.Client) {
 		}
 		_ = w.Close() // a pipe has no error there
 	}()
-	d.read(client.Do(request(ctx, http.MethodPost, d.guarded, "/upload", "", r))) //nolint:bodyclose // read does
-	_ = r.Close()                                                                 // as above: if it was not read, the writer goes on
+	d.read(client.Do(request(ctx, http.MethodPost, d.guarded, "/upload", "", r)))
+	_ = r.Close() // as above: if it was not read, the writer goes on
 }
 
 var errBody = errors.New("the caller's file cannot be read")

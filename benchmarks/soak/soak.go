@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,8 @@ type world struct {
 }
 
 func (w *world) close() {
-	for i := len(w.closers) - 1; i >= 0; i-- {
-		w.closers[i]()
+	for _, v := range slices.Backward(w.closers) {
+		v()
 	}
 	w.closers = nil
 }

@@ -59,9 +59,7 @@ func follow(t *testing.T, p *sdkproducer.Producer, last map[string]point) map[st
 			}
 		}
 	}
-	for k, v := range now {
-		last[k] = v
-	}
+	maps.Copy(last, now)
 	return now
 }
 

@@ -31,7 +31,7 @@ func TestEveryLimit(t *testing.T) {
 	full, seen := reflect.ValueOf(d.Rules()), 0
 	for i := range full.NumField() {
 		name := full.Type().Field(i).Name
-		got, ok := full.Field(i).Interface().(detect.Limits)
+		got, ok := reflect.TypeAssert[detect.Limits](full.Field(i))
 		if !ok {
 			continue
 		}
