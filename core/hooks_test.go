@@ -357,8 +357,8 @@ func TestHooksLetTheirCallerGo(t *testing.T) {
 				}
 				before := events
 				call(b)
-				synctest.Wait()
 				time.Sleep(10 * hook)
+				synctest.Wait()
 				if events == before {
 					t.Error("nothing is told once the queue was empty")
 				}

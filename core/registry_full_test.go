@@ -74,3 +74,50 @@ func TestRegistryEvictsManyAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A probe that was lost keeps no breaker from being evicted, whatever has met the
+// loss and whatever came after it; one that was settled after all makes up for no
+// other permit.
+func TestRegistryEvictsInSpiteOfALostProbe(t *testing.T) {
+	for name, row := range map[string]struct {
+		then func(t *testing.T, b *core.Breaker, lost *core.Permit)
+		kept bool
+	}{
+		"not met":             {func(*testing.T, *core.Breaker, *core.Permit) {}, false},
+		"met":                 {func(t *testing.T, b *core.Breaker, _ *core.Permit) { refusal(t, b) }, false},
+		"the phase has ended": {func(t *testing.T, b *core.Breaker, _ *core.Permit) { refusal(t, b); b.Reset() }, false},
+		"met, and another permit is out": {func(t *testing.T, b *core.Breaker, _ *core.Permit) {
+			refusal(t, b)
+			b.Reset()
+			take(t, b)
+		}, true},
+		"settled, and another permit is out": {func(t *testing.T, b *core.Breaker, lost *core.Permit) {
+			lost.Settle(bg, core.Ignored)
+			b.Reset()
+			take(t, b)
+		}, true},
+		"settled late, and another permit is out": {func(t *testing.T, b *core.Breaker, lost *core.Permit) {
+			refusal(t, b)
+			b.Reset()
+			lost.Settle(bg, core.Success)
+			take(t, b)
+		}, true},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			r := core.Registry{Config: always(core.Config{FailureThreshold: 1, Timeout: time.Second})}
+			b := get(t, &r, "a")
+			fail(t, b, 1)
+			time.Sleep(time.Second)
+			lost := take(t, b)
+			time.Sleep(30 * time.Second)
+			row.then(t, b, lost)
+			for i := range 5 {
+				time.Sleep(time.Hour)
+				get(t, &r, fmt.Sprint("new-", i))
+			}
+			if got := names(&r)["a"]; got != row.kept {
+				t.Errorf("kept: %t, want %t", got, row.kept)
+			}
+		})
+	}
+}
