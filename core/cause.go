@@ -22,7 +22,7 @@ const (
 	CheckPassed         // a health check succeeded while the break lasted: open to half-open
 )
 
-var causeNames = [...]string{
+var causeNames = [...]string{ //nolint:gochecknoglobals // a table
 	NoCause:       "none",
 	FailuresInRow: "failures in a row",
 	FailureRate:   "failure rate",

@@ -29,6 +29,10 @@ var enums = map[string]struct {
 	"Cause":    {func(n uint8) encoding.TextMarshaler { return core.Cause(n) }, func() encoding.TextUnmarshaler { return new(core.Cause) }, uint8(core.CheckPassed) + 1},
 }
 
+func yamlMarshal(v any) ([]byte, error) { return yaml.Marshal(v) }
+
+func yamlUnmarshal(b []byte, v any) error { return yaml.Unmarshal(b, v) }
+
 // Every value of an enum reads back what it wrote, as text, JSON and YAML, also
 // one that is none of the constants; each constant has a name of its own.
 func TestEnumsReadBackWhatTheyWrote(t *testing.T) {
@@ -47,7 +51,7 @@ func TestEnumsReadBackWhatTheyWrote(t *testing.T) {
 			for form, codec := range map[string][2]any{
 				"text": {func(v any) ([]byte, error) { return v.(encoding.TextMarshaler).MarshalText() }, func(b []byte, v any) error { return v.(encoding.TextUnmarshaler).UnmarshalText(b) }},
 				"JSON": {json.Marshal, json.Unmarshal},
-				"YAML": {func(v any) ([]byte, error) { return yaml.Marshal(v) }, func(b []byte, v any) error { return yaml.Unmarshal(b, v) }},
+				"YAML": {yamlMarshal, yamlUnmarshal},
 			} {
 				written, err := codec[0].(func(any) ([]byte, error))(v)
 				if err != nil {

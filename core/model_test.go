@@ -529,8 +529,7 @@ func (r *modelRunner) elapse(from, to time.Duration) {
 	for m := r.m; from < to; {
 		m.roll(&r.cfg, from)
 		end := to
-		switch m.state {
-		case core.Open:
+		if m.state == core.Open {
 			end = min(end, m.until)
 		}
 		r.times[m.state] += end - from

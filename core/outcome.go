@@ -12,7 +12,7 @@ const (
 	Ignored                    // says nothing about the dependency; counts nowhere and gives a probe's place back
 )
 
-var outcomeNames = [...]string{Success: "success", Failure: "failure", Ignored: "ignored"}
+var outcomeNames = [...]string{Success: "success", Failure: "failure", Ignored: "ignored"} //nolint:gochecknoglobals // a table
 
 // String returns "success", "failure" or "ignored".
 func (o Outcome) String() string { return enumName(outcomeNames[:], o) }

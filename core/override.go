@@ -13,7 +13,7 @@ const (
 	Shadow                     // every call is admitted and counted; what would have been refused is reported
 )
 
-var overrideNames = [...]string{NoOverride: "none", ForcedOpen: "forced-open", Disabled: "disabled", Shadow: "shadow"}
+var overrideNames = [...]string{NoOverride: "none", ForcedOpen: "forced-open", Disabled: "disabled", Shadow: "shadow"} //nolint:gochecknoglobals // a table
 
 // String returns "none", "forced-open", "disabled" or "shadow".
 func (o Override) String() string { return enumName(overrideNames[:], o) }

@@ -116,7 +116,7 @@ func (r *Registry) Get(name string) (*Breaker, error) {
 	switch err {
 	case ErrRegistryFull: //nolint:errorlint // get does not wrap it
 		return nil, r.fullError(name)
-	case errInvalidName: //nolint:errorlint // nor this
+	case errInvalidName:
 		return nil, validName(name)
 	}
 	return b, err

@@ -225,21 +225,20 @@ const maxPastNames = 2 * perShard
 // put keeps what a name had counted that was evicted by that number, and lets go of
 // what is not one of the last limit evictions.
 func (n *pastNames) put(name string, p *past, number uint64, limit int) {
-	kept := *n
-	for len(kept) > 0 && (kept[0].number+uint64(limit) <= number || len(kept) >= maxPastNames) {
-		kept[0] = pastName{}
-		kept = kept[1:]
+	for len(*n) > 0 && ((*n)[0].number+uint64(limit) <= number || len(*n) >= maxPastNames) {
+		(*n)[0] = pastName{}
+		*n = (*n)[1:]
 	}
 	var buf [128]byte
-	*n = append(kept, pastName{name, string(p.pack(buf[:0])), p.started, number})
+	*n = append(*n, pastName{name, string(p.pack(buf[:0])), p.started, number})
 }
 
 // find returns what a name had counted that is one of the last limit evictions of so
 // many, or nil.
-func (n pastNames) find(name string, evicted uint64, limit int) *past {
-	for i := range n {
-		if n[i].name == name && n[i].number+uint64(limit) > evicted {
-			return unpack(n[i].started, n[i].packed)
+func (n *pastNames) find(name string, evicted uint64, limit int) *past {
+	for _, past := range *n {
+		if past.name == name && past.number+uint64(limit) > evicted {
+			return unpack(past.started, past.packed)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func (r *Registry) Gate(name string) Gate {
 		return b
 	case ErrRegistryFull: //nolint:errorlint // get does not wrap it
 		r.open.tell(r, &r.open.toldFull, "circuit breaker registry is full, calls are admitted without a breaker", name, fullRemedy)
-	case errInvalidName: //nolint:errorlint // nor this
+	case errInvalidName:
 		r.open.tell(r, &r.open.toldName, "circuit breaker name is not valid, calls are admitted without a breaker", name, "use names of "+allowedName)
 	default:
 		return broken{err}

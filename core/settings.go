@@ -53,15 +53,24 @@ func (s *settings) broken(c Counts, m mark) Cause {
 	return NoCause
 }
 
-// brokenBy is broken where a reading is not one moment's: the rules about
-// failures and about slow calls have one each, see buckets. It returns the counts
-// of the rule that is broken.
-func (s *settings) brokenBy(m mark, counts func(first mark) Counts) (Cause, Counts) {
+// opens returns the rule by which a call with mark m opens the closed phase ph,
+// whose word next is to be, and what it goes by. Where a reading is not one
+// moment's, see buckets, the rules about failures and about slow calls have one
+// each. Without a mark s may be nil.
+func (s *settings) opens(ph *phase, now time.Duration, next word, m mark) (Cause, Counts) {
+	if m == 0 {
+		return NoCause, Counts{}
+	}
+	if ph.buckets == nil {
+		c := next.counts(int(ph.calls))
+		return s.broken(c, m), c
+	}
 	for _, rule := range [...]mark{markFailed, markSlow} {
 		if m&rule == 0 {
 			continue
 		}
-		c := counts(rule)
+		c := ph.buckets.counts(now, rule) // forty loads and more
+		c.InRow = next.streak()
 		if cause := s.broken(c, rule); cause != NoCause {
 			return cause, c
 		}

@@ -124,7 +124,6 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 		}
 
 		var next word
-		var counts Counts
 		switch {
 		case ph.buckets != nil:
 			if !credited {
@@ -139,7 +138,6 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 			next = w.withStreak(m)
 		case credited: // the call went over with the window
 			next = w.withStreak(m)
-			counts = next.counts(int(ph.calls))
 		default:
 			if m == 0 && w.healthy() {
 				return false
@@ -148,19 +146,8 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 			if next, fresh = ph.credit(w, m); !fresh {
 				continue
 			}
-			counts = next.counts(int(ph.calls))
 		}
-		cause := NoCause
-		switch {
-		case m != 0 && ph.buckets != nil: // forty loads and more, but only for a failed or slow call
-			cause, counts = s.brokenBy(m, func(first mark) Counts {
-				c := ph.buckets.counts(now, first)
-				c.InRow = next.streak()
-				return c
-			})
-		case m != 0:
-			cause = s.broken(counts, m)
-		}
+		cause, counts := s.opens(ph, now, next, m)
 		if cause == NoCause {
 			if ph.tally.swap(w, next) {
 				return false

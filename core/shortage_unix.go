@@ -6,7 +6,7 @@ import "syscall"
 
 // lacks reports whether the system is out of file descriptors or memory.
 func lacks(e syscall.Errno) bool {
-	switch e {
+	switch e { //nolint:exhaustive // the others are no shortages
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
 		return true
 	}

@@ -10,7 +10,7 @@ const (
 	HalfOpen              // a few probes are admitted; they decide
 )
 
-var stateNames = [...]string{Closed: "closed", Open: "open", HalfOpen: "half-open"}
+var stateNames = [...]string{Closed: "closed", Open: "open", HalfOpen: "half-open"} //nolint:gochecknoglobals // a table
 
 // String returns "closed", "open" or "half-open".
 func (s State) String() string { return enumName(stateNames[:], s) }

@@ -39,6 +39,7 @@ type buckets struct {
 // badCounters are for the calls that left a mark, by mark less one.
 type badCounters [3][tenths]atomic.Uint64
 
+//nolint:gochecknoglobals // never written once they are made
 var (
 	noBad    badCounters          // read in place of nil, never written
 	takenBad = newTakenCounters() // in place of what was taken
@@ -156,7 +157,7 @@ func (b *buckets) countsTo(newest uint64, first mark) (c Counts, until uint64) {
 				until = max(until, tag-min(tag, 1))
 			}
 		}
-		c.add(m, int(calls))
+		addMarks(&c, m, int(calls))
 	}
 	sum(first, 0)
 	sum(markFailed|markSlow, 0)
@@ -168,8 +169,8 @@ func (b *buckets) countsTo(newest uint64, first mark) (c Counts, until uint64) {
 	return c, until
 }
 
-// add counts calls that left mark m.
-func (c *Counts) add(m mark, calls int) {
+// addMarks counts calls that left mark m.
+func addMarks(c *Counts, m mark, calls int) {
 	c.Calls += calls
 	if m.failed() {
 		c.Failures += calls

@@ -103,7 +103,8 @@ func TestTimeWindowSnapshotIsOneReading(t *testing.T) {
 		succeed(t, b, 1)
 		hammer(2, 1, func(g, _ int) {
 			for i := range 25 { // fewer than the readings that a Snapshot makes at most
-				if g == 1 {
+				switch {
+				case g == 1:
 					c := b.Snapshot().Window
 					made := c.Calls - 1
 					failures := (made + 4) / 5
@@ -112,9 +113,9 @@ func TestTimeWindowSnapshotIsOneReading(t *testing.T) {
 					if c.Failures != failures || c.InRow == 1 && !failedLast && !failedOneBefore || c.InRow > 1 {
 						t.Errorf("%+v of a failure and four successes, again and again", c)
 					}
-				} else if i%5 == 0 {
+				case i%5 == 0:
 					fail(t, b, 1)
-				} else {
+				default:
 					succeed(t, b, 1)
 				}
 			}
