@@ -219,7 +219,7 @@ func TestAHungCheckIsNotJoined(t *testing.T) {
 
 // As many milliseconds are accepted as a Duration holds.
 func TestFieldsInMilliseconds(t *testing.T) {
-	const most = 9_223_372_036_854 // of milliseconds in a Duration
+	const most int64 = 9_223_372_036_854 // of milliseconds in a Duration
 	for n, want := range map[string]bool{fmt.Sprint(most): true, fmt.Sprint(most + 1): false, fmt.Sprint(-most): true, fmt.Sprint(-most - 1): false} {
 		f, err := decode("policies: {a: {ramp_up_ms: " + n + "}}")
 		if (err == nil) != want {
