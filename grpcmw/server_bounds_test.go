@@ -176,7 +176,7 @@ func TestTheLeaseOfAProbeThatWaits(t *testing.T) {
 			if got := countsOf(b); got != times(1, core.Failure) {
 				t.Errorf("before the lease has passed: outcomes %+v, want none but that which opened it", got)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			wanted := times(1, want)
 			wanted.failure++
@@ -204,7 +204,7 @@ func TestARetryInfoWithoutADelay(t *testing.T) {
 		wantCode(t, call(bg, p.cc, method), codes.Unavailable)
 		time.Sleep(5*time.Second - 1)
 		wantState(t, p.client, core.Open)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantState(t, p.client, core.HalfOpen)
 	})
 }

@@ -74,7 +74,7 @@ func TestWatchWithoutNotifications(t *testing.T) {
 			w.write(t, i)
 			time.Sleep(10*time.Second - 1)
 			w.holds(t, i-1)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			w.holds(t, i)
 		}
 	})
@@ -86,7 +86,7 @@ func TestWatchLooksAnyway(t *testing.T) {
 		w.write(t, 12)
 		time.Sleep(10*time.Second - 1)
 		w.holds(t, 11)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		w.holds(t, 12)
 	})
 }
@@ -103,7 +103,7 @@ func TestWatchReadsAFileThatIsLeftAlone(t *testing.T) {
 				w.change()
 				time.Sleep(100*ms - 1)
 				w.holds(t, 11+i)
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				w.holds(t, 12+i)
 				time.Sleep(time.Duration(i) * time.Second)
 			}
@@ -122,7 +122,7 @@ func TestWatchReadsAFileThatIsLeftAlone(t *testing.T) {
 				w.holds(t, 11)
 				time.Sleep(50*ms - 1)
 				w.holds(t, 11)
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				w.holds(t, 12)
 				time.Sleep(time.Second)
 				w.write(t, 11)

@@ -251,7 +251,7 @@ func TestScheduleKeepsItsOrder(t *testing.T) {
 			t.Errorf("%d were called on, in %d goes", len(called), done)
 		}
 		s.put(agents[0], time.Since(begun)-time.Hour) // overdue
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if len(called) != len(agents)+1 {
 			t.Error("one that was overdue was not called on at once")

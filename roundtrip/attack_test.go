@@ -106,6 +106,7 @@ func TestClientsWithSpoiledBodies(t *testing.T) {
 // A client of a proxy that announces a body and sends three bytes holds no other up:
 // honest requests close a half-open breaker meanwhile.
 func TestStalledUploadsWhileHalfOpen(t *testing.T) {
+	t.Parallel()
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()

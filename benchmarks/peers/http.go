@@ -242,7 +242,7 @@ func (t readingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for err == nil {
 		_, err = req.Body.Read(t.buf)
 	}
-	if bad := req.Body.Close(); err != io.EOF || bad != nil { //nolint:errorlint // readers return it as it is
+	if bad := req.Body.Close(); err != io.EOF || bad != nil {
 		return nil, errors.Join(err, bad)
 	}
 	return noTransport{}.RoundTrip(req)

@@ -60,10 +60,10 @@ func (f *failures) add(row key, pass int, err error) {
 }
 
 // err returns them as one error, or nil.
-func (f failures) err() error {
-	all := make([]error, len(f))
-	for i := range f {
-		all[i] = f[i]
+func (f *failures) err() error {
+	all := make([]error, len(*f))
+	for i, failed := range *f {
+		all[i] = failed
 	}
 	return errors.Join(all...)
 }

@@ -19,7 +19,7 @@ func direct() (t *target, gate func() core.Gate) {
 	return &target{name: "route", registry: registry, key: "route", sick: func(s bool) { sick = s }, honest: func(ctx context.Context) (bool, error) {
 		p, err := gate().Allow(ctx)
 		if err != nil {
-			return true, nil
+			return true, nil //nolint:nilerr // a refusal is told by the bool
 		}
 		if sick {
 			p.Settle(ctx, core.Failure)
@@ -52,12 +52,12 @@ func TestAnAttackIsJudgedByTheHonestClient(t *testing.T) {
 			return nil, nil
 		}, "it opened", "it opened"},
 		{"holds", func(g core.Gate) (func(), error) {
-			p, err := g.Allow(context.Background())
-			if err != nil {
-				return nil, nil
+			var release func()
+			if p, err := g.Allow(context.Background()); err == nil {
+				held := p.Take()
+				release = func() { held.Settle(context.Background(), core.Ignored) }
 			}
-			held := p.Take()
-			return func() { held.Settle(context.Background(), core.Ignored) }, nil
+			return release, nil
 		}, "ok", "places of probes were held"},
 		{"cannot", func(core.Gate) (func(), error) { return nil, io.ErrClosedPipe }, io.ErrClosedPipe.Error(), io.ErrClosedPipe.Error()},
 	}

@@ -245,7 +245,7 @@ func (d *httpDriver) upgrade(ctx context.Context) {
 	req := request(ctx, http.MethodGet, d.guarded, "/upgrade", "", nil)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "soak")
-	resp, err := d.one.Do(req)
+	resp, err := d.one.Do(req) //nolint:bodyclose // it is, below, as a connection
 	if !d.seen(resp, err) {
 		return
 	}

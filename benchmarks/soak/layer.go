@@ -22,7 +22,6 @@ type layer struct {
 	// totals are those of all breakers when nothing is driven any more; nil means
 	// the sum over source.
 	totals func(m *metrics) (core.Totals, error)
-	close  func()
 	// extra says what else is wrong in the end, or nil.
 	extra func() []string
 }

@@ -23,7 +23,7 @@ type names struct {
 	set      int
 }
 
-func (w *world) addNames() error {
+func (w *world) addNames() {
 	// Only a few names have no breaker at any time, and none is without one while
 	// fifty others are evicted: a registry keeps the totals of so many.
 	const (
@@ -52,7 +52,6 @@ func (w *world) addNames() error {
 			}
 		})
 	})
-	return nil
 }
 
 // totals are those of each name once its breaker is there again.
@@ -158,7 +157,7 @@ func (n *names) count(o core.Outcome) {
 		n.tally.successes.Add(1)
 	case core.Ignored:
 		n.tally.ignored.Add(1)
-	default:
+	case core.Failure:
 		n.tally.failures.Add(1)
 	}
 }

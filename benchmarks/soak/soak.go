@@ -84,9 +84,7 @@ func round(ctx context.Context, length time.Duration, progress io.Writer) ([]row
 	drivers.Wait()
 	calm()
 	others.Wait()
-	if err := w.quiet(); err != nil {
-		return nil, err
-	}
+	w.quiet()
 
 	var rows []row
 	for _, l := range w.layers {
@@ -95,8 +93,9 @@ func round(ctx context.Context, length time.Duration, progress io.Writer) ([]row
 	return append(rows, w.staff.rows(m)...), ctx.Err()
 }
 
-// quiet waits for handlers whose client has left already.
-func (w *world) quiet() error {
+// quiet waits for handlers whose client has left already. If it has waited long
+// enough, the rows tell which calls are still in flight.
+func (w *world) quiet() {
 	const (
 		patience = 30 * time.Second
 		pause    = 10 * time.Millisecond
@@ -109,11 +108,10 @@ func (w *world) quiet() error {
 			}
 		}
 		if out == 0 {
-			return nil
+			return
 		}
 		time.Sleep(pause)
 	}
-	return nil // the rows tell which calls are still in flight
 }
 
 func (w *world) build() (err error) {
@@ -122,7 +120,11 @@ func (w *world) build() (err error) {
 	}
 	w.closers = append(w.closers, func() { _ = os.RemoveAll(w.dir) })
 	w.staff, err = newStaff(w)
-	return cmp.Or(err, errors.Join(w.addHTTP(), w.addGRPC(), w.addFunctions(), w.addNames()))
+	if err = cmp.Or(err, errors.Join(w.addHTTP(), w.addGRPC(), w.addFunctions())); err != nil {
+		return err
+	}
+	w.addNames()
+	return nil
 }
 
 // brisk is a breaker that goes through all its states many times in a minute.

@@ -19,7 +19,7 @@ type Reading struct {
 }
 
 // name is how the reading is called in a sentence.
-func (r *Reading) name() string {
+func (r Reading) name() string {
 	if r.Path != "" {
 		return string(r.Type) + " " + r.Path
 	}

@@ -23,7 +23,6 @@ import (
 type pkg struct {
 	path, dir string
 	short     string // what its files are called by: its path in the module
-	tests     bool
 	fset      *token.FileSet
 	names     []string // of files, absolute
 	files     []*ast.File

@@ -98,7 +98,7 @@ func (r *round[T]) settle() {
 	}
 	gone := r.unseen()
 	r.unique()
-	over := 0
+	var over int
 	if r.limit >= 0 {
 		over = max(len(r.byName)+len(r.fresh)-r.limit, 0)
 	} else {

@@ -29,7 +29,7 @@ func TestParse(t *testing.T) {
 		"paer":          `switchgear: fruit is "paer", allowed: pear, passion_fruit, fig; did you mean "pear"?`,
 		"Pear":          `switchgear: fruit is "Pear", allowed: pear, passion_fruit, fig; did you mean "pear"?`,
 		"Passion-Fruit": `did you mean "passion_fruit"?`,
-		" fig\n":        `switchgear: fruit is " fig\n", allowed: pear, passion_fruit, fig; did you mean "fig"?`,
+		" fig\n":        `switchgear: fruit is " fig\n", allowed: pear, passion_fruit, fig; did you mean "fig"?`, //nolint:gocritic // the spaces are what is told
 		"fg":            `did you mean "fig"?`,
 		"passionfrut":   `did you mean "passion_fruit"?`,
 		"apple":         `switchgear: fruit is "apple", allowed: pear, passion_fruit, fig`, // below first
