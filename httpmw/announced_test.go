@@ -16,7 +16,9 @@ func TestAnnouncedDeadlines(t *testing.T) {
 		{"Connect-Timeout-Ms", "9999999999", 9999999999 * time.Millisecond},
 		{"Connect-Timeout-Ms", "12345678901", 0},
 		{"Grpc-Timeout", "12345678S", 12345678 * time.Second},
-		{"Connect-Timeout-Ms", "0", 0},
+		{"Connect-Timeout-Ms", "0", 1},
+		{"Grpc-Timeout", "0S", 1},
+		{"X-Envoy-Expected-Rq-Timeout-Ms", "0", 0}, // which is none there
 		{"Connect-Timeout-Ms", "-1", 0},
 		{"Connect-Timeout-Ms", "1.5", 0},
 		{"Connect-Timeout-Ms", "", 0},

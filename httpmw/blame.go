@@ -141,16 +141,20 @@ func (c *call) setLimit() {
 }
 
 // announced is how long the client waits, by what the protocols of Connect, gRPC and
-// Envoy send of it, or 0. What is not well-formed is not there.
+// Envoy send of it, or 0. What is not well-formed is not there; a client that waits
+// for no time at all waits for the least that there is.
 func announced(h http.Header) time.Duration {
 	if len(h) == 0 {
 		return 0
 	}
-	for _, name := range [...]string{"Connect-Timeout-Ms", "X-Envoy-Expected-Rq-Timeout-Ms"} {
-		if v := h[name]; len(v) == 1 {
-			if d := whole(v[0], 10, time.Millisecond); d > 0 {
-				return d
-			}
+	if v := h["Connect-Timeout-Ms"]; len(v) == 1 {
+		if d, ok := whole(v[0], 10, time.Millisecond); ok {
+			return max(d, 1)
+		}
+	}
+	if v := h["X-Envoy-Expected-Rq-Timeout-Ms"]; len(v) == 1 { // where zero is none
+		if d, _ := whole(v[0], 10, time.Millisecond); d > 0 {
+			return d
 		}
 	}
 	v := h["Grpc-Timeout"]
@@ -159,17 +163,20 @@ func announced(h http.Header) time.Duration {
 	}
 	units := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond}
 	last := len(v[0]) - 1
-	return whole(v[0][:last], 8, units[v[0][last]])
+	if d, ok := whole(v[0][:last], 8, units[v[0][last]]); ok {
+		return max(d, 1)
+	}
+	return 0
 }
 
-// whole is a number of units in at most so many digits, or 0.
-func whole(s string, digits int, unit time.Duration) time.Duration {
+// whole is a number of units in at most so many digits.
+func whole(s string, digits int, unit time.Duration) (time.Duration, bool) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil || len(s) > digits || unit == 0 {
-		return 0
+		return 0, false
 	}
-	if d := time.Duration(n) * unit; d/unit == time.Duration(n) {
-		return d
+	if d := time.Duration(n) * unit; d/unit == time.Duration(n) { //nolint:gosec // at most ten digits
+		return d, true
 	}
-	return math.MaxInt64
+	return math.MaxInt64, true
 }
