@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -86,7 +87,11 @@ func TestNilContext(t *testing.T) {
 		r := new(presets.Registry)
 		go presets.Watch(none, path, r, func(error) {}) // that is what is tried; it ends with the process
 		eventually(t, func() bool { return r.Policy("x").FailureThreshold == 11 }, func() string { return "the file is not applied" })
-		go func() { _ = r.CheckHealth(none) }()
+		go func() {
+			for r.CheckHealth(none) != nil { // the look below was there first, for a moment
+				runtime.Gosched()
+			}
+		}()
 		eventually(t, func() bool { return r.CheckHealth(canceled()) != nil }, func() string { return "the checks do not go on" })
 	})
 }
