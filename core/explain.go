@@ -54,7 +54,7 @@ func (s *Snapshot) explainClosed(cfg *settings) string {
 	}
 	out := strings.Join(rules, "; ")
 	if !s.RetryAt.IsZero() {
-		out += fmt.Sprintf("; ramping up, every call is admitted in %v", s.RetryAt.Sub(s.At).Round(time.Millisecond))
+		out += fmt.Sprintf("; ramping up, every call is admitted in %v", about(s.RetryAt.Sub(s.At)))
 	}
 	return out
 }
@@ -67,7 +67,7 @@ func (s *Snapshot) explainOpen(cfg *settings) string {
 	if s.Opens > 1 {
 		out += fmt.Sprintf("; opened %d times without closing", s.Opens)
 	}
-	return out + fmt.Sprintf("; probes are let through in %v, %d successes then close it", s.RetryAt.Sub(s.At).Round(time.Millisecond), cfg.SuccessThreshold)
+	return out + fmt.Sprintf("; probes are let through in %v, %d successes then close it", about(s.RetryAt.Sub(s.At)), cfg.SuccessThreshold)
 }
 
 func (s *Snapshot) explainHalfOpen(cfg *settings) string {
@@ -80,11 +80,19 @@ func (s *Snapshot) explainHalfOpen(cfg *settings) string {
 		out += fmt.Sprintf("; %d more took longer than %v, and %s after all", s.ProbesLost, cfg.ProbeTimeout, counts)
 	}
 	if !s.RetryAt.IsZero() {
-		out += fmt.Sprintf("; the next probe goes out in %v", s.RetryAt.Sub(s.At).Round(time.Millisecond))
+		out += fmt.Sprintf("; the next probe goes out in %v", about(s.RetryAt.Sub(s.At)))
 	}
 	out += "; a failure opens it again"
 	if cfg.SlowRateThreshold > 0 {
 		out += fmt.Sprintf(", and so does a probe slower than %v", cfg.SlowAfter)
 	}
 	return out
+}
+
+// about rounds a time to wait to what a person wants to know of it.
+func about(d time.Duration) time.Duration {
+	if d >= 10*time.Second {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Millisecond)
 }

@@ -113,9 +113,7 @@ func (m *model) allow(c *core.Config, now time.Duration, id int) (refused core.C
 		} else if now < m.nextAt(c) {
 			return core.ProbeLost
 		}
-		for _, old := range m.over(c) {
-			m.permits[old], m.away = phaseOver, m.away[1:]
-		}
+		m.away = m.away[len(m.over(c)):] // they are no longer waited for, and still count
 		if m.probes += string(rune(id)); m.rounds > 0 {
 			m.wait(c, now)
 		}

@@ -189,11 +189,12 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 	s, now := b.settings.Load(), b.now()
 	b.advanceLocked(ctx, s, now)
 	h := ph.half
-	if h.wasLost(p.notes.probe) {
+	lost := h.wasLost(p.notes.probe)
+	if lost {
 		ph.stats.Load().astray.Add(-1)
 	}
 	b.recordLocked().probes.add(v.outcome)
-	if b.phase.Load() != ph || !h.give(p.notes.probe) {
+	if b.phase.Load() != ph || !h.give(p.notes.probe) && !lost {
 		return true
 	}
 	if m.slow() {

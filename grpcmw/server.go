@@ -1,6 +1,7 @@
 package grpcmw
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -156,7 +157,7 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 		if err != nil {
 			return nil, s.refuse(ctx, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
-		at := s.begin(ctx, info.FullMethod)
+		at := s.begin(ctx, cmp.Or(key, info.FullMethod))
 		if probe := p.Probe(); probe || mayHang(at.limit) {
 			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Take(), probe: probe}}
 			defer c.abandon()
@@ -191,7 +192,7 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 		}
 		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
 		c.serverCall = serverCall{
-			server: s, ctx: ctx, times: s.begin(ctx, info.FullMethod),
+			server: s, ctx: ctx, times: s.begin(ctx, cmp.Or(key, info.FullMethod)),
 			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
 		}
 		defer c.abandon()

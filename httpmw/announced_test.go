@@ -17,6 +17,8 @@ func TestAnnouncedDeadlines(t *testing.T) {
 		{"Connect-Timeout-Ms", "12345678901", 0},
 		{"Grpc-Timeout", "12345678S", 12345678 * time.Second},
 		{"Connect-Timeout-Ms", "0", 1},
+		{"Connect-Timeout-Ms", "-0", 1},
+		{"Connect-Timeout-Ms", "+1", time.Millisecond},
 		{"Grpc-Timeout", "0S", 1},
 		{"X-Envoy-Expected-Rq-Timeout-Ms", "0", 0}, // which is none there
 		{"Connect-Timeout-Ms", "-1", 0},
@@ -40,8 +42,8 @@ func TestAnnouncedDeadlines(t *testing.T) {
 			t.Errorf("%s: %s announces %v, want %v", c.name, c.value, got, c.want)
 		}
 	}
-	if got := announced(http.Header{"Connect-Timeout-Ms": {"1", "2"}}); got != 0 {
-		t.Errorf("two deadlines announce %v, want none", got)
+	if got := announced(http.Header{"Connect-Timeout-Ms": {"1", "2"}}); got != time.Millisecond {
+		t.Errorf("two deadlines announce %v, want the first", got)
 	}
 }
 
@@ -52,6 +54,7 @@ func TestMalformedHeads(t *testing.T) {
 		want bool
 	}{
 		{"nothing", http.Request{}, false},
+		{"what proxies send on every request", http.Request{Header: http.Header{"Connection": {"upgrade"}}}, false},
 		{"a trailer", http.Request{Trailer: http.Header{"Sum": nil}}, false},
 		{"a trailer with a space", http.Request{Trailer: http.Header{"a b": nil}}, true},
 		{"a trailer without a name", http.Request{Trailer: http.Header{"": nil}}, true},

@@ -92,6 +92,9 @@ func malformed(r *http.Request) bool {
 		return false
 	}
 	to := r.Header["Upgrade"]
+	if len(to) == 0 { // as proxies send it on every request, for websockets
+		return false
+	}
 	if len(to) != 1 {
 		return true
 	}
@@ -147,18 +150,18 @@ func announced(h http.Header) time.Duration {
 	if len(h) == 0 {
 		return 0
 	}
-	if v := h["Connect-Timeout-Ms"]; len(v) == 1 {
+	if v := h["Connect-Timeout-Ms"]; len(v) > 0 { // the first counts, as for Connect
 		if d, ok := whole(v[0], 10, time.Millisecond); ok {
 			return max(d, 1)
 		}
 	}
-	if v := h["X-Envoy-Expected-Rq-Timeout-Ms"]; len(v) == 1 { // where zero is none
+	if v := h["X-Envoy-Expected-Rq-Timeout-Ms"]; len(v) > 0 { // where zero is none
 		if d, _ := whole(v[0], 10, time.Millisecond); d > 0 {
 			return d
 		}
 	}
 	v := h["Grpc-Timeout"]
-	if len(v) != 1 || len(v[0]) < 2 {
+	if len(v) == 0 || len(v[0]) < 2 {
 		return 0
 	}
 	units := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond}
@@ -169,13 +172,14 @@ func announced(h http.Header) time.Duration {
 	return 0
 }
 
-// whole is a number of units in at most so many digits.
+// whole is a number of units in at most so many characters, a sign included, as
+// those parse it who act on it.
 func whole(s string, digits int, unit time.Duration) (time.Duration, bool) {
-	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || len(s) > digits || unit == 0 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || len(s) > digits || unit == 0 {
 		return 0, false
 	}
-	if d := time.Duration(n) * unit; d/unit == time.Duration(n) { //nolint:gosec // at most ten digits
+	if d := time.Duration(n) * unit; d/unit == time.Duration(n) {
 		return d, true
 	}
 	return math.MaxInt64, true

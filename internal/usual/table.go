@@ -21,6 +21,7 @@ type Table struct {
 
 const (
 	shards   = 64
+	maxKey   = 256
 	perShard = 78 // keys in a generation; a shard has two
 )
 
@@ -38,8 +39,11 @@ type generations struct{ young, old map[string]*Calls }
 
 // Of returns the calls of a key, which are new if the table does not have it, or
 // has dropped it. Those that were dropped may be used further, but are not found
-// again.
+// again. A key of more than 256 bytes is never kept.
 func (t *Table) Of(key string) *Calls {
+	if len(key) > maxKey {
+		return new(Calls)
+	}
 	s := &t.shards[maphash.String(seed, key)%shards]
 	if g := s.maps.Load(); g != nil {
 		if c := g.young[key]; c != nil {
