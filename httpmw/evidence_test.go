@@ -327,7 +327,7 @@ func TestFailuresThatAreTheServers(t *testing.T) {
 		"502 of a proxy":        {&dripping{2, time.Second}, -1, nil, dead, core.Failure},
 		"502 of a websocket":    {nil, 0, http.Header{"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"}}, dead, core.Failure},
 		"502 of a version":      {nil, 0, http.Header{"Connection": {"upgrade"}, "Upgrade": {"x/1"}}, dead, core.Failure},
-		"an upgrade to nothing": {nil, 0, http.Header{"Connection": {"upgrade"}}, dead, core.Ignored},
+		"an upgrade to nothing": {nil, 0, http.Header{"Connection": {"upgrade"}}, dead, core.Failure},
 		"no upgrade":            {nil, 0, http.Header{"Upgrade": {"\xe9"}}, dead, core.Failure},
 		"read after the end of its own": {strings.NewReader("xyz"), 3, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_ = r.Body.Close()

@@ -17,7 +17,7 @@ import (
 type Calls struct {
 	// One word, so that a reading is never torn:
 	//
-	//	bits 0-5    successes in the current generation
+	//	bits 0-5    calls in the current generation
 	//	bits 6-34   the longest of them, in milliseconds, rounded up; 0 is none
 	//	bits 35-63  the longest of the generation before
 	word atomic.Uint64
@@ -37,7 +37,11 @@ const (
 
 // Took notes a success that took d.
 func (c *Calls) Took(d time.Duration) {
-	ms := min(max(uint64(max(d, 0)+time.Millisecond-1)/uint64(time.Millisecond), 1), longMask)
+	c.note(min(max(uint64(max(d, 0)+time.Millisecond-1)/uint64(time.Millisecond), 1), longMask))
+}
+
+// note counts a call in the current generation, and what it took if it succeeded.
+func (c *Calls) note(ms uint64) {
 	for {
 		have := c.word.Load()
 		count, young, old := have&countMask+1, max(have>>youngShift&longMask, ms), have>>oldShift
@@ -62,6 +66,10 @@ func (c *Calls) Longest() (d time.Duration, known bool) {
 // than recent successes: for at least a second, and for at least factor times the
 // longest of them. While none is known a second is enough. A factor of zero means
 // 2; one that is negative or NaN means 0, so that a second is always enough.
+//
+// A call of a second or more that is not unusual ages what is known as a success
+// does: where hundreds end so and none succeeds, what calls took before says
+// nothing any more.
 func (c *Calls) Unusual(ran time.Duration, factor float64) bool {
 	if ran < floor {
 		return false
@@ -73,5 +81,9 @@ func (c *Calls) Unusual(ran time.Duration, factor float64) bool {
 		return true
 	}
 	longest, _ := c.Longest()
-	return float64(ran) >= math.Min(factor*float64(longest), math.MaxInt64)
+	if float64(ran) >= math.Min(factor*float64(longest), math.MaxInt64) {
+		return true
+	}
+	c.note(0)
+	return false
 }

@@ -195,3 +195,35 @@ func BenchmarkTook(b *testing.B) {
 		}
 	})
 }
+
+// Where no call succeeds any more, what they took before is forgotten in time; one
+// success keeps it.
+func TestWhatIsKnownAges(t *testing.T) {
+	var c Calls
+	for range 10 {
+		c.Took(1500 * time.Millisecond)
+	}
+	n := 0
+	for ; !c.Unusual(2*time.Second, 0); n++ {
+		if n > 3*generation {
+			t.Fatal("a server that hangs for 2 s is never seen, since calls took 1.5 s once")
+		}
+	}
+	if n < generation {
+		t.Errorf("%d calls make forgotten what is usual, want no fewer than a generation", n)
+	}
+	for range 10 * generation {
+		c.Took(1500 * time.Millisecond)
+		if c.Unusual(2*time.Second, 0) {
+			t.Fatal("2 s are unusual although calls take 1.5 s")
+		}
+	}
+	for range 10 * generation {
+		if c.Unusual(time.Second-1, 0) {
+			t.Fatal("less than a second is unusual")
+		}
+	}
+	if _, known := c.Longest(); !known {
+		t.Error("calls of less than a second age what is known")
+	}
+}
