@@ -137,7 +137,9 @@ func (c *call) setLimit() {
 		c.mu.Lock()
 		now, answered := c.signsLocked(), c.status != 0
 		c.mu.Unlock()
-		if !answered && c.hung(now) {
+		// What only a header says of a route that nothing is known of, the handler need
+		// not know: it may be about to answer.
+		if _, known := c.usual.Longest(); !answered && (known || c.ctx.Err() != nil || c.m.DeadlineFactor < 0) && c.hung(now) {
 			c.settle(core.Failure, context.DeadlineExceeded)
 		}
 	})

@@ -495,3 +495,27 @@ type unwrapper struct {
 }
 
 func (u unwrapper) Unwrap() http.ResponseWriter { return u.inner }
+
+// What a header alone says of a deadline closes no route that nothing is known of:
+// the handler does not know it, and answers.
+func TestAnAnnouncedDeadlineIsNoHangOfARouteThatIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := core.MustNew("b", core.Config{})
+		h := httpmw.New(nil, &httpmw.Options{Gate: b})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(1300 * time.Millisecond)
+			w.WriteHeader(http.StatusOK)
+		}))
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				r.Header.Set("X-Envoy-Expected-Rq-Timeout-Ms", "1000")
+				h.ServeHTTP(httptest.NewRecorder(), r)
+			})
+		}
+		wg.Wait()
+		if got := b.Snapshot().Totals; b.State() != core.Closed || got.Failures != 0 {
+			t.Errorf("%v, %+v", b.State(), got)
+		}
+	})
+}
