@@ -488,7 +488,7 @@ func histories(t *testing.T, usual, short int) int {
 // which makes lost races some hundred times likelier.
 func TestLinear(t *testing.T) {
 	t.Parallel()
-	n := histories(t, 2000, 400)
+	n := histories(t, 2000, 800)
 	unknown, offset := 0, rand.Uint64N(1<<40)
 	t.Logf("%d histories of %d×%d operations, seeds from %d", n, linearWorkers, opsPerWorker, offset)
 	for i := range n {

@@ -151,6 +151,11 @@ func (m *mutant) run(t *testing.T) string {
 		}
 	}
 	out, err := runTests(t, overlay, m.tags, m.kill)
+	for range 3 { // a race shows by chance: more histories, and again
+		if err == nil {
+			out, err = runTests(t, overlay, m.tags, m.kill, "SWITCHGEAR_HISTORIES=2000")
+		}
+	}
 	switch {
 	case err == nil:
 		t.Errorf("SURVIVED: %s; %s does not see it", m.what, m.kill)
@@ -172,7 +177,7 @@ func (m *mutant) run(t *testing.T) string {
 }
 
 // runTests runs the tests of a pattern, with an overlay if there is one.
-func runTests(t *testing.T, overlay, tags, pattern string) ([]byte, error) {
+func runTests(t *testing.T, overlay, tags, pattern string, env ...string) ([]byte, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
@@ -185,5 +190,6 @@ func runTests(t *testing.T, overlay, tags, pattern string) ([]byte, error) {
 		args = append(args, "-overlay="+overlay)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, ".", "-rapid.nofailfile")...)
+	cmd.Env = append(os.Environ(), env...)
 	return cmd.CombinedOutput()
 }
