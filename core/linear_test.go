@@ -44,10 +44,11 @@ const (
 	opSnapshot
 	opTotals // at rest, after all others
 	opCredit // of a time window, see linearState
+	opLook   // at one counter of a time window, see linearState
 )
 
 func (k opKind) String() string {
-	return [...]string{"allow", "settle", "reset", "update", "state", "snapshot", "totals", "credit"}[k]
+	return [...]string{"allow", "settle", "reset", "update", "state", "snapshot", "totals", "credit", "look"}[k]
 }
 
 type linearInput struct {
@@ -56,8 +57,9 @@ type linearInput struct {
 	outcome core.Outcome
 	slow    [2]bool // may it have been fast, may it have been slow
 	after   time.Duration
-	calls   int           // opUpdate: the window
-	lo, hi  time.Duration // the clock before and after
+	calls   int                   // opUpdate: the window
+	counter func(core.Counts) int // opLook
+	lo, hi  time.Duration         // the clock before and after
 }
 
 type linearOutput struct {
@@ -78,6 +80,10 @@ type linearOutput struct {
 // the call is credited, and later the rules are looked at. A rate may open the
 // breaker if it was reached at a moment in between, whatever it is at the end; for
 // a rate that was never reached there is no order.
+//
+// A snapshot of a time window reads its counters one after the other while calls
+// are credited, so there is a look at each with the same call and return. A counter
+// grows by one, so whatever a sum over its parts finds was true at a moment.
 type linearState struct {
 	model
 
@@ -90,6 +96,14 @@ type linearState struct {
 type credit struct {
 	mark             string // "" if it is none
 	failures, slowly bool   // the rule was broken at a moment since
+}
+
+// windowCounters are what a snapshot of a time window looks at.
+var windowCounters = []func(core.Counts) int{
+	func(c core.Counts) int { return c.Calls },
+	func(c core.Counts) int { return c.Failures },
+	func(c core.Counts) int { return c.Slow },
+	func(c core.Counts) int { return c.InRow },
 }
 
 // linearBudget is how many steps of the model the search for an order may take. A
@@ -218,6 +232,10 @@ func (s *linearState) take(base *core.Config, in *linearInput, out *linearOutput
 	case opCredit:
 		s.roll(&c, now)
 		s.credit(&c, now, in.id, markOf(in.outcome, isSlow))
+	case opLook:
+		m := s.model
+		m.roll(&c, now)
+		return m.state == core.Closed && in.counter(m.window()) == in.counter(out.view.Window)
 	case opReset:
 		s.reset(&c, now)
 	case opUpdate:
@@ -232,7 +250,11 @@ func (s *linearState) take(base *core.Config, in *linearInput, out *linearOutput
 	case opSnapshot, opTotals:
 		m := s.model
 		m.roll(&c, now)
-		if m.view(&c, now) != out.view {
+		view := m.view(&c, now)
+		if in.kind == opSnapshot && c.Window.For > 0 && view.State == core.Closed {
+			view.Window = out.view.Window // see opLook
+		}
+		if view != out.view {
 			return false
 		}
 		if in.kind == opTotals {
@@ -280,6 +302,8 @@ func describeLinear(in linearInput, out linearOutput) string {
 		return fmt.Sprintf("%s totals → %+v %+v", at, out.view, out.totals)
 	case opCredit:
 		return fmt.Sprintf("%s credit %d", at, in.id)
+	case opLook:
+		return fmt.Sprintf("%s look → %d of %+v", at, in.counter(out.view.Window), out.view.Window)
 	case opReset:
 	}
 	return at + " " + in.kind.String()
@@ -454,9 +478,22 @@ func recordHistory(seed uint64) (core.Config, []porcupine.Operation) {
 	}
 	if cfg.Window.For > 0 {
 		for _, op := range history {
-			if in := op.Input.(linearInput); in.kind == opSettle {
+			in, out := op.Input.(linearInput), op.Output.(linearOutput)
+			worker := op.ClientId
+			switch {
+			case in.kind == opSettle:
 				in.kind = opCredit
-				history = append(history, porcupine.Operation{ClientId: op.ClientId + linearWorkers + 1, Call: op.Call, Return: op.Return, Input: in, Output: linearOutput{}})
+				op.ClientId = worker + linearWorkers + 1
+				op.Input, op.Output = in, linearOutput{}
+				history = append(history, op)
+			case in.kind == opSnapshot && out.view.State == core.Closed:
+				in.kind = opLook
+				for i, counter := range windowCounters {
+					in.counter = counter
+					op.ClientId = worker + (i+2)*(linearWorkers+1)
+					op.Input = in
+					history = append(history, op)
+				}
 			}
 		}
 	}

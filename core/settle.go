@@ -131,6 +131,7 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 					continue
 				}
 				credited = true
+				continue // the streak as it is after, or a reading has neither
 			}
 			if m == 0 && !w.has(streakMask) {
 				return false
