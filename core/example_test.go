@@ -197,7 +197,7 @@ func ExampleBreaker_Update() {
 	fmt.Println(b.Explain())
 	fmt.Println(b.Update(core.Config{FailureThreshold: 4, Jitter: 2}))
 	// Output:
-	// closed: 3 of 4 failures in a row
+	// closed: 3 of 4 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
 	// switchgear: Jitter is 2, allowed: in (0, 1); 0 or negative for none
 }
 
@@ -215,4 +215,14 @@ func ExampleOpenError() {
 	// Output:
 	// payments is open because of failures in a row
 	// Retry-After: 20
+}
+
+// A call that was made elsewhere is recorded when its outcome is known.
+func ExampleBreaker_Record() {
+	b := core.MustNew("billing", core.Config{FailureThreshold: 2})
+	b.Record(context.Background(), core.Success, nil, 120*time.Millisecond)
+	b.Record(context.Background(), core.Failure, errDown, 3*time.Second)
+	b.Record(context.Background(), core.Failure, errDown, 3*time.Second)
+	fmt.Println(b.State(), b.Snapshot().Totals.Failures)
+	// Output: open 2
 }

@@ -37,6 +37,7 @@ type Snapshot struct {
 	Totals                Totals
 	Durations             Durations  // zero unless Config.Durations
 	History               []Interval // oldest first, the last one running; nil unless Config.History
+	RecentCalls           []Call     // the last ones settled, oldest first; nil unless Config.RecentCalls
 	// Transitions are the last 64, oldest first.
 	Transitions []Transition
 	Changes     []Change // every way to change state, with how often it was taken
@@ -152,16 +153,23 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		if h := st.lengths.Load(); h != nil {
 			snap.Durations = h.read(now)
 		}
+		if r := st.recent.Load(); r != nil {
+			snap.RecentCalls = r.read(b.epoch)
+		}
 	}
 	return snap, s
 }
 
-// Config returns the configuration in force, with every default filled in.
+// Config returns the configuration in force, with every default filled in, those of
+// Window and MinimumCalls where a rate is on. [New] and Update accept it.
 func (b *Breaker) Config() Config {
 	if !b.made() {
 		return Config{}
 	}
 	c := b.settings.Load().Config
+	if !c.ratesOn() {
+		c.Window, c.MinimumCalls = Window{}, 0
+	}
 	if c.Health != nil {
 		own := *c.Health
 		c.Health = &own
