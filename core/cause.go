@@ -20,7 +20,7 @@ const (
 	RampingUp           // refused: the breaker has just closed and admits a growing share
 	HeldOpen            // refused: an operator forced the breaker open
 	CheckPassed         // a health check succeeded while the break lasted: open to half-open
-	Restored            // Restore was called: closed to open or half-open
+	Restored            // Restore was called: closed to open
 )
 
 var causeNames = [...]string{ //nolint:gochecknoglobals // a table

@@ -9,17 +9,16 @@ type Change struct {
 	Count uint64 `json:"count"`
 }
 
-const changeCount = 12
+const changeCount = 11
 
 // changes returns every way there is. The causes tell them apart, but for a
-// reset, which two states can be left by, and a restore, which leads to two.
+// reset, which two states can be left by.
 func changes() [changeCount]Change {
 	return [...]Change{
 		{From: Closed, To: Open, Cause: FailuresInRow},
 		{From: Closed, To: Open, Cause: FailureRate},
 		{From: Closed, To: Open, Cause: SlowRate},
 		{From: Closed, To: Open, Cause: Restored},
-		{From: Closed, To: HalfOpen, Cause: Restored},
 		{From: Open, To: HalfOpen, Cause: BreakOver},
 		{From: Open, To: HalfOpen, Cause: CheckPassed},
 		{From: HalfOpen, To: Open, Cause: ProbeFailed},

@@ -38,29 +38,27 @@ func (b *Breaker) Restore(s Snapshot) error {
 }
 
 func (b *Breaker) restoreLocked(s *Snapshot, now time.Duration) {
+	ctx := context.Background()
 	old, cfg := b.phase.Load(), b.settings.Load()
 	if old.state != Closed {
 		return
 	}
-	state, left := HalfOpen, min(s.RetryAt.Sub(b.epoch.Add(now)), cfg.MaxTimeout)
-	if s.State == Open && left > 0 {
-		state = Open
+	left := time.Duration(0)
+	if s.State == Open {
+		left = max(min(s.RetryAt.Sub(b.epoch.Add(now)), cfg.MaxTimeout), 0)
 	}
 	counts := b.endLocked(old, now)
-	ph := b.newPhase(state, Restored, now)
+	ph := b.newPhase(Open, Restored, now)
 	ph.opens = int32(min(max(s.Opens, 1), maxRestoredOpens))
+	ph.until = later(now, left)
 	ph.reason = s.openedOn()
-	if state == Open {
-		ph.until = later(now, left)
-		ph.err = &OpenError{Name: b.name, State: Open, Cause: Restored, RetryAt: b.epoch.Add(ph.until), Reason: ph.reason}
-	} else {
-		ph.half = &half{breaker: b, opens: int(ph.opens), reason: ph.reason}
-	}
+	ph.err = &OpenError{Name: b.name, State: Open, Cause: Restored, RetryAt: b.epoch.Add(ph.until), Reason: ph.reason}
 	var err error
 	if ph.reason != "" {
 		err = errors.New(ph.reason)
 	}
-	b.publish(context.Background(), ph, counts, err)
+	b.publish(ctx, ph, counts, err)
+	b.advanceLocked(ctx, cfg, now) // the break may be over
 }
 
 // openedOn is the text of the error of the last opening.
