@@ -39,7 +39,7 @@ func BenchmarkProtect(b *testing.B) {
 		_ = breaker.Do(ctx, func(context.Context) error { return errDown })
 		return call
 	}
-	backoff := presets.Retry{Strategy: presets.Exponential}
+	backoff := presets.Retry{Enabled: true, Strategy: presets.Exponential}
 	for _, c := range []struct {
 		name string
 		want int
@@ -79,8 +79,8 @@ func BenchmarkProtect(b *testing.B) {
 func BenchmarkRetry(b *testing.B) {
 	ctx := context.Background()
 	p := presets.Policy{
-		Config: core.Config{FailureThreshold: -1}, Registry: new(presets.Registry),
-		Retry: presets.Retry{Strategy: presets.Fixed, InitialDelay: 1},
+		Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}, Registry: new(presets.Registry),
+		Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 1},
 	}
 	fails := false
 	call := presets.ProtectFunc("x", p, func(context.Context) error {

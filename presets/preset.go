@@ -2,6 +2,7 @@ package presets
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -17,8 +18,10 @@ func exponential(attempts int, first, limit time.Duration) Retry {
 	return Retry{Strategy: Exponential, Attempts: attempts, InitialDelay: first, MaxDelay: limit}
 }
 
-// table returns the presets, in the order of [Names].
-func table() []preset {
+// table returns the presets, in the order of [Names]. It is shared.
+//
+//nolint:gochecknoglobals // made once: each policy of a file is held against it
+var table = sync.OnceValue(func() []preset {
 	const s, ms = time.Second, time.Millisecond
 	return []preset{
 		{"conservative", 3, 3, 120 * s, 60 * s, exponential(2, 2*s, 10*s)},
@@ -31,7 +34,7 @@ func table() []preset {
 		{"agent_execution", 4, 2, 90 * s, 120 * s, Retry{}},
 		{"file_operations", 3, 2, 10 * s, 5 * s, Retry{Strategy: Fixed, Attempts: 2, InitialDelay: 1 * s}},
 	}
-}
+})
 
 func find(name string) (preset, bool) {
 	presets := table()
@@ -42,13 +45,34 @@ func find(name string) (preset, bool) {
 	return presets[i], true
 }
 
+// What every preset keeps, so that Health, percentiles and series can be asked for
+// without having been thought of before.
+const (
+	presetHistory     = 5 * time.Minute
+	presetRecentCalls = 100
+)
+
 // on returns base with what the preset says.
 func (s preset) on(base Policy) Policy {
+	if base.Preset == "" { // else it has them, unless the defaults of a file say otherwise
+		base.Durations, base.History, base.RecentCalls = true, presetHistory, presetRecentCalls
+	}
 	base.Preset = s.name
 	base.FailureThreshold, base.SuccessThreshold = s.failures, s.successes
 	base.Timeout, base.CallTimeout = s.timeout, s.callTimeout
+	// How a call is made again is the preset's, whether is not; but one that says
+	// that it is not to be is heeded.
+	enabled := base.Retry.Enabled && s.retry.Strategy != None
 	base.Retry = s.retry
+	base.Retry.Enabled = enabled
 	return base
+}
+
+// retryOf returns what a preset says of retries by itself; nothing for a name that
+// is none.
+func retryOf(preset string) Retry {
+	p, _ := find(preset)
+	return p.retry
 }
 
 func mustPreset(name string) Policy {

@@ -3,6 +3,7 @@ package presets
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type Registry struct {
 	// definitions counts what was entered there, before the breaker is updated.
 	definitions atomic.Int64
 	checks      checks
+	unmade      atomic.Bool // it was told of retries that no protected function makes
 }
 
 // NewRegistry returns a Registry of the size that the fleet says, with its
@@ -106,7 +108,13 @@ func (r *Registry) policyOf(f *Fleet, name string, code *Policy) Policy {
 }
 
 func (r *Registry) breakerConfig(name string) core.Config {
-	return r.Policy(name).breakerConfig(r, name)
+	p := r.Policy(name)
+	if p.Retry.Enabled {
+		if _, protected := r.code.Load(name); !protected && !r.unmade.Swap(true) {
+			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (told once)", name)
+		}
+	}
+	return p.breakerConfig(r, name)
 }
 
 // breakerConfig is the Config of the breaker of a name in r.
@@ -139,8 +147,8 @@ func (r *Registry) define(name string, code *Policy) error {
 		}
 	}
 	if ok {
-		if !code.sameBreaker(*known.(*Policy)) {
-			return &core.ConfigError{Field: "name", Value: name, Allowed: "one whose breaker is not protected with another policy; use the same policy, or another name"}
+		if fields := code.differsFrom(*known.(*Policy)); fields != nil {
+			return &core.ConfigError{Field: "name", Value: name, Allowed: fmt.Sprintf("one that is not protected with another policy; that of this name differs in %s; use the same, another name, or a Registry of your own", strings.Join(fields, ", "))}
 		}
 		return nil
 	}
