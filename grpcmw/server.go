@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/fault"
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
@@ -64,6 +65,7 @@ type server struct {
 	breakers breakers
 	methods  usual.Table // how long calls take
 	waiting  waiting
+	faults   fault.Log
 	plain    bool // there is no Classify of the user's
 	epoch    time.Time
 }
@@ -139,7 +141,8 @@ func halfOpen(err error) bool {
 // configuration; nil options are the zero ones.
 //
 // A call that is refused does not reach its handler; the error is as the package
-// says. A handler that panics, or calls [runtime.Goexit], has failed, unless the
+// says. The first one whose gate can neither admit nor refuse it, see there, is
+// logged with the reason, to the registry's Logger. A handler that panics, or calls [runtime.Goexit], has failed, unless the
 // client has gone; the panic passes through.
 //
 // No client closes a method to others: what its deadline, its cancellation, its
@@ -155,7 +158,7 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 		}
 		p, err := s.admit(ctx, gate, key)
 		if err != nil {
-			return nil, s.refuse(ctx, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
+			return nil, s.refuse(ctx, key, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
 		at := s.begin(ctx, cmp.Or(key, info.FullMethod))
 		if probe := p.Probe(); probe || mayHang(at.limit) {
@@ -188,7 +191,7 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 		ctx := ss.Context()
 		p, err := s.admit(ctx, gate, key)
 		if err != nil {
-			return s.refuse(ctx, err, ss.SetTrailer)
+			return s.refuse(ctx, key, err, ss.SetTrailer)
 		}
 		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
 		c.serverCall = serverCall{
@@ -205,8 +208,10 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 
 // refuse returns the error of a call that was not admitted, with a trailer that
 // keeps a client's retry policy from sending it again at once.
-func (s *server) refuse(ctx context.Context, err error, setTrailer func(metadata.MD)) error {
-	err = refused(ctx, err)
+func (s *server) refuse(ctx context.Context, key string, err error, setTrailer func(metadata.MD)) error {
+	if err = refused(ctx, err); isFault(err) {
+		s.faults.Tell(s.breakers.Logger, "calls are answered with code Internal", key, err)
+	}
 	ms := "-1"
 	if r, ok := err.(*refusal); ok && s.Pushback && errors.Is(r, core.ErrOpen) { //nolint:errorlint // made just now
 		ms = strconv.FormatInt(r.wait().Milliseconds()+1, 10)

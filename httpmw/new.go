@@ -2,11 +2,11 @@ package httpmw
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/fault"
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
@@ -36,7 +36,11 @@ import (
 // the headers, without what it has waited for the client. A probe that waits for its
 // client gives its place to the next request.
 //
-// A route whose Config is not valid is refused: see [core.Config.Validate].
+// A gate that neither admits nor refuses is a fault of the program: a nil or zero
+// Breaker, a registry whose Config is not valid (see [core.Config.Validate]), a
+// Gate of the user's whose error does not match [core.ErrOpen]. Such requests are
+// answered with status 500 and do not reach the handler; the first one is logged
+// with the reason, to the registry's Logger.
 func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 	if registry == nil {
 		registry = new(core.Registry)
@@ -59,6 +63,7 @@ type middleware struct {
 	routes   usual.Table // how long calls take, by key
 	alone    usual.Calls // the same for Options.Gate
 	waiting  waiting
+	faults   fault.Log
 }
 
 // now reads a clock that is monotonic.
@@ -107,11 +112,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		p, err = g.Allow(context.WithoutCancel(ctx))
 	}
 	if err != nil {
-		open, ok := errors.AsType[*core.OpenError](err)
-		if !ok {
-			open = &core.OpenError{}
-		}
-		m.Refuse(w, r, open)
+		m.turnAway(w, r, key, err)
 		return
 	}
 	c := m.watch(&p, key, w, r)

@@ -43,6 +43,11 @@ import (
 // A refusal is an [*core.OpenError], which errors.As finds in what http.Client
 // returns; nothing was sent. A 429 or 503 with a Retry-After that opens the breaker
 // keeps it open until then, within its MaxTimeout.
+//
+// A gate that neither admits nor refuses (a nil or zero Breaker, a registry whose
+// Config is not valid, a Gate whose error does not match [core.ErrOpen]) is a fault of
+// the program: the error says why, whether or not Respond is set, matches [ErrNotSent]
+// and is not tried again by [RetryClient].
 type Transport struct {
 	// Base makes the calls. Nil means [http.DefaultTransport].
 	Base http.RoundTripper
