@@ -44,7 +44,14 @@ type ServerOptions struct {
 	// failure: when the handler had run, for a second at least, this many times as
 	// long as the longest of the last 64 to 128 successes of the method, or for a
 	// second while there is none. Zero means 2; negative means that every deadline
-	// of a second or more counts, for clients that are trusted.
+	// counts, however short, for clients that are trusted.
+	//
+	// So where all clients have deadlines of less than a second, an overloaded method
+	// is not seen by them: a client whose deadline is too short looks the same. Set
+	// a negative factor if the clients are trusted, or have the handler give up by
+	// itself, before them and with Unavailable, which counts:
+	//
+	//	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	DeadlineFactor float64
 }
 
@@ -149,6 +156,8 @@ func halfOpen(err error) bool {
 // bytes or its speed have done is ignored. So a deadline counts only if the handler
 // had run for clearly longer than calls of the method do, see
 // [ServerOptions].DeadlineFactor; then it counts also if the handler does not return.
+// A handler that returns DeadlineExceeded before that, as of one of several tries which
+// share the client's time, is ignored if it has not run clearly longer either.
 func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInterceptor {
 	s := newServer(registry, o)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -161,7 +170,7 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 			return nil, s.refuse(ctx, key, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
 		at := s.begin(ctx, cmp.Or(key, info.FullMethod))
-		if probe := p.Probe(); probe || mayHang(at.limit) {
+		if probe := p.Probe(); probe || s.mayHang(at.limit) {
 			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Take(), probe: probe}}
 			defer c.abandon()
 			c.watch()

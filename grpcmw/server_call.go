@@ -38,7 +38,7 @@ func (s *serverStream) guard() {
 	if s.probe {
 		s.server.waiting.add(s)
 	}
-	if s.probe || mayHang(s.times.limit) {
+	if s.probe || s.server.mayHang(s.times.limit) {
 		s.watch()
 	}
 }

@@ -27,6 +27,9 @@ import (
 //   - a deadline of the request's context, or one that it announces in the headers
 //     of Connect, gRPC or Envoy, has passed, unless the handler had run for clearly
 //     longer than recent calls, and for a second: see Options.DeadlineFactor;
+//   - such a deadline has not passed, but the handler answers 504 after an eighth of
+//     the time or more and before it has run clearly longer than recent calls: it may
+//     have given one of several tries a share of that time;
 //   - the handler ran out of time waiting for the client's body: it answers while
 //     another goroutine waits for that, or 503 or 504 after a wait of a second and of
 //     half its time;
