@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/lost"
 )
 
 // ClientOptions change what [UnaryClient] and [StreamClient] make. In each field
@@ -102,7 +103,7 @@ func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInte
 			return c.refusals.of(ctx, err)
 		}
 		defer p.Settle(ctx, core.Failure) // no effect, unless the call panics or exits
-		begun := c.losses.begin()
+		begun := c.losses.Begin()
 		w := wires.Get().(*wire)
 		err = invoker(ctx, method, req, reply, cc, w.join(opts)...)
 		if err == nil && c.plain {
@@ -120,7 +121,7 @@ func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInte
 type ended struct {
 	cc    *grpc.ClientConn
 	key   string // of its breaker
-	begun mark
+	begun lost.Mark
 	err   error
 	opts  []grpc.CallOption // of the caller
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/lost"
 )
 
 // StreamClient is [UnaryClient] for streams. A stream is settled once, when its
@@ -33,7 +34,7 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 			return nil, c.refusals.of(ctx, err)
 		}
 		probe := p.Probe()
-		s := &stream{ctx: ctx, client: c, cc: cc, key: key, begun: c.losses.begin(), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
+		s := &stream{ctx: ctx, client: c, cc: cc, key: key, begun: c.losses.Begin(), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
 		opened := false
 		defer func() {
 			if !opened { // streamer has panicked or exited
@@ -64,7 +65,7 @@ type stream struct {
 	client *client
 	cc     *grpc.ClientConn
 	key    string // of the breaker
-	begun  mark
+	begun  lost.Mark
 	lone   bool // there is one answer, not a stream of them
 	heard  atomic.Bool
 	opts   []grpc.CallOption
