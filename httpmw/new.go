@@ -7,6 +7,7 @@ import (
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/places"
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
@@ -37,7 +38,11 @@ import (
 //
 // The duration of a call, for [core.Config.SlowAfter], is the handler's own time to
 // the headers, without what it has waited for the client. A probe that waits for its
-// client gives its place to the next request.
+// client gives its place to the next request, and asks for one again when the client
+// has sent everything. At most four times HalfOpenMaxCalls have done that and still
+// run, those left out that did so more than Lease ago: so many slow clients do not keep
+// others from a route that is half-open, and so many handlers may run at once there
+// though they are no probes.
 //
 // A gate that neither admits nor refuses is a fault of the program: a nil or zero
 // Breaker, a registry whose Config is not valid (see [core.Config.Validate]), a
@@ -53,6 +58,7 @@ func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 		m.Options = *o
 	}
 	m.fill()
+	m.places.Kept = m.Lease
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
 	}
@@ -65,7 +71,7 @@ type middleware struct {
 	epoch    time.Time   // the zero of the middleware's clock
 	routes   usual.Table // how long calls take, by key
 	alone    usual.Calls // the same for Options.Gate
-	waiting  waiting
+	places   places.Table
 	faults   fault.Log
 }
 
@@ -108,11 +114,10 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		next.ServeHTTP(w, r)
 		return
 	}
-	m.waiting.makeRoom(key)
 	ctx := r.Context()
-	p, err := g.Allow(ctx)
+	p, err := m.places.Admit(ctx, g, key)
 	if err != nil && ctx.Err() != nil { // the client has gone, but the handler may have work to do all the same
-		p, err = g.Allow(context.WithoutCancel(ctx))
+		p, err = m.places.Admit(context.WithoutCancel(ctx), g, key)
 	}
 	if err != nil {
 		m.turnAway(w, r, key, err)
