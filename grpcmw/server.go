@@ -13,6 +13,7 @@ import (
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/places"
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
@@ -71,7 +72,7 @@ type server struct {
 
 	breakers breakers
 	methods  usual.Table // how long calls take
-	waiting  waiting
+	places   places.Table
 	faults   fault.Log
 	plain    bool // there is no Classify of the user's
 	epoch    time.Time
@@ -91,6 +92,7 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 	if s.Lease <= 0 {
 		s.Lease = defaultLease
 	}
+	s.places.Kept = s.Lease
 	return s
 }
 
@@ -126,23 +128,6 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 	return p.Take(), err
 }
 
-// admit asks a gate. A probe that waits for its client makes room, or several do if
-// others are faster.
-func (s *server) admit(ctx context.Context, gate core.Gate, key string) (core.Permit, error) {
-	s.waiting.makeRoom(key)
-	for {
-		p, err := gate.Allow(ctx)
-		if err == nil || !halfOpen(err) || !s.waiting.makeRoom(key) {
-			return p.Take(), err
-		}
-	}
-}
-
-func halfOpen(err error) bool {
-	open, ok := errors.AsType[*core.OpenError](err)
-	return ok && open.State == core.HalfOpen
-}
-
 // UnaryServer returns an interceptor with the breakers of a registry, one for each
 // method. A nil registry is one of its own, of breakers with the default
 // configuration; nil options are the zero ones.
@@ -165,7 +150,7 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 		if gate == nil {
 			return handler(ctx, req)
 		}
-		p, err := s.admit(ctx, gate, key)
+		p, err := s.places.Admit(ctx, gate, key)
 		if err != nil {
 			return nil, s.refuse(ctx, key, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
@@ -189,7 +174,11 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 // returns. The time that the handler has waited for its client, to receive or to
 // send, is not its own. The place of a probe is free when the handler returns, when
 // the call's context ends, after Lease, or when another call needs it while this one
-// waits for its client; whichever is first.
+// waits for its client; whichever is first. A stream that has lent its place so asks
+// for one again when its client is heard of. At most four times HalfOpenMaxCalls have
+// done that and still run, those left out that did so more than Lease ago: so many slow
+// clients do not keep others from a method that is half-open, and so many handlers may
+// run at once there though they are no probes.
 func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerInterceptor {
 	s := newServer(registry, o)
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -198,7 +187,7 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 			return handler(srv, ss)
 		}
 		ctx := ss.Context()
-		p, err := s.admit(ctx, gate, key)
+		p, err := s.places.Admit(ctx, gate, key)
 		if err != nil {
 			return s.refuse(ctx, key, err, ss.SetTrailer)
 		}
@@ -206,6 +195,9 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 		c.serverCall = serverCall{
 			server: s, ctx: ctx, times: s.begin(ctx, cmp.Or(key, info.FullMethod)),
 			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
+		}
+		if c.probe {
+			c.place = s.places.Hold(key, c)
 		}
 		defer c.abandon()
 		c.guard()
