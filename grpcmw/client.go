@@ -27,8 +27,13 @@ type ClientOptions struct {
 	// Settle is when a stream that goes well is a success. Zero means at its end.
 	Settle Settle
 	// Lease is how long the stream of a probe may go on before the probe counts
-	// as a success. Zero means 10 s; it should be less than the breaker's
-	// ProbeTimeout, when the probe would be lost.
+	// as a success. If it has a deadline and nothing has come of it by then, neither
+	// a message nor a header that was asked for, its place is given back instead (it
+	// is ignored), and what becomes of it counts if the breaker is half-open then and
+	// has a place. One without a deadline may have nothing to say for hours, and is a
+	// success all the same: where streams should say something, give them a deadline.
+	// Zero means 10 s; it should be less than the breaker's ProbeTimeout, when the
+	// probe would be lost.
 	Lease time.Duration
 }
 

@@ -17,7 +17,7 @@ type held struct {
 	probe   bool
 	claimed bool
 	settled chan struct{} // of a claimed probe; closed when it is settled
-	release func()        // what lend has begun
+	release func()        // ends what startLease or watch has begun
 	lent    bool          // the place was given back before the end, and not asked for again
 }
 
@@ -90,10 +90,10 @@ func (h *held) wait() {
 	}
 }
 
-// lend makes sure that a probe gives its place back: with done when ctx ends, as a
-// success when it has taken too long.
-func (h *held) lend(ctx context.Context, lease time.Duration, done func(error)) {
-	timer := time.AfterFunc(lease, func() { h.settle(ctx, core.Success) })
+// startLease makes sure that a probe gives its place back: with done when ctx ends,
+// with expired when it has taken too long.
+func (h *held) startLease(ctx context.Context, lease time.Duration, expired func(), done func(error)) {
+	timer := time.AfterFunc(lease, expired)
 	forget := context.AfterFunc(ctx, func() { done(ctx.Err()) })
 	h.releaseBy(func() {
 		timer.Stop()

@@ -123,12 +123,18 @@ func (t *Table) Admit(ctx context.Context, gate core.Gate, key string) (core.Per
 	}
 }
 
-// Again asks for a place for a call that has lent its own, unless a refusal is certain:
-// no client would have met that.
+// Again asks for a place for a call that has lent its own, as Ask does.
 func (p *Place) Again(ctx context.Context, gate core.Gate) (core.Permit, bool) {
 	p.table.makeRoom(gate, p.key, 1)
-	if r := roomOf(gate); r.closed || r.known && !r.free {
-		return core.Permit{}, false
+	return Ask(ctx, gate)
+}
+
+// Ask asks a gate, unless a refusal is certain: no client would have met that.
+func Ask(ctx context.Context, gate core.Gate) (core.Permit, bool) {
+	if b, ok := gate.(*core.Breaker); ok {
+		if r := roomOf(b); b.State() == core.Open || !r.closed && !r.free {
+			return core.Permit{}, false
+		}
 	}
 	permit, err := gate.Allow(ctx)
 	return permit.Take(), err == nil
@@ -205,7 +211,6 @@ func (t *Table) keep(p *Place) {
 // room is what is known of a gate's places.
 type room struct {
 	closed bool // no call is admitted as a probe now
-	known  bool // whether a place is free
 	free   bool // and a call would get it
 	places int
 }
@@ -225,7 +230,6 @@ func roomOf(gate core.Gate) room {
 	}
 	return room{
 		closed: s.State != core.HalfOpen || s.Override != core.NoOverride,
-		known:  true,
 		free:   s.ProbesOut < places && !s.RetryAt.After(s.At), // after a loss there is a wait, which one that is ignored ends
 		places: places,
 	}
