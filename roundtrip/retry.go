@@ -139,7 +139,7 @@ func checkRetry(r Retry) retryablehttp.CheckRetry {
 		next = careful
 	}
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if errors.Is(err, core.ErrOpen) || Refused(resp) {
+		if _, fault := errors.AsType[*faultError](err); fault || errors.Is(err, core.ErrOpen) || Refused(resp) {
 			return false, nil
 		}
 		if asked, ok := RetryAfter(resp); ok && asked > r.MaxWait {
