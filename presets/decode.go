@@ -22,6 +22,7 @@ import (
 // Decode reads a Fleet from one YAML document, which JSON is too:
 //
 //	registry: {max: 5000, idle: 30m}
+//	state_file: breakers.state   # open breakers survive a restart; see [Registry.KeepState]
 //	defaults:
 //	  preset: moderate
 //	  durations: true
@@ -298,6 +299,11 @@ func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
 			places := make(places)
 			d.fields(reflect.ValueOf(&f.Registry).Elem(), v, scope{path: "registry", name: "Registry", places: places})
 			d.report(v, "", places, reflect.TypeFor[Fleet](), f.Registry.faults())
+		case key == "state_file":
+			d.value(reflect.ValueOf(&f.StateFile).Elem(), v, scope{path: key})
+			if strings.ContainsFunc(f.StateFile, unicode.IsControl) {
+				d.fault(v, key, "must be the name of a file, without control characters")
+			}
 		case key == "defaults":
 			defaults = v
 		case key == "policies":
@@ -312,7 +318,7 @@ func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
 			}
 			f.sections[key] = v
 		default:
-			known := append([]string{"registry", "defaults", "policies"}, sections()...)
+			known := append([]string{"registry", "state_file", "defaults", "policies"}, sections()...)
 			d.unknown(k, "", key, known)
 		}
 	})

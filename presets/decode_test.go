@@ -109,6 +109,7 @@ func goodDocuments() []good {
 	rows := []good{
 		{"nothing but defaults", `{}`, some(nil)},
 		{"no policies", `policies: {}`, some(policies{})},
+		{"a state file", `state_file: /var/lib/shop/breakers.state`, presets.Fleet{StateFile: "/var/lib/shop/breakers.state", Defaults: presets.Moderate()}},
 		{"a policy of nothing", `policies: {a: {}}`, one(presets.Moderate())},
 		{"every field", everyField, everyFieldRead()},
 		{"a byte order mark", "\ufeffpolicies: {a: {timeout: 5s}}", one(moderate(func(p *presets.Policy) { p.Timeout = 5 * s }))},
@@ -528,7 +529,7 @@ func negativeInfinity() float64 {
 
 // said returns what a Fleet says, without what it remembers of its file.
 func said(f *presets.Fleet) presets.Fleet {
-	return presets.Fleet{Registry: f.Registry, Defaults: f.Defaults, Policies: f.Policies}
+	return presets.Fleet{Registry: f.Registry, StateFile: f.StateFile, Defaults: f.Defaults, Policies: f.Policies}
 }
 
 func decode(doc string) (*presets.Fleet, error) { return presets.Decode(strings.NewReader(doc)) }
@@ -539,8 +540,8 @@ func same(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // differ tells the first policy in which two Fleets are not the same.
 func differ(got, want presets.Fleet) string {
-	if got.Registry != want.Registry {
-		return fmt.Sprintf("registry is %+v, want %+v", got.Registry, want.Registry)
+	if got.Registry != want.Registry || got.StateFile != want.StateFile {
+		return fmt.Sprintf("registry is %+v, in the file %q, want %+v in %q", got.Registry, got.StateFile, want.Registry, want.StateFile)
 	}
 	if !same(got.Defaults, want.Defaults) {
 		return "defaults are " + shownPolicy(got.Defaults) + ", want " + shownPolicy(want.Defaults)
@@ -808,6 +809,11 @@ func badDocuments() []bad {
 		{"attempts of no strategy", `policies: {a: {retry: {strategy: ‸none, attempts: 2}}}`, fault1("policies.a.retry", "says how calls are made again"), false},
 		{"no strategy, and enabled", `policies: {a: {retry: {enabled: true, strategy: ‸none}}}`, fault1("policies.a.retry.strategy", "is none while retries are enabled, allowed: fixed"), false},
 		{"no strategy, and enabled, as in the original", `policies: {a: {retry_strategy: ‸none, retry_enabled: true}}`, fault1("policies.a.retry.strategy", "is none while retries are enabled"), false},
+		{"a state file that is none", `state_file: ‸[a]`, fault1("state_file", "must be text, and is a list"), true},
+		{"a state file without a name", `state_file: ‸~`, fault1("state_file", "must be text, and is empty"), true},
+		{"a state file of two lines", `state_file: ‸"a\nb"`, fault1("state_file", "without control characters"), true},
+		{"a state file twice", "state_file: a\n‸state_file: b\n", fault1("state_file", "is given twice"), false},
+		{"a state file, misspelt", `‸statefile: a`, fault1("statefile", `did you mean "state_file"?`), true},
 		{"a window without a rule, by the original's name", "policies:\n  a:\n    failure_rate_threshold: -1\n    sliding_window_size: ‸50\n", allowed1("policies.a.window", "Window", "only with a rate"), false},
 		{"a word that is no retry", `policies: {a: {retry: ‸sometimes}}`, fault1("policies.a.retry", `must have fields, "name: value", and is "sometimes"`), true},
 		{"the retry switched by a word and a name", `policies: {a: {retry: true, ‸retry_enabled: true}}`, fault1("policies.a.retry_enabled", "is given twice"), false},

@@ -3,6 +3,7 @@ package presets_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -233,4 +234,32 @@ func TestS21_EveryPresetKeepsStatistics(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One call gives the calls and transitions of each breaker, with the texts of errors.
+func TestS22_TheRegistryIsWrittenAsJSON(t *testing.T) {
+	inBubble(t, "", func(t *testing.T) {
+		r := registryFor(t, nil)
+		for _, name := range []string{"a", "b"} {
+			failing(t, breakerOf(t, r, name), 5)
+		}
+		var text bytes.Buffer
+		if err := r.WriteJSON(&text); err != nil {
+			t.Fatal(err)
+		}
+		var read struct {
+			Breakers []core.Snapshot `json:"breakers"`
+		}
+		if err := json.Unmarshal(text.Bytes(), &read); err != nil {
+			t.Fatal(err)
+		}
+		if len(read.Breakers) != 2 {
+			t.Fatalf("%d breakers, want 2", len(read.Breakers))
+		}
+		for _, s := range read.Breakers {
+			if len(s.RecentCalls) != 5 || s.RecentCalls[4].Err != errDown.Error() || len(s.Transitions) != 1 || len(s.History) == 0 || s.Durations.Count != 5 {
+				t.Errorf("%s: %+v", s.Name, s)
+			}
+		}
+	})
 }

@@ -33,6 +33,9 @@ func Encode(w io.Writer, f *Fleet) error {
 	if limits := differences(reflect.ValueOf(f.Registry), reflect.ValueOf(Limits{})); limits != nil {
 		put(root, "registry", limits)
 	}
+	if f.StateFile != "" {
+		put(root, "state_file", scalar(stringTag, f.StateFile))
+	}
 	if defaults := policyNode(f.Defaults, Moderate()); defaults != nil {
 		put(root, "defaults", defaults)
 	}

@@ -222,6 +222,9 @@ func drawFleet(t *rapid.T) *presets.Fleet {
 			Max:  maybe(d, "max", 0, func() int { return rapid.IntRange(0, 1_000_000).Draw(t, "max") }),
 			Idle: maybe(d, "idle", 0, func() time.Duration { return d.anyDuration("idle") }),
 		},
+		StateFile: maybe(d, "state file", "", func() string {
+			return rapid.SampledFrom([]string{"state", "/var/lib/x", "a: b", "~", "true", "5", "ü#"}).Draw(t, "state file")
+		}),
 		Defaults: d.policy(presets.Moderate()),
 	}
 	n := rapid.IntRange(-1, 4).Draw(t, "policies")

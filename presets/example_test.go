@@ -636,3 +636,30 @@ export:
 	// true localhost:9464 15s
 	// line 7:3: export.lables is not a known field; did you mean "labels"?
 }
+
+// A program that is restarted, or has crashed, goes on to leave alone what it had left
+// alone before.
+func ExampleRegistry_KeepState() {
+	dir, err := os.MkdirTemp("", "state")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	program := func() error {
+		var registry presets.Registry
+		charge := presets.ProtectFunc("payments", presets.Policy{
+			Config: core.Config{FailureThreshold: 1}, Registry: &registry,
+		}, func(context.Context) error { return errNoConnection })
+		if err := registry.KeepState(filepath.Join(dir, "breakers.state")); err != nil {
+			return err
+		}
+		err := charge(context.Background())
+		return errors.Join(err, registry.FlushState()) // at an end that is in order
+	}
+	fmt.Println(program())
+	fmt.Println("refused:", errors.Is(program(), core.ErrOpen))
+	// Output:
+	// connection refused
+	// refused: true
+}

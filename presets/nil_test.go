@@ -22,6 +22,8 @@ func TestNilIsTold(t *testing.T) {
 		err  error
 		want string
 	}{
+		"WriteJSON of a nil Registry":          {r.WriteJSON(io.Discard), "nil Registry"},
+		"WriteJSON to nothing":                 {new(presets.Registry).WriteJSON(nil), "nil Writer"},
 		"Apply of a nil Registry":              {r.Apply(&presets.Fleet{}), "nil Registry"},
 		"Apply of nil to a nil Registry":       {r.Apply(nil), "nil Registry"},
 		"CheckHealth of a nil Registry":        {r.CheckHealth(t.Context()), "nil Registry"},

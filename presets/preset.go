@@ -84,42 +84,46 @@ func mustPreset(name string) Policy {
 }
 
 // Conservative is for dependencies that recover slowly and must not be pressed:
-// 3 failures in a row open, for 120 s; 3 successes close; a call may take 60 s.
-// Exponential retry, 2 attempts, 2 s to 10 s.
+// 3 consecutive failures or half of the last 100 calls open, for 120 s; 3 successes
+// close; a call may take 60 s. Retries, where enabled: exponential, 2 attempts, 2 s to
+// 10 s.
 func Conservative() Policy { return mustPreset("conservative") }
 
-// Moderate is the default for everything: 5 failures in a row open, for 60 s;
-// 2 successes close; a call may take 30 s. Exponential retry, 3 attempts, 1 s to
-// 10 s.
+// Moderate is the default for everything: 5 consecutive failures or half of the last
+// 100 calls open, for 60 s; 2 successes close; a call may take 30 s. Retries, where
+// enabled: exponential, 3 attempts, 1 s to 10 s.
 func Moderate() Policy { return mustPreset("moderate") }
 
-// Aggressive stays in use for long and comes back soon: 10 failures in a row
-// open, for 30 s; 1 success closes; a call may take 15 s. No retry.
+// Aggressive stays in use for long and comes back soon: 10 consecutive failures or
+// half of the last 100 calls open, for 30 s; 1 success closes; a call may take 15 s.
+// No retries of its own.
 func Aggressive() Policy { return mustPreset("aggressive") }
 
-// CriticalService is for what must not be hurt further: 2 failures in a row
-// open, for 180 s; 3 successes close; a call may take 90 s. Exponential retry, 3
-// attempts, 3 s to 15 s.
+// CriticalService is for what must not be hurt further: 2 consecutive failures or half
+// of the last 100 calls open, for 180 s; 3 successes close; a call may take 90 s.
+// Retries, where enabled: exponential, 3 attempts, 3 s to 15 s.
 func CriticalService() Policy { return mustPreset("critical_service") }
 
-// NonCriticalService is for what the caller can do without: 8 failures in a row
-// open, for 30 s; 1 success closes; a call may take 10 s. No retry.
+// NonCriticalService is for what the caller can do without: 8 consecutive failures or
+// half of the last 100 calls open, for 30 s; 1 success closes; a call may take 10 s. No
+// retries of its own.
 func NonCriticalService() Policy { return mustPreset("non_critical_service") }
 
-// ExternalAPI is for other people's services: 5 failures in a row open, for
-// 60 s; 2 successes close; a call may take 30 s. Exponential retry, 3 attempts,
-// 1 s to 8 s.
+// ExternalAPI is for other people's services: 5 consecutive failures or half of the
+// last 100 calls open, for 60 s; 2 successes close; a call may take 30 s. Retries, where
+// enabled: exponential, 3 attempts, 1 s to 8 s.
 func ExternalAPI() Policy { return mustPreset("external_api") }
 
-// Database is for a database: 3 failures in a row open, for 30 s; 2 successes
-// close; a call may take 10 s. Linear retry, 2 attempts, 500 ms to 2 s.
+// Database is for a database: 3 consecutive failures or half of the last 100 calls
+// open, for 30 s; 2 successes close; a call may take 10 s. Retries, where enabled:
+// linear, 2 attempts, 500 ms to 2 s.
 func Database() Policy { return mustPreset("database") }
 
-// AgentExecution is for an agent's run: 4 failures in a row open, for 90 s; 2
-// successes close; a run may take 120 s. No retry.
+// AgentExecution is for an agent's run: 4 consecutive failures or half of the last 100
+// runs open, for 90 s; 2 successes close; a run may take 120 s. No retries of its own.
 func AgentExecution() Policy { return mustPreset("agent_execution") }
 
-// FileOperations is for a disk or a network share: 3 failures in a row open,
-// for 10 s; 2 successes close; a call may take 5 s. Fixed retry, 2 attempts, 1 s
-// apart.
+// FileOperations is for a disk or a network share: 3 consecutive failures or half of
+// the last 100 calls open, for 10 s; 2 successes close; a call may take 5 s. Retries,
+// where enabled: fixed, 2 attempts, 1 s apart.
 func FileOperations() Policy { return mustPreset("file_operations") }

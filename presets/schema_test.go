@@ -91,6 +91,7 @@ func makeSchema(t *testing.T) []byte {
 	for _, section := range []string{"Registry", "Defaults", "Policies"} {
 		w.keys[section] = strings.ToLower(section)
 	}
+	w.keys["StateFile"] = "state_file"
 	for s := presets.None; s <= presets.Random; s++ {
 		w.keys[strings.ToUpper(s.String()[:1])+s.String()[1:]] = s.String()
 	}
@@ -122,6 +123,9 @@ func makeSchema(t *testing.T) []byte {
 		Type:        "object",
 		Properties: map[string]*jsonschema.Schema{
 			"registry": described(ref("registry"), w.docs["Fleet.Registry"]),
+			"state_file": {
+				Description: w.docs["Fleet.StateFile"], Type: "string", Pattern: `^[^\x00-\x1f\x7f-\x9f]*$`,
+			},
 			"defaults": described(ref("policy"), w.docs["Fleet.Defaults"]+" It starts from the moderate preset."),
 			"policies": {
 				Description:          w.docs["Fleet.Policies"] + " A policy starts from the defaults, on which its preset is laid, on which its own fields are.",
@@ -133,7 +137,7 @@ func makeSchema(t *testing.T) []byte {
 			"failsafe": {Type: "object", Description: "belongs to another package"},
 			"export":   {Type: "object", Description: "belongs to another package"},
 		},
-		PropertyOrder:        []string{"registry", "defaults", "policies", "ralph", "failsafe", "export"},
+		PropertyOrder:        []string{"registry", "state_file", "defaults", "policies", "ralph", "failsafe", "export"},
 		AdditionalProperties: nothing(),
 		Defs:                 w.defs,
 	}
