@@ -53,17 +53,23 @@
 // The operations of the system that this package continues, and where they are:
 //
 //	monitor_agent            Supervisor.Monitor
-//	execute_agent            Agent.Execute, or core.Do with the Agent, which is a Gate
+//	execute_agent            Execute and Agent.Execute, or core.Do with the Agent, which is a Gate
 //	detect_failsafe          Supervisor.Detect; by itself at every Agent.Observe and when time is up
 //	trigger_pause            Supervisor.Pause; by itself for what was detected
-//	auto_resume              by itself; Supervisor.Resume for a person
+//	auto_resume              by itself; Supervisor.TryResume at once, Supervisor.Resume for a person
 //	update_context           Agent.Observe, Agent.Progress, Supervisor.Handoff, Agent.Begin; Supervisor.Update for budgets
 //	get_agent_status         Supervisor.Status, in words Supervisor.Explain
 //	get_all_status           Supervisor.Statuses, summed up Supervisor.Stats
 //	reset_agent              Supervisor.Reset
-//	AgentPausedError         PausedError, ErrAgentPaused
-//	FailsafeTriggeredError   failsafe.ErrFailsafe, which a PausedError matches as well
+//	AgentPausedError         ErrAgentPaused, which a PausedError matches unless it is
+//	FailsafeTriggeredError   ErrFailsafeTriggered, of an agent that is escalated
 //	CircuitBreakerOpenError  core.OpenError, core.ErrOpen
+//	['circuit_breaker']      Agent.Breaker
+//
+// Its options have their names in the section "ralph" of a file of presets, and these
+// in [Config]: AgentFailureThreshold, HandoffThreshold, LowConfidenceThreshold,
+// StuckTaskThreshold, AutoResumeEnabled, AutoResumeAfter (auto_resume_delay_ms),
+// MaxRecoveryAttempts, CPUThreshold, MemoryThreshold, DiskThreshold, EscalationTimeout.
 //
 // # What holds
 //

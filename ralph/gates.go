@@ -292,8 +292,14 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 		case vetoed(err), lacking(err): // not its fault; but it must not try again in a loop
 			end.Kind, end.Failed = detect.TransientError, true
 			told = told || ctx.Err() == nil
-		case errors.Is(err, context.DeadlineExceeded):
-			end.Kind = detect.TransientError
+		default:
+			end.Kind = kindOf(err)
+			if end.Kind == detect.OtherError && errors.Is(err, context.DeadlineExceeded) {
+				end.Kind = detect.TransientError
+			}
+			if needsAPerson(end.Kind) && ctx.Err() == nil { // whatever the breaker makes of it
+				end.Failed, told = true, true
+			}
 		}
 		if exit, ok := errors.AsType[interface {
 			error

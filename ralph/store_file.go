@@ -178,7 +178,7 @@ func (s *Supervisor) restore(records map[string]*record, events map[string]*[]Ev
 		if r == nil || depth > maxDepth {
 			return nil, fmt.Errorf("agent %s has no record, or is below itself", quoted(id))
 		}
-		if err := s.check(id, Options{Name: r.Name, Parent: r.Parent}); err != nil {
+		if err := s.check(id, Options{Name: r.Name, Parent: r.Parent, Session: r.Session, Task: r.TaskID}); err != nil {
 			return nil, err
 		}
 		a := s.newAgent(id, now)
