@@ -17,7 +17,7 @@ func TestAllocs(t *testing.T) {
 	ctx := context.Background()
 	closed := func(cfg core.Config) *core.Breaker { return core.MustNew("alloc", neverOpens(cfg)) }
 	count, span := closed(core.Config{}), closed(core.Config{FailureRateThreshold: 1, Window: core.Window{For: time.Minute}})
-	durations := closed(core.Config{Durations: true, SlowAfter: time.Hour, Window: core.Window{For: time.Minute}})
+	durations := closed(core.Config{FailureRateThreshold: 1, Durations: true, SlowAfter: time.Hour, Window: core.Window{For: time.Minute}})
 	history := closed(core.Config{Durations: true, History: time.Hour})
 	sick := closed(core.Config{FailureRateThreshold: 1}) // a success between keeps it closed
 	opened := core.MustNew("open", core.Config{FailureThreshold: 1, Timeout: time.Hour})

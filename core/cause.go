@@ -20,6 +20,7 @@ const (
 	RampingUp           // refused: the breaker has just closed and admits a growing share
 	HeldOpen            // refused: an operator forced the breaker open
 	CheckPassed         // a health check succeeded while the break lasted: open to half-open
+	Restored            // Restore was called: closed to open
 )
 
 var causeNames = [...]string{ //nolint:gochecknoglobals // a table
@@ -37,6 +38,7 @@ var causeNames = [...]string{ //nolint:gochecknoglobals // a table
 	RampingUp:     "ramping up",
 	HeldOpen:      "forced open by hand",
 	CheckPassed:   "a health check passed",
+	Restored:      "restored from a snapshot",
 }
 
 // String returns the cause in words.

@@ -158,7 +158,7 @@ func TestClosedCountWindowIsExact(t *testing.T) {
 	// holds; sizes around the ring's word of 16 marks.
 	for _, size := range []int{1, 2, 3, 15, 16, 17, 31, 32, 33, 100} {
 		bubble(t, fmt.Sprint(size), func(t *testing.T) {
-			b := newBreaker(t, core.Config{FailureThreshold: -1, Window: core.Window{Calls: size}})
+			b := withoutRules("exact", core.Config{Window: core.Window{Calls: size}})
 			succeed(t, b, 2*size+1)
 			fail(t, b, 1)
 			for i := 1; i < size; i++ {
@@ -176,7 +176,7 @@ func TestClosedCountWindowIsExact(t *testing.T) {
 
 func TestClosedTimeWindow(t *testing.T) {
 	// The breaker's tenths begin with it: [0 s, 1 s), [1 s, 2 s) …
-	cfg := core.Config{FailureThreshold: -1, Window: core.Window{For: 10 * time.Second}}
+	cfg := core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{For: 10 * time.Second}, MinimumCalls: 1000}
 	bubble(t, "04 one tenth on, only the oldest leaves", func(t *testing.T) {
 		b := newBreaker(t, cfg)
 		time.Sleep(500 * time.Millisecond)
@@ -265,10 +265,9 @@ func TestClosedTimeWindow(t *testing.T) {
 
 func TestClosedRulesSwitchOff(t *testing.T) {
 	for name, cfg := range map[string]core.Config{
-		"every rule":    {FailureThreshold: -1},
-		"negative":      {FailureThreshold: -1, FailureRateThreshold: -0.5, SlowRateThreshold: -1, SlowAfter: -1},
-		"slow, no rate": {FailureThreshold: -1, SlowAfter: time.Millisecond},
-		"time window":   {FailureThreshold: -1, Window: core.Window{For: time.Minute}},
+		"negative":      {FailureThreshold: -1, FailureRateThreshold: -1},
+		"every rule":    {FailureThreshold: -1, FailureRateThreshold: -0.5, SlowRateThreshold: -1, SlowAfter: -1, MinimumCalls: -1},
+		"slow, no rate": {FailureThreshold: -1, FailureRateThreshold: -1, SlowAfter: time.Millisecond},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			b := newBreaker(t, cfg)

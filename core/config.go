@@ -12,8 +12,8 @@ import (
 // Config says when a [Breaker] opens, for how long, and how it closes again.
 //
 // The zero Config is the documented default: it opens after 5 failures in a
-// row, stays open for 60 s, then lets up to 3 probes out at once and closes
-// after 2 successes. In every field zero means the stated default; where a
+// row, and when half of the last 100 calls have failed, from 20 calls on; it stays
+// open for 60 s, then lets up to 3 probes out at once and closes after 2 successes. In every field zero means the stated default; where a
 // field says so, a negative number switches the rule off. A Config is plain
 // data: it can be copied, compared field by field and filled from JSON, with
 // durations in nanoseconds; the func fields and the logger are not part of that.
@@ -25,7 +25,7 @@ type Config struct {
 	// month back count as long as no call has succeeded since.
 	FailureThreshold int `json:"failure_threshold,omitzero"`
 	// FailureRateThreshold is the share of failures in Window, in (0, 1],
-	// from which the breaker opens. Zero or negative means off.
+	// from which the breaker opens. Zero means 0.5, negative means never.
 	FailureRateThreshold float64 `json:"failure_rate_threshold,omitzero"`
 	// SlowRateThreshold is the share of calls in Window slower than
 	// SlowAfter, in (0, 1], from which the breaker opens; with it a slow
@@ -36,9 +36,10 @@ type Config struct {
 	SlowAfter time.Duration `json:"slow_after,omitzero"`
 	// MinimumCalls is how many calls the window must hold before a rate
 	// counts. Zero means 20, or Window.Calls if that is less; negative
-	// means no minimum.
+	// means no minimum. One that is set needs a rate that is on.
 	MinimumCalls int `json:"minimum_calls,omitzero"`
-	// Window is what the rates are taken over. Zero means the last 100 calls.
+	// Window is what the rates are taken over. Zero means the last 100 calls. One
+	// that is set needs a rate that is on.
 	Window Window `json:"window,omitzero"`
 
 	// Timeout is how long the breaker stays open. Zero means 60 s.
@@ -84,6 +85,10 @@ type Config struct {
 	// or negative means off; at least 1 min, at most 24 h. It costs a clock
 	// reading a call and 2 KiB.
 	History time.Duration `json:"history,omitzero"`
+	// RecentCalls is how many of the last calls [Snapshot.RecentCalls] lists, with
+	// their errors. Zero or negative means none; at most 10,000. It costs a clock
+	// reading and a short lock a call, and 64 B for each that is kept.
+	RecentCalls int `json:"recent_calls,omitzero"`
 	// Health sets the limits of [Breaker.Health]. Nil means the defaults of
 	// [HealthLimits].
 	Health *HealthLimits `json:"health,omitzero"`
@@ -109,6 +114,7 @@ type Config struct {
 
 const (
 	defaultFailureThreshold = 5
+	defaultFailureRate      = 0.5
 	defaultMinimumCalls     = 20
 	defaultWindowCalls      = 100
 	defaultTimeout          = 60 * time.Second
@@ -125,6 +131,7 @@ const (
 	maxWindowFor        = 24 * time.Hour
 	minHistory          = time.Minute
 	maxHistory          = 24 * time.Hour
+	maxRecentCalls      = 10_000
 )
 
 // Validate reports every fault of c at once, joined; each is a [*ConfigError].
@@ -139,7 +146,7 @@ func (c Config) Validate() error {
 	rate := func(v float64) bool { return v <= 1 } // false for NaN too
 
 	check(c.FailureThreshold <= maxFailureThreshold, "FailureThreshold", c.FailureThreshold, "at most 1000; 0 for 5, negative for off")
-	check(rate(c.FailureRateThreshold), "FailureRateThreshold", c.FailureRateThreshold, "in (0, 1]; 0 or negative for off")
+	check(rate(c.FailureRateThreshold), "FailureRateThreshold", c.FailureRateThreshold, "in (0, 1]; 0 for 0.5, negative for off")
 	check(rate(c.SlowRateThreshold), "SlowRateThreshold", c.SlowRateThreshold, "in (0, 1]; 0 or negative for off")
 	check(c.SlowRateThreshold <= 0 || c.SlowAfter > 0, "SlowAfter", c.SlowAfter, "positive when SlowRateThreshold is set")
 	c.checkWindow(check)
@@ -159,6 +166,7 @@ func (c Config) Validate() error {
 		check(false, "SlowAfter", c.SlowAfter, fmt.Sprintf("at most CallTimeout (%v), or no call that succeeds is ever slow", c.CallTimeout))
 	}
 	check(c.History <= 0 || c.History >= minHistory && c.History <= maxHistory, "History", c.History, "1m to 24h; 0 or negative for off")
+	check(c.RecentCalls <= maxRecentCalls, "RecentCalls", c.RecentCalls, "at most 10000; 0 or negative for none")
 	if c.Health != nil {
 		faults = append(faults, c.Health.faults()...)
 		check(c.History <= 0 || c.Health.Over <= c.History, "Health.Over", c.Health.Over, "at most History, which remembers no more")
@@ -170,6 +178,11 @@ func (c Config) checkWindow(check func(ok bool, field string, value any, allowed
 	check(c.Window.Calls >= 0 && c.Window.Calls <= maxWindowCalls, "Window.Calls", c.Window.Calls, "1 to 10000; 0 for 100")
 	check(c.Window.For == 0 || c.Window.For >= minWindowFor && c.Window.For <= maxWindowFor, "Window.For", c.Window.For, "10ms to 24h; 0 for a window of calls")
 	check(c.Window.Calls == 0 || c.Window.For == 0, "Window", c.Window, "either Calls or For, not both")
+	if !c.ratesOn() {
+		const unused = "only with a rate that is taken over it: FailureRateThreshold, which is negative and so off, or SlowRateThreshold"
+		check(c.Window == Window{}, "Window", c.Window, unused)
+		check(c.MinimumCalls <= 0, "MinimumCalls", c.MinimumCalls, unused)
+	}
 	if c.Window.For == 0 && c.Window.Calls >= 0 {
 		calls := c.Window.Calls
 		if calls == 0 {
@@ -180,6 +193,9 @@ func (c Config) checkWindow(check func(ok bool, field string, value any, allowed
 		}
 	}
 }
+
+// ratesOn reports whether a rule looks at the window.
+func (c Config) ratesOn() bool { return !(c.FailureRateThreshold < 0) || c.SlowRateThreshold > 0 }
 
 func (c Config) timeout() time.Duration {
 	if c.Timeout == 0 {
@@ -193,7 +209,7 @@ func (c Config) timeout() time.Duration {
 // c must be valid.
 func (c Config) withDefaults() Config {
 	c.FailureThreshold = or(c.FailureThreshold, defaultFailureThreshold)
-	c.FailureRateThreshold = max(c.FailureRateThreshold, 0)
+	c.FailureRateThreshold = or(c.FailureRateThreshold, defaultFailureRate)
 	c.SlowRateThreshold = max(c.SlowRateThreshold, 0)
 	c.SlowAfter = max(c.SlowAfter, 0)
 	if c.Window == (Window{}) {
@@ -217,6 +233,7 @@ func (c Config) withDefaults() Config {
 	c.RampUp = max(c.RampUp, 0)
 	c.CallTimeout = max(c.CallTimeout, 0)
 	c.History = max(c.History, 0)
+	c.RecentCalls = max(c.RecentCalls, 0)
 	if c.Health != nil {
 		own := *c.Health
 		c.Health = &own

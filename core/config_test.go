@@ -229,7 +229,7 @@ func TestNegativeLengthsAreOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureRateThreshold: -1, SlowRateThreshold: -1, SlowAfter: -1, TimeoutFactor: -1, Jitter: -1, RampUp: -1, CallTimeout: -1, History: -time.Hour, MinimumCalls: -1})
 		got := b.Config()
-		if got.SlowAfter != 0 || got.RampUp != 0 || got.CallTimeout != 0 || got.History != 0 || got.TimeoutFactor != 1 || got.Jitter != 0 || got.MinimumCalls != 1 || got.FailureRateThreshold != 0 || got.SlowRateThreshold != 0 {
+		if got.SlowAfter != 0 || got.RampUp != 0 || got.CallTimeout != 0 || got.History != 0 || got.TimeoutFactor != 1 || got.Jitter != 0 || got.MinimumCalls != 0 || got.Window != (core.Window{}) || got.FailureRateThreshold != -1 || got.SlowRateThreshold != 0 {
 			t.Errorf("in force: %+v", got)
 		}
 		succeed(t, b, 3)
@@ -238,4 +238,56 @@ func TestNegativeLengthsAreOff(t *testing.T) {
 			t.Errorf("a history of %d intervals", len(h))
 		}
 	})
+}
+
+// Half of the last hundred calls open, though no five fail in a row.
+func TestTheWindowDecidesByDefault(t *testing.T) {
+	b := newBreaker(t, core.Config{})
+	play(t, b, "SF"+"SF"+"SF"+"SF"+"SF"+"SF"+"SF"+"SF"+"SF"+"S")
+	wantState(t, b, core.Closed)
+	fail(t, b, 1)
+	wantState(t, b, core.Open)
+	if got := b.Snapshot().Transitions; len(got) != 1 || got[0].Reason() != "failure rate (50 %, 10 of 20 calls)" {
+		t.Errorf("%v", got)
+	}
+	off := newBreaker(t, core.Config{FailureRateThreshold: -1})
+	for range 500 {
+		play(t, off, "SF")
+	}
+	wantState(t, off, core.Closed)
+}
+
+// What Config returns is accepted, whatever is off.
+func TestConfigIsAcceptedAgain(t *testing.T) {
+	for _, cfg := range []core.Config{
+		{},
+		{FailureRateThreshold: -1},
+		{FailureThreshold: -1, FailureRateThreshold: -2, SlowRateThreshold: -1},
+		{FailureRateThreshold: -1, SlowRateThreshold: 0.5, SlowAfter: 1, Window: core.Window{For: time.Minute}, MinimumCalls: 3},
+		{Window: core.Window{Calls: 7}, History: -1, RecentCalls: -1},
+	} {
+		b := newBreaker(t, cfg)
+		got := b.Config()
+		update(t, b, got)
+		if again := b.Config(); fmt.Sprint(again) != fmt.Sprint(got) {
+			t.Errorf("%+v read back as %+v", got, again)
+		}
+	}
+}
+
+func TestWindowWithoutARule(t *testing.T) {
+	for field, cfg := range map[string]core.Config{
+		"Window":       {FailureRateThreshold: -1, Window: core.Window{For: time.Minute}},
+		"MinimumCalls": {FailureRateThreshold: -1, MinimumCalls: 5},
+	} {
+		err := cfg.Validate()
+		fault, ok := errors.AsType[*core.ConfigError](err)
+		if !ok || fault.Field != field {
+			t.Errorf("%+v: %v, want a fault of %s", cfg, err, field)
+		}
+		cfg.SlowRateThreshold, cfg.SlowAfter = 0.5, time.Second
+		if err := cfg.Validate(); err != nil {
+			t.Errorf("with a rate of slow calls: %v", err)
+		}
+	}
 }

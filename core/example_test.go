@@ -1,7 +1,9 @@
 package core_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -197,7 +199,7 @@ func ExampleBreaker_Update() {
 	fmt.Println(b.Explain())
 	fmt.Println(b.Update(core.Config{FailureThreshold: 4, Jitter: 2}))
 	// Output:
-	// closed: 3 of 4 failures in a row
+	// closed: 3 of 4 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
 	// switchgear: Jitter is 2, allowed: in (0, 1); 0 or negative for none
 }
 
@@ -215,4 +217,59 @@ func ExampleOpenError() {
 	// Output:
 	// payments is open because of failures in a row
 	// Retry-After: 20
+}
+
+// A call that was made elsewhere is recorded when its outcome is known.
+func ExampleBreaker_Record() {
+	b := core.MustNew("billing", core.Config{FailureThreshold: 2})
+	b.Record(context.Background(), core.Success, nil, 120*time.Millisecond)
+	b.Record(context.Background(), core.Failure, errDown, 3*time.Second)
+	b.Record(context.Background(), core.Failure, errDown, 3*time.Second)
+	fmt.Println(b.State(), b.Snapshot().Totals.Failures)
+	// Output: open 2
+}
+
+// A break survives a restart: the old process keeps a snapshot, as JSON say, and the
+// new one restores it.
+func ExampleBreaker_Restore() {
+	old := core.MustNew("billing", core.Config{FailureThreshold: 1})
+	old.Record(context.Background(), core.Failure, errDown, 0)
+	kept, err := json.Marshal(old.Snapshot())
+	if err != nil {
+		fmt.Println(err)
+	}
+
+	var left core.Snapshot
+	if err := json.Unmarshal(kept, &left); err != nil {
+		fmt.Println(err)
+	}
+	b := core.MustNew("billing", core.Config{FailureThreshold: 1})
+	if err := b.Restore(left); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(b.State(), "because it was", b.Snapshot().Cause)
+	// Output: open because it was restored from a snapshot
+}
+
+// One call writes every breaker of a registry, with its last calls.
+func ExampleRegistry_WriteJSON() {
+	r := core.Registry{Config: func(string) core.Config { return core.Config{RecentCalls: 100} }}
+	b, err := r.Get("billing")
+	if err != nil {
+		fmt.Println(err)
+	}
+	b.Record(context.Background(), core.Failure, errDown, 0)
+	var text bytes.Buffer
+	if err := r.WriteJSON(&text); err != nil {
+		fmt.Println(err)
+	}
+	var read struct {
+		Breakers []core.Snapshot `json:"breakers"`
+	}
+	if err := json.Unmarshal(text.Bytes(), &read); err != nil {
+		fmt.Println(err)
+	}
+	last := read.Breakers[0].RecentCalls[0]
+	fmt.Println(last.Outcome, last.Err)
+	// Output: failure connection refused
 }

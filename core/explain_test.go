@@ -18,7 +18,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{
 			"new", func(t *testing.T) *core.Breaker { return newBreaker(t, core.Config{}) },
-			"closed: 0 of 5 failures in a row",
+			"closed: 0 of 5 failures in a row; failure rate 0 % of 50 %, but only 0 of 20 calls",
 		},
 		{"closed with a rate, below the minimum", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, rates)
@@ -39,16 +39,18 @@ func TestExplain(t *testing.T) {
 			return b
 		}, "closed: failure rate 0 % of 50 %; slow-call rate (over 2s) 20 % of 25 %"},
 		{
-			"no rule", func(t *testing.T) *core.Breaker { return newBreaker(t, core.Config{FailureThreshold: -1}) },
+			"no rule", func(t *testing.T) *core.Breaker {
+				return newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
+			},
 			"closed: no rule is on, it will never open",
 		},
 		{"ramping up", func(t *testing.T) *core.Breaker {
-			b := ramped(t, core.Config{RampUp: time.Minute})
+			b := ramped(t, core.Config{FailureRateThreshold: -1, RampUp: time.Minute})
 			time.Sleep(15 * time.Second)
 			return b
 		}, "closed: 0 of 1 failures in a row; ramping up, every call is admitted in 45s"},
 		{"ramped up, which nobody has met yet", func(t *testing.T) *core.Breaker {
-			b := ramped(t, core.Config{RampUp: time.Minute})
+			b := ramped(t, core.Config{FailureRateThreshold: -1, RampUp: time.Minute})
 			time.Sleep(time.Minute)
 			return b
 		}, "closed: 0 of 1 failures in a row"},
@@ -95,13 +97,13 @@ func TestExplain(t *testing.T) {
 			"half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again",
 		},
 		{"forced open", func(t *testing.T) *core.Breaker {
-			b := newBreaker(t, core.Config{})
+			b := newBreaker(t, core.Config{FailureRateThreshold: -1})
 			fail(t, b, 2)
 			force(t, b, core.ForcedOpen)
 			return b
 		}, "forced open by hand: every call is refused until Release; below it closed: 2 of 5 failures in a row"},
 		{"disabled", func(t *testing.T) *core.Breaker {
-			b := newBreaker(t, core.Config{})
+			b := newBreaker(t, core.Config{FailureRateThreshold: -1})
 			force(t, b, core.Disabled)
 			return b
 		}, "disabled: every call is admitted and none is counted until Release; below it closed: 0 of 5 failures in a row"},
@@ -143,10 +145,10 @@ func TestOpenErrorText(t *testing.T) {
 			return b
 		}, `circuit breaker "test" refused the call: it is half-open and all probes are out; try again when one is settled; the oldest is lost at 2000-01-01T00:00:31Z`},
 		{"ramping up", func(t *testing.T) *core.Breaker {
-			return ramped(t, core.Config{RampUp: time.Minute})
+			return ramped(t, core.Config{FailureRateThreshold: -1, RampUp: time.Minute})
 		}, `circuit breaker "test" refused the call: it has just closed and admits a growing share of calls; try again, every call is admitted from 2000-01-01T00:01:01Z`},
 		{"forced open", func(t *testing.T) *core.Breaker {
-			b := newBreaker(t, core.Config{})
+			b := newBreaker(t, core.Config{FailureRateThreshold: -1})
 			force(t, b, core.ForcedOpen)
 			return b
 		}, `circuit breaker "test" refused the call: forced open by hand; only Release lets calls through again`},

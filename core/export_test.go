@@ -15,6 +15,14 @@ func AgeWindow(b *Breaker, times int) {
 	ph.tally.Add(uint64(times) * uint64(ph.calls) << posShift)
 }
 
+// SwitchRatesOff leaves the window to be read; a Config with a window of its own and
+// no rate is refused.
+func SwitchRatesOff(b *Breaker) {
+	cfg := b.settings.Load().Config
+	cfg.FailureRateThreshold, cfg.SlowRateThreshold = -1, -1
+	b.settings.Store(newSettings(cfg, NoOverride))
+}
+
 // WaitForHooks returns when every hook of an event so far has returned, also one
 // that a goroutine runs because its caller was held for long enough.
 func (b *Breaker) WaitForHooks() {

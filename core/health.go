@@ -10,14 +10,17 @@ import (
 // least 80 % of its calls succeeded, less than 20 % failed in the last five
 // minutes, and they took less than 5 s on average, unless set otherwise. The
 // five minutes need Config.History of as much, the mean needs Config.Durations;
-// see [HealthLimits] for what is looked at without. It is about the dependency;
+// NotLookedAt tells which of them was not looked at. It is about the dependency;
 // whether calls are admitted is the State's business.
 type Health struct {
-	Healthy     bool
-	SuccessRate float64       // over the breaker's life; 1 without calls
-	ErrorRate   float64       // see [HealthLimits]
-	Mean        time.Duration // 0 unless Config.Durations
-	Reasons     []string      // one sentence for each check that failed
+	Healthy     bool          `json:"healthy"`
+	SuccessRate float64       `json:"success_rate"`     // over the breaker's life; 1 without calls
+	ErrorRate   float64       `json:"error_rate"`       // see [HealthLimits]
+	Mean        time.Duration `json:"mean"`             // 0 unless Config.Durations
+	Reasons     []string      `json:"reasons,omitzero"` // one sentence for each check that failed
+	// NotLookedAt has a sentence for each check that could not be made as it is
+	// meant, with what is missing. Healthy does not speak of it.
+	NotLookedAt []string `json:"not_looked_at,omitzero"`
 }
 
 // Health judges the breaker by Config.Health.
@@ -25,15 +28,18 @@ func (b *Breaker) Health() Health {
 	if !b.made() {
 		return Health{Reasons: []string{errNoBreaker.Error()}}
 	}
-	var limits HealthLimits
-	if l := b.settings.Load().Health; l != nil {
-		limits = *l
-	}
-	snap := b.Snapshot()
-	return snap.health(limits)
+	snap, s := b.snapshot()
+	return snap.health(&s.Config)
 }
 
-func (s *Snapshot) health(l HealthLimits) Health {
+func (s *Snapshot) health(cfg *Config) Health {
+	var l HealthLimits
+	if cfg.Health != nil {
+		l = *cfg.Health
+	}
+	if l.Over == 0 && cfg.History > 0 {
+		l.Over = min(defaultErrorOver, cfg.History)
+	}
 	l.SuccessRate = or(l.SuccessRate, defaultSuccessRate)
 	l.ErrorRate = or(l.ErrorRate, defaultErrorRate)
 	l.Over = or(l.Over, defaultErrorOver)
@@ -53,6 +59,12 @@ func (s *Snapshot) health(l HealthLimits) Health {
 		h.Reasons = append(h.Reasons, fmt.Sprintf("calls took %v on average, less than %v is healthy", h.Mean.Round(time.Millisecond), l.Mean))
 	}
 	h.Healthy = len(h.Reasons) == 0
+	if l.ErrorRate > 0 && cfg.History <= 0 {
+		h.NotLookedAt = append(h.NotLookedAt, fmt.Sprintf("the error rate over %v: set History; the rate of the window stands in for it", l.Over))
+	}
+	if l.Mean > 0 && !cfg.Durations {
+		h.NotLookedAt = append(h.NotLookedAt, "the mean duration: set Durations")
+	}
 	return h
 }
 

@@ -12,14 +12,14 @@ type HealthLimits struct {
 	SuccessRate float64 `json:"success_rate,omitzero"`
 	// ErrorRate is the share of failures over the last Over from which on the
 	// breaker is unhealthy. Zero means 0.2; at most 1. It is taken from the
-	// history if Config.History is set. Without it, it is that of the window
-	// or, of a breaker that is not closed, of what opened it.
+	// history if Config.History is set. Without it, [Health].NotLookedAt says so, and
+	// it is that of the window or, of a breaker that is not closed, of what opened it.
 	ErrorRate float64 `json:"error_rate,omitzero"`
 	// Over is the time ErrorRate looks back. Zero means 5 min, or
 	// Config.History if that is less; it cannot be more than that.
 	Over time.Duration `json:"over,omitzero"`
 	// Mean is the mean duration from which on the breaker is unhealthy. Zero
-	// means 5 s. It is looked at if Config.Durations is set.
+	// means 5 s. It is looked at if Config.Durations is set; [Health].NotLookedAt says so if not.
 	Mean time.Duration `json:"mean,omitzero"`
 }
 

@@ -181,3 +181,21 @@ func TestHealthRates(t *testing.T) {
 		}
 	}
 }
+
+// What was not looked at is told, and looks neither well nor ill.
+func TestHealthTellsWhatItDidNotLookAt(t *testing.T) {
+	for name, row := range map[string]struct {
+		cfg  core.Config
+		want []string
+	}{
+		"neither": {core.Config{}, []string{"the error rate over 5m0s: set History; the rate of the window stands in for it", "the mean duration: set Durations"}},
+		"both":    {core.Config{Durations: true, History: 5 * time.Minute}, nil},
+		"shorter": {core.Config{Durations: true, History: time.Minute}, nil},
+		"off":     {core.Config{Health: &core.HealthLimits{ErrorRate: -1, Mean: -1}}, nil},
+	} {
+		b := newBreaker(t, row.cfg)
+		if h := b.Health(); !h.Healthy || !slices.Equal(h.NotLookedAt, row.want) {
+			t.Errorf("%s: %+v, want %q", name, h, row.want)
+		}
+	}
+}

@@ -9,12 +9,12 @@ import (
 // Interval is what happened in one stretch of [Snapshot.History]. A call is in the
 // stretch in which it was settled, a lost probe too.
 type Interval struct {
-	Start    time.Time
-	Length   time.Duration
-	Calls    uint64 // settled, without the ignored
-	Failures uint64
-	Refused  uint64
-	Mean     time.Duration // of Calls; 0 unless Durations or SlowAfter is set
+	Start    time.Time     `json:"start"`
+	Length   time.Duration `json:"length"`
+	Calls    uint64        `json:"calls"` // settled, without the ignored
+	Failures uint64        `json:"failures"`
+	Refused  uint64        `json:"refused"`
+	Mean     time.Duration `json:"mean"` // of Calls; 0 unless Durations or SlowAfter is set
 }
 
 // history remembers the totals at the ends of the last intervals. Nothing is

@@ -44,11 +44,10 @@ const (
 	opSnapshot
 	opTotals // at rest, after all others
 	opCredit // of a time window, see linearState
-	opLook   // at one counter of a time window, see linearState
 )
 
 func (k opKind) String() string {
-	return [...]string{"allow", "settle", "reset", "update", "state", "snapshot", "totals", "credit", "look"}[k]
+	return [...]string{"allow", "settle", "reset", "update", "state", "snapshot", "totals", "credit"}[k]
 }
 
 type linearInput struct {
@@ -57,9 +56,8 @@ type linearInput struct {
 	outcome core.Outcome
 	slow    [2]bool // may it have been fast, may it have been slow
 	after   time.Duration
-	calls   int                   // opUpdate: the window
-	counter func(core.Counts) int // opLook
-	lo, hi  time.Duration         // the clock before and after
+	calls   int           // opUpdate: the window
+	lo, hi  time.Duration // the clock before and after
 }
 
 type linearOutput struct {
@@ -80,10 +78,6 @@ type linearOutput struct {
 // the call is credited, and later the rules are looked at. A rate may open the
 // breaker if it was reached at a moment in between, whatever it is at the end; for
 // a rate that was never reached there is no order.
-//
-// A snapshot of a time window reads its counters one after the other while calls
-// are credited, so there is a look at each with the same call and return. A counter
-// grows by one, so whatever a sum over its parts finds was true at a moment.
 type linearState struct {
 	model
 
@@ -96,14 +90,6 @@ type linearState struct {
 type credit struct {
 	mark             string // "" if it is none
 	failures, slowly bool   // the rule was broken at a moment since
-}
-
-// windowCounters are what a snapshot of a time window looks at.
-var windowCounters = []func(core.Counts) int{
-	func(c core.Counts) int { return c.Calls },
-	func(c core.Counts) int { return c.Failures },
-	func(c core.Counts) int { return c.Slow },
-	func(c core.Counts) int { return c.InRow },
 }
 
 // linearBudget is how many steps of the model the search for an order may take. A
@@ -232,10 +218,6 @@ func (s *linearState) take(base *core.Config, in *linearInput, out *linearOutput
 	case opCredit:
 		s.roll(&c, now)
 		s.credit(&c, now, in.id, markOf(in.outcome, isSlow))
-	case opLook:
-		m := s.model
-		m.roll(&c, now)
-		return m.state == core.Closed && in.counter(m.window()) == in.counter(out.view.Window)
 	case opReset:
 		s.reset(&c, now)
 	case opUpdate:
@@ -250,11 +232,7 @@ func (s *linearState) take(base *core.Config, in *linearInput, out *linearOutput
 	case opSnapshot, opTotals:
 		m := s.model
 		m.roll(&c, now)
-		view := m.view(&c, now)
-		if in.kind == opSnapshot && c.Window.For > 0 && view.State == core.Closed {
-			view.Window = out.view.Window // see opLook
-		}
-		if view != out.view {
+		if m.view(&c, now) != out.view {
 			return false
 		}
 		if in.kind == opTotals {
@@ -302,8 +280,6 @@ func describeLinear(in linearInput, out linearOutput) string {
 		return fmt.Sprintf("%s totals → %+v %+v", at, out.view, out.totals)
 	case opCredit:
 		return fmt.Sprintf("%s credit %d", at, in.id)
-	case opLook:
-		return fmt.Sprintf("%s look → %d of %+v", at, in.counter(out.view.Window), out.view.Window)
 	case opReset:
 	}
 	return at + " " + in.kind.String()
@@ -326,7 +302,7 @@ func linearConfig(draw drawFunc) core.Config {
 	if draw(3) > 0 { // two thirds have neither a duration nor, below, a hook: the short paths
 		c.SlowAfter, c.SlowRateThreshold = 0, 0
 	}
-	return c
+	return readsWindow(c)
 }
 
 // heldPermit is a permit of one worker and when it was issued.
@@ -354,7 +330,7 @@ func recordHistory(seed uint64) (core.Config, []porcupine.Operation) {
 			}
 		}
 	}
-	withUpdates := draw(4) == 0
+	withUpdates := draw(4) == 0 && toSet(cfg).Window.Calls > 0
 	withResets := draw(4) == 0
 
 	// The clock stands still while nobody advances it, and yields, so that
@@ -369,7 +345,7 @@ func recordHistory(seed uint64) (core.Config, []porcupine.Operation) {
 		}
 		return epoch.Add(time.Duration(now))
 	}
-	b := core.MustNew("linear", cfg)
+	b := core.MustNew("linear", toSet(cfg))
 
 	var mu sync.Mutex
 	var history []porcupine.Operation
@@ -478,22 +454,9 @@ func recordHistory(seed uint64) (core.Config, []porcupine.Operation) {
 	}
 	if cfg.Window.For > 0 {
 		for _, op := range history {
-			in, out := op.Input.(linearInput), op.Output.(linearOutput)
-			worker := op.ClientId
-			switch {
-			case in.kind == opSettle:
+			if in := op.Input.(linearInput); in.kind == opSettle {
 				in.kind = opCredit
-				op.ClientId = worker + linearWorkers + 1
-				op.Input, op.Output = in, linearOutput{}
-				history = append(history, op)
-			case in.kind == opSnapshot && out.view.State == core.Closed:
-				in.kind = opLook
-				for i, counter := range windowCounters {
-					in.counter = counter
-					op.ClientId = worker + (i+2)*(linearWorkers+1)
-					op.Input = in
-					history = append(history, op)
-				}
+				history = append(history, porcupine.Operation{ClientId: op.ClientId + linearWorkers + 1, Call: op.Call, Return: op.Return, Input: in, Output: linearOutput{}})
 			}
 		}
 	}

@@ -293,7 +293,7 @@ func pickFrom[T any](draw drawFunc, from ...T) T { return from[draw(len(from))] 
 func smallConfig(draw drawFunc) core.Config {
 	c := core.Config{
 		FailureThreshold:     pickFrom(draw, -1, 1, 2, 3, 4),
-		FailureRateThreshold: pickFrom(draw, 0, 0.25, 1.0/3, 0.5, 0.75, 1),
+		FailureRateThreshold: pickFrom(draw, -1, 0.25, 1.0/3, 0.5, 0.75, 1),
 		Window:               core.Window{Calls: 1 + draw(6)},
 		Timeout:              pickFrom(draw, time.Second, 2*time.Second, 3*time.Second),
 		TimeoutFactor:        pickFrom(draw, 1.0, 2, 3),
@@ -309,6 +309,22 @@ func smallConfig(draw drawFunc) core.Config {
 	c.MaxTimeout = c.Timeout * pickFrom[time.Duration](draw, 1, 2, 5)
 	if c.SlowAfter > 0 {
 		c.SlowRateThreshold = pickFrom(draw, 0, 0.25, 0.5, 1)
+	}
+	return readsWindow(c)
+}
+
+// readsWindow returns c with the window that there is where no rate looks at it.
+func readsWindow(c core.Config) core.Config {
+	if c.FailureRateThreshold < 0 && c.SlowRateThreshold == 0 {
+		c.Window, c.MinimumCalls = core.Window{Calls: 100}, 20
+	}
+	return c
+}
+
+// toSet returns a drawn Config as New and Update accept it.
+func toSet(c core.Config) core.Config {
+	if c.FailureRateThreshold < 0 && c.SlowRateThreshold == 0 {
+		c.Window, c.MinimumCalls = core.Window{}, 0
 	}
 	return c
 }
@@ -347,7 +363,7 @@ func newRunner(t interface{ Fatalf(string, ...any) }, draw drawFunc) *modelRunne
 			Settled:    func(_ context.Context, s core.Settlement) { r.settled = append(r.settled, s) },
 		}
 	}
-	b, err := core.New("model", r.cfg)
+	b, err := core.New("model", toSet(r.cfg))
 	if err != nil {
 		t.Fatalf("config %+v: %v", r.cfg, err)
 	}
@@ -390,7 +406,9 @@ func (r *modelRunner) step(draw drawFunc) {
 		r.elapse(r.now(), r.now()+d)
 		time.Sleep(d)
 	case op == 14:
-		switch draw(4) {
+		switch draw(7) {
+		case 4, 5, 6:
+			*line = r.record(ctx, draw)
 		case 0:
 			*line = "reset"
 			r.b.Reset()
@@ -423,16 +441,20 @@ func (r *modelRunner) step(draw drawFunc) {
 			to = r.cfg
 			to.Window = window
 		}
+		to = readsWindow(to)
 		// What becomes of a window that changes its kind, or its tenths, is shown by
 		// tests of their own.
 		if to.Window.For > 0 || r.cfg.Window.For > 0 {
 			to.Window = r.cfg.Window
+			if to.FailureRateThreshold < 0 && to.SlowRateThreshold == 0 {
+				to.FailureRateThreshold = 1
+			}
 		}
 		if to.Window.Calls > 0 {
 			to.MinimumCalls = min(to.MinimumCalls, to.Window.Calls)
 		}
 		*line = "update to " + configLine(to)
-		if err := r.b.Update(to); err != nil {
+		if err := r.b.Update(toSet(to)); err != nil {
 			r.fatalf("update: %v", err)
 		}
 		r.m.update(&r.cfg, &to, r.now())
@@ -520,6 +542,38 @@ func (r *modelRunner) settle(ctx context.Context, k int, draw drawFunc) string {
 	}
 	r.settled = nil
 	return fmt.Sprintf("settle %d: %v, mark %q, after %v: late %t", id, outcome, mark, after, isLate)
+}
+
+// record records a call that was made elsewhere.
+func (r *modelRunner) record(ctx context.Context, draw drawFunc) string {
+	if len(r.free) == 0 {
+		return "record: the script holds enough"
+	}
+	id, now := r.free[len(r.free)-1], r.now()
+	took := pickFrom(draw, -time.Second, 0, 500*time.Millisecond, time.Second+1, 3*time.Second)
+	outcome := pickFrom(draw, core.Success, core.Failure, core.Failure, core.Ignored)
+	isSlow := r.cfg.SlowAfter > 0 && took > r.cfg.SlowAfter
+	r.b.Record(ctx, outcome, nil, took)
+
+	mark := markOf(outcome, isSlow)
+	r.sums.Calls++
+	countSettled(&r.sums, inPhase, mark)
+	r.m.roll(&r.cfg, now)
+	counts := r.m.state != core.Open && (r.m.state == core.Closed || now-max(took, 0) >= r.m.since) && r.m.allow(&r.cfg, now, id) == core.NoCause
+	if counts {
+		r.m.settle(&r.cfg, now, id, mark, 0)
+	}
+	if r.hooked {
+		want := core.Settlement{Outcome: outcome, Duration: max(took, 0), Slow: isSlow && mark != ""}
+		if len(r.settled) != 1 {
+			r.fatalf("Settled was told %d times", len(r.settled))
+		}
+		if s := r.settled[0]; s.Outcome != want.Outcome || s.Duration != want.Duration || s.Slow != want.Slow || s.Late {
+			r.fatalf("recorded %+v; want %+v", s, want)
+		}
+	}
+	r.settled = nil
+	return fmt.Sprintf("record %v, took %v: counts %t", outcome, took, counts)
 }
 
 // elapse accounts a time to the states that the model goes through in it.

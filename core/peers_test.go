@@ -219,7 +219,7 @@ func TestPeerC1_CallersDeadlineCounts(t *testing.T) {
 // cep21/circuit: a panic bypasses all recording: 100 panics, no callback.
 func TestPeerC2_PanicsAreRecorded(t *testing.T) {
 	var told diary
-	b := newBreaker(t, core.Config{FailureThreshold: -1, Hooks: told.hooks()})
+	b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Hooks: told.hooks()})
 	for range 100 {
 		onItsOwn(func() { _ = b.Do(bg, func(context.Context) error { panic("call") }) })
 	}

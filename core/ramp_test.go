@@ -158,11 +158,11 @@ func TestRamp(t *testing.T) {
 			for _, off := range []time.Duration{0, -1} {
 				b := ramped(t, core.Config{RampUp: time.Hour})
 				refusal(t, b)
-				update(t, b, core.Config{RampUp: off, Window: w})
+				update(t, b, core.Config{FailureRateThreshold: 1, MinimumCalls: -1, RampUp: off, Window: w})
 				if snap := b.Snapshot(); !snap.RetryAt.IsZero() {
 					t.Errorf("RetryAt = %v, want none", snap.RetryAt)
 				}
-				if got, want := b.Explain(), "closed: 0 of 5 failures in a row"; got != want {
+				if got, want := b.Explain(), "closed: 0 of 5 failures in a row; failure rate 0 % of 100 %, but only 0 of 1 calls"; got != want {
 					t.Errorf("Explain = %q, want %q", got, want)
 				}
 				succeed(t, b, 100)

@@ -25,8 +25,8 @@ func changesOf(b *core.Breaker) (made []string) {
 func TestChanges(t *testing.T) {
 	bubble(t, "all are there from the start, each once", func(t *testing.T) {
 		all := newBreaker(t, core.Config{}).Snapshot().Changes
-		if len(all) != 10 || len(slices.Compact(slices.Clone(all))) != 10 {
-			t.Errorf("changes %+v, want ten different ones", all)
+		if len(all) != 11 || len(slices.Compact(slices.Clone(all))) != 11 {
+			t.Errorf("changes %+v, want eleven different ones", all)
 		}
 	})
 	bubble(t, "each is counted as what it is", func(t *testing.T) {

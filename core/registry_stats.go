@@ -2,17 +2,20 @@ package core
 
 // RegistryStats sum up the breakers of a [Registry].
 type RegistryStats struct {
-	Breakers, Closed, Open, HalfOpen int
+	Breakers int `json:"breakers"`
+	Closed   int `json:"closed"`
+	Open     int `json:"open"`
+	HalfOpen int `json:"half_open"`
 	// Totals are those of the breakers that there are and of all that were evicted;
 	// they do not go back.
-	Totals      Totals
-	SuccessRate float64 // of successes and failures; 1 without any
+	Totals      Totals  `json:"totals"`
+	SuccessRate float64 `json:"success_rate"` // of successes and failures; 1 without any
 	// Evicted is how many breakers were evicted. One that was made anew and evicted
 	// again counts twice.
-	Evicted uint64
+	Evicted uint64 `json:"evicted"`
 	// Unguarded is how many calls were admitted without a breaker, see
 	// [Registry.Gate]. They are not in Totals.
-	Unguarded uint64
+	Unguarded uint64 `json:"unguarded"`
 }
 
 // Stats reads every breaker once, one after the other. A call on a breaker that was

@@ -48,7 +48,23 @@ var handEpoch = time.Unix(0, 0)
 func (c *handClock) now() time.Time          { return handEpoch.Add(time.Duration(c.at.Load())) }
 func (c *handClock) advance(d time.Duration) { c.at.Add(int64(d)) }
 func (c *handClock) since() time.Duration    { return time.Duration(c.at.Load()) }
-func neverOpens(c core.Config) core.Config   { c.FailureThreshold = -1; return c }
+
+// neverOpens returns c without rules, or with the rates that it sets.
+func neverOpens(c core.Config) core.Config {
+	c.FailureThreshold = -1
+	if c.FailureRateThreshold == 0 {
+		c.FailureRateThreshold = -1
+	}
+	return c
+}
+
+// withoutRules returns a breaker that never opens, whatever its window.
+func withoutRules(name string, c core.Config) *core.Breaker {
+	c.FailureThreshold = -1
+	b := core.MustNew(name, c)
+	core.SwitchRatesOff(b)
+	return b
+}
 
 // TestTimeWindow compares a time window with a list of what it was told: the
 // running tenth and the nine before it.
@@ -58,9 +74,9 @@ func TestTimeWindow(t *testing.T) {
 		var clock handClock
 		window := pickFrom(draw, 10*time.Millisecond, 100*time.Millisecond, time.Second, 30*time.Second)
 		slowAfter := pickFrom(draw, 0, window/20)
-		b := core.MustNew("window", neverOpens(core.Config{
+		b := withoutRules("window", core.Config{
 			Window: core.Window{For: window}, SlowAfter: slowAfter, Durations: draw(3) == 0, Now: clock.now,
-		}))
+		})
 		type call struct {
 			tenth int64
 			mark  string
@@ -109,7 +125,7 @@ func TestTimeWindow(t *testing.T) {
 // wraps, and compares it with the marks themselves.
 func TestCountWindowLaps(t *testing.T) {
 	for _, n := range []int{7, 10_000} {
-		b := core.MustNew("laps", neverOpens(core.Config{Window: core.Window{Calls: n}}))
+		b := withoutRules("laps", core.Config{Window: core.Window{Calls: n}})
 		marks := make([]byte, n)
 		rng := rand.New(rand.NewPCG(1, uint64(n)))
 		failures, calls := 0, 12*n
@@ -141,7 +157,7 @@ func TestWindowDrift(t *testing.T) {
 	for round := range scaled(5) {
 		for _, n := range []int{1, 2, 3, 5, 16, 17, 40} {
 			var clock handClock
-			b := core.MustNew("drift", neverOpens(core.Config{Window: core.Window{Calls: n}, SlowAfter: 1, Now: clock.now}))
+			b := withoutRules("drift", core.Config{Window: core.Window{Calls: n}, SlowAfter: 1, Now: clock.now})
 			hammer(4, 1000, func(g, i int) {
 				p, err := b.Allow(context.Background())
 				if err != nil {
@@ -171,7 +187,7 @@ func TestWindowDrift(t *testing.T) {
 
 // TestLongStreak: the streak is counted up to the largest threshold there is.
 func TestLongStreak(t *testing.T) {
-	b := core.MustNew("streak", core.Config{FailureThreshold: 1000})
+	b := core.MustNew("streak", core.Config{FailureThreshold: 1000, FailureRateThreshold: -1})
 	for i := range 1000 {
 		p, err := b.Allow(context.Background())
 		if err != nil {
@@ -226,12 +242,11 @@ func sumsUnderContention(t *testing.T, cfg core.Config) {
 	const goroutines = 8
 	var clock handClock
 	var settledHook atomic.Uint64
-	cfg = neverOpens(cfg)
 	cfg.Now = clock.now
 	if cfg.History > 0 {
 		cfg.Hooks.Settled = func(context.Context, core.Settlement) { settledHook.Add(1) }
 	}
-	b := core.MustNew("sums", cfg)
+	b := withoutRules("sums", cfg)
 	const times = 10_000 / goroutines // all fit the count window
 	var begun, failures, ended atomic.Int64
 	stop, watched := make(chan struct{}), make(chan struct{})
@@ -328,7 +343,7 @@ func sumsUnderContention(t *testing.T, cfg core.Config) {
 // window, sums stay below the truth, and after a window at rest they are zero.
 func TestExpiryUnderContention(t *testing.T) {
 	var clock handClock
-	b := core.MustNew("expiry", neverOpens(core.Config{Window: core.Window{For: 100 * time.Millisecond}, Durations: true, Now: clock.now}))
+	b := withoutRules("expiry", core.Config{Window: core.Window{For: 100 * time.Millisecond}, Durations: true, Now: clock.now})
 	var begun atomic.Int64
 	hammer(8, scaled(20_000), func(g, i int) {
 		begun.Add(1)
@@ -373,7 +388,7 @@ func TestSettledTwice(t *testing.T) {
 		"with a classify": {Window: core.Window{Calls: 10_000}, Classify: core.DefaultClassify},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := core.MustNew("double", neverOpens(cfg))
+			b := withoutRules("double", cfg)
 			settlers := []func(p *core.Permit){
 				func(p *core.Permit) { p.Settle(ctx, core.Success) },
 				func(p *core.Permit) { p.Settle(ctx, core.Failure) },
@@ -440,7 +455,7 @@ func TestReshapeUnderContention(t *testing.T) {
 				changes := 0
 				for range scaled(20) {
 					var clock handClock
-					cfg := neverOpens(core.Config{Window: windows[0], FailureRateThreshold: -1, Now: clock.now})
+					cfg := neverOpens(core.Config{Window: windows[0], FailureRateThreshold: 1, MinimumCalls: 9_999, Now: clock.now}) // more than are made
 					b := core.MustNew("reshape", cfg)
 					var done atomic.Bool
 					updated := make(chan int)

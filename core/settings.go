@@ -25,7 +25,7 @@ type settings struct {
 func newSettings(cfg Config, override Override) *settings {
 	s := &settings{Config: cfg.withDefaults(), override: override}
 	s.timed = s.Durations || s.SlowAfter > 0
-	s.quick = override == NoOverride && s.History == 0 && s.Hooks.Settled == nil
+	s.quick = override == NoOverride && s.History == 0 && s.RecentCalls == 0 && s.Hooks.Settled == nil
 	s.silent = s.Hooks.Refused == nil && s.Logger == nil
 	s.notes = flag(timed, s.timed) | flag(limited, s.CallTimeout > 0)
 	return s

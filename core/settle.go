@@ -36,7 +36,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.notes.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
 
 	var now time.Duration
-	if p.has(timed) || p.phase.buckets != nil || s.History > 0 {
+	if p.has(timed) || p.phase.buckets != nil || s.History > 0 || s.RecentCalls > 0 {
 		now = b.now()
 	}
 	if p.has(timed) {
@@ -83,6 +83,12 @@ func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duratio
 	}
 	if h := st.lengths.Load(); h != nil && p.has(timed) && told.Outcome != Ignored {
 		h.add(now, p.shard(), told.Outcome, told.Duration)
+	}
+	if r := st.recent.Load(); r != nil {
+		if now == 0 { // an Update has just asked for it
+			now = b.now()
+		}
+		r.add(now, told)
 	}
 	c := p.count()
 	if told.Late {

@@ -5,46 +5,51 @@ import (
 	"time"
 )
 
-// Snapshot is one reading of a [Breaker], rolled to At: a break that is over
+// Snapshot is one reading of a [Breaker]. As JSON it has its times in RFC 3339 and
+// its durations in nanoseconds, and json.Unmarshal reads what json.Marshal wrote, but
+// for the types of errors. A Snapshot is rolled to At: a break that is over
 // by then reads half-open, calls that have left the window are not in it. Only
 // Transitions lag: one that time alone has brought about is made, and told,
 // by the next call.
 type Snapshot struct {
-	Name string
-	At   time.Time
+	Name string    `json:"name"`
+	At   time.Time `json:"at"`
 	// Started is when the breaker's counters began: Totals, Changes, TimeIn, Probes
 	// and the buckets of durations. That is when it was made, or, if it continues one
 	// that its [Registry] had evicted, when that one's began. As long as Started is the
 	// same for a name, none of them goes down.
-	Started  time.Time
-	State    State // what a call would meet now, but for Override
-	Override Override
-	Cause    Cause     // of the last transition
-	Since    time.Time // when State began
+	Started  time.Time `json:"started"`
+	State    State     `json:"state"` // what a call would meet now, but for Override
+	Override Override  `json:"override"`
+	Cause    Cause     `json:"cause"`          // of the last transition
+	Since    time.Time `json:"since,omitzero"` // when State began
 	// RetryAt is when the break is over; of a closed breaker that ramps up, when
 	// every call is admitted; of a half-open one that has lost a probe, when the
 	// next goes out, at the latest. It is zero otherwise.
-	RetryAt time.Time
-	Opens   int // openings without a close between
+	RetryAt time.Time `json:"retry_at,omitzero"`
+	Opens   int       `json:"opens"` // openings without a close between
 	// Window is, of a closed breaker, what the rules look at: calls, failures
 	// and slow calls in the window, and failures in a row. Of a half-open one
 	// it is the probes settled and the successes in a row.
-	Window Counts
+	Window Counts `json:"window"`
 	// ProbesOut are the probes of a half-open breaker that are out. ProbesLost are
 	// those out for longer than ProbeTimeout: they hold no place, but a success
 	// of theirs still counts.
-	ProbesOut, ProbesLost int
-	Totals                Totals
-	Durations             Durations  // zero unless Config.Durations
-	History               []Interval // oldest first, the last one running; nil unless Config.History
+	ProbesOut   int        `json:"probes_out"`
+	ProbesLost  int        `json:"probes_lost"`
+	Totals      Totals     `json:"totals"`
+	Durations   Durations  `json:"durations,omitzero"`    // zero unless Config.Durations
+	History     []Interval `json:"history,omitzero"`      // oldest first, the last one running; nil unless Config.History
+	RecentCalls []Call     `json:"recent_calls,omitzero"` // the last ones settled, oldest first; nil unless Config.RecentCalls
 	// Transitions are the last 64, oldest first.
-	Transitions []Transition
-	Changes     []Change // every way to change state, with how often it was taken
-	TimeIn      TimeIn
-	Probes      Probes
+	Transitions []Transition `json:"transitions"`
+	Changes     []Change     `json:"changes"` // every way to change state, with how often it was taken
+	TimeIn      TimeIn       `json:"time_in"`
+	Probes      Probes       `json:"probes"`
 	// EventsDropped counts events that neither hook nor Logger was told of, see
 	// [Hooks]; HookPanics counts panics of hooks and of the Logger.
-	EventsDropped, HookPanics uint64
+	EventsDropped uint64 `json:"events_dropped"`
+	HookPanics    uint64 `json:"hook_panics"`
 }
 
 // view is where a breaker stands at a time: the phase as it is, or what time
@@ -152,16 +157,23 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		if h := st.lengths.Load(); h != nil {
 			snap.Durations = h.read(now)
 		}
+		if r := st.recent.Load(); r != nil {
+			snap.RecentCalls = r.read(b.epoch)
+		}
 	}
 	return snap, s
 }
 
-// Config returns the configuration in force, with every default filled in.
+// Config returns the configuration in force, with every default filled in, those of
+// Window and MinimumCalls where a rate is on. [New] and Update accept it.
 func (b *Breaker) Config() Config {
 	if !b.made() {
 		return Config{}
 	}
 	c := b.settings.Load().Config
+	if !c.ratesOn() {
+		c.Window, c.MinimumCalls = Window{}, 0
+	}
 	if c.Health != nil {
 		own := *c.Health
 		c.Health = &own

@@ -219,7 +219,7 @@ func TestSnapshotAndConfigAsJSON(t *testing.T) {
 		if err != nil {
 			t.Fatalf("marshal: %v", err)
 		}
-		for _, want := range []string{`"State":"open"`, `"Override":"shadow"`, `"Cause":"failures in a row"`, `"From":"closed"`} {
+		for _, want := range []string{`"state":"open"`, `"override":"shadow"`, `"cause":"failures in a row"`, `"from":"closed"`} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("the snapshot as JSON lacks %s: %s", want, text)
 			}

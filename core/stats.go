@@ -25,6 +25,7 @@ type stats struct {
 	spared  atomic.Uint64
 	history atomic.Pointer[history]    // nil unless History
 	lengths atomic.Pointer[histograms] // nil unless Durations
+	recent  atomic.Pointer[recent]     // nil unless RecentCalls
 	past    *past                      // what it continues, see Registry; set before it is shared
 }
 

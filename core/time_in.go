@@ -7,7 +7,11 @@ import "time"
 // changes nothing here. The times add up to the breaker's age, without the time
 // between the eviction of a breaker and the making of the one that continues it.
 type TimeIn struct {
-	Closed, Open, HalfOpen, ForcedOpen, Disabled time.Duration
+	Closed     time.Duration `json:"closed"`
+	Open       time.Duration `json:"open"`
+	HalfOpen   time.Duration `json:"half_open"`
+	ForcedOpen time.Duration `json:"forced_open"`
+	Disabled   time.Duration `json:"disabled"`
 }
 
 func (t *TimeIn) add(s State, d time.Duration) {

@@ -180,7 +180,7 @@ func TestTimeWindowForgetsForGood(t *testing.T) {
 					continue
 				}
 				var clock handClock
-				b := core.MustNew("lap", neverOpens(core.Config{Window: core.Window{For: window}, FailureRateThreshold: -1, Now: clock.now}))
+				b := withoutRules("lap", core.Config{Window: core.Window{For: window}, Now: clock.now})
 				fail(t, b, 3)
 				clock.advance(lap + off)
 				if got := b.Snapshot().Window; got.Calls != 0 || got.Failures != 0 {
@@ -198,7 +198,7 @@ func TestTimeWindowForgetsForGood(t *testing.T) {
 // A count that has no more room stays, and the rates stay rates.
 func TestTimeWindowIsFull(t *testing.T) {
 	var clock handClock
-	b := core.MustNew("full", neverOpens(core.Config{Window: core.Window{For: 10 * time.Millisecond}, FailureRateThreshold: -1, Now: clock.now}))
+	b := withoutRules("full", core.Config{Window: core.Window{For: 10 * time.Millisecond}, Now: clock.now})
 	const most = 1<<24 - 1
 	core.FailAtOnce(b, most-10)
 	for i := range 1000 {

@@ -8,16 +8,16 @@ import (
 
 // Transition is one change of a breaker's state.
 type Transition struct {
-	Name    string    // the breaker
-	Seq     uint64    // numbers the transitions of a breaker, from 1; a gap was dropped
-	From    State     //
-	To      State     //
-	Cause   Cause     //
-	At      time.Time // when it took effect; a break that is over ended then, not when a call noticed
-	RetryAt time.Time // when the break will be over; zero unless To is Open
-	Opens   int       // openings without a close between, this one included
-	Counts  Counts    // what the phase that ended had counted
-	Err     error     // what the call that opened the breaker returned, if it was told
+	Name    string    `json:"name"`              // the breaker
+	Seq     uint64    `json:"seq"`               // numbers the transitions of a breaker, from 1; a gap was dropped
+	From    State     `json:"from"`              //
+	To      State     `json:"to"`                //
+	Cause   Cause     `json:"cause"`             //
+	At      time.Time `json:"at"`                // when it took effect; a break that is over ended then, not when a call noticed
+	RetryAt time.Time `json:"retry_at,omitzero"` // when the break will be over; zero unless To is Open
+	Opens   int       `json:"opens"`             // openings without a close between, this one included
+	Counts  Counts    `json:"counts"`            // what the phase that ended had counted
+	Err     error     `json:"err,omitzero"`      // what the call that opened the breaker returned, if it was told
 }
 
 // Reason says in words, with the numbers, why: "failure rate (50 %, 10 of 20 calls)".

@@ -12,7 +12,7 @@ import (
 // State, totals, openings in a row, override and the permits that are out are
 // kept. So is the window: the last calls that fit are taken over. If its kind
 // changes, they are as old as they can be in a window of time, and in the order
-// of its tenths in a window of calls. History starts anew if its length changes, and a ramp ends
+// of its tenths in a window of calls. History and RecentCalls start anew if their length changes, and a ramp ends
 // if RampUp is off. The error is [Config.Validate]'s, and nothing has changed
 // then.
 func (b *Breaker) Update(cfg Config) error {
@@ -139,5 +139,12 @@ func (b *Breaker) equip(st *stats, s *settings) {
 		st.lengths.Store(nil)
 	case st.lengths.Load() == nil:
 		st.lengths.Store(newHistograms())
+	}
+	r := st.recent.Load()
+	switch {
+	case s.RecentCalls == 0:
+		st.recent.Store(nil)
+	case r == nil || len(r.slots) != s.RecentCalls:
+		st.recent.Store(newRecent(s.RecentCalls))
 	}
 }

@@ -163,9 +163,12 @@ func TestUpdateCountWindowKeepsMarks(t *testing.T) {
 		for _, to := range []int{1, 2, 15, 16, 33, 50} {
 			for _, calls := range []string{"F", "SF", "FSSFFSFSSSFSFFFSSSSFSFFSSFFFFSFSFSFSFSFFS"} {
 				bubble(t, fmt.Sprintf("%d to %d after %d calls", from, to, len(calls)), func(t *testing.T) {
-					b := newBreaker(t, core.Config{FailureThreshold: -1, Window: core.Window{Calls: from}})
+					// A rate of slow calls, and no call is slow.
+					cfg := core.Config{FailureThreshold: -1, FailureRateThreshold: -1, SlowRateThreshold: 1, SlowAfter: time.Hour, Window: core.Window{Calls: from}}
+					b := newBreaker(t, cfg)
 					play(t, b, calls)
-					update(t, b, core.Config{FailureThreshold: -1, Window: core.Window{Calls: to}})
+					cfg.Window.Calls = to
+					update(t, b, cfg)
 					kept := calls[max(len(calls)-min(from, to), 0):]
 					for i := range to + 1 { // successes push the marks out one by one
 						marks := kept + "SSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSS"[:i]
@@ -190,7 +193,9 @@ func TestUpdateCountWindowKeepsMarks(t *testing.T) {
 }
 
 func TestUpdateTimeWindow(t *testing.T) {
-	off := func(w core.Window) core.Config { return core.Config{FailureThreshold: -1, Window: w} }
+	off := func(w core.Window) core.Config {
+		return core.Config{FailureThreshold: -1, MinimumCalls: 1000, Window: w}
+	}
 	bubble(t, "longer: what is in stays for its time", func(t *testing.T) {
 		b := newBreaker(t, off(core.Window{For: 10 * time.Second}))
 		play(t, b, "FS")
@@ -249,12 +254,12 @@ func TestUpdateKindOfWindow(t *testing.T) {
 		"time to calls": {{For: time.Minute}, {Calls: 10}},
 	} {
 		bubble(t, name+" keeps calls and streak", func(t *testing.T) {
-			b := newBreaker(t, core.Config{FailureThreshold: 4, FailureRateThreshold: -1, Window: windows[0], SlowAfter: time.Second})
+			b := newBreaker(t, core.Config{FailureThreshold: 4, FailureRateThreshold: 1, Window: windows[0], SlowAfter: time.Second})
 			play(t, b, "SS")
 			lasting(t, b, 2*time.Second, core.Failure)
 			fail(t, b, 1)
 			time.Sleep(time.Hour * time.Duration(windows[0].Calls) / 10)
-			update(t, b, core.Config{FailureThreshold: 4, FailureRateThreshold: -1, Window: windows[1], SlowAfter: time.Second})
+			update(t, b, core.Config{FailureThreshold: 4, FailureRateThreshold: 1, Window: windows[1], SlowAfter: time.Second})
 			wantWindow(t, b, core.Counts{Calls: 4, Failures: 2, Slow: 1, InRow: 2})
 			fail(t, b, 1)
 			wantWindow(t, b, core.Counts{Calls: 5, Failures: 3, Slow: 1, InRow: 3})
@@ -263,31 +268,31 @@ func TestUpdateKindOfWindow(t *testing.T) {
 		})
 	}
 	bubble(t, "calls of an unknown age leave a window of time first", func(t *testing.T) {
-		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{Calls: 10}})
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{Calls: 10}})
 		play(t, b, "SFF")
 		time.Sleep(time.Hour)
-		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: time.Minute}})
+		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{For: time.Minute}})
 		fail(t, b, 1)
 		wantWindow(t, b, core.Counts{Calls: 4, Failures: 3, InRow: 3})
 		time.Sleep(6 * time.Second)
 		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 3})
 	})
 	bubble(t, "of more calls than fit the newest are kept, with their share of failures", func(t *testing.T) {
-		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: time.Minute}})
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, MinimumCalls: 100, Window: core.Window{For: time.Minute}})
 		settle(t, b, core.Failure, 50)
 		settle(t, b, core.Success, 50)
 		time.Sleep(10 * time.Second)
 		play(t, b, "SSSF")
-		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{Calls: 20}})
+		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{Calls: 20}})
 		wantWindow(t, b, core.Counts{Calls: 20, Failures: 8 + 1, InRow: 1})
 		settle(t, b, core.Success, 16) // they push the older ones out first
 		wantWindow(t, b, core.Counts{Calls: 20, Failures: 1})
 	})
 	bubble(t, "what ended just now is kept, however coarse the tenths were", func(t *testing.T) {
-		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: time.Hour}})
+		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{For: time.Hour}})
 		time.Sleep(5 * time.Minute)
 		play(t, b, "SSSF")
-		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Window: core.Window{For: 10 * time.Second}})
+		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{For: 10 * time.Second}})
 		wantWindow(t, b, core.Counts{Calls: 4, Failures: 1, InRow: 1})
 	})
 }

@@ -175,7 +175,7 @@ func between(t *testing.T, b backend, cfg core.Config, dial ...grpc.DialOption) 
 }
 
 // counting is the configuration of a breaker that only counts.
-func counting() core.Config { return core.Config{FailureThreshold: -1} }
+func counting() core.Config { return core.Config{FailureThreshold: -1, FailureRateThreshold: -1} }
 
 // oneProbe is that of one which one failure opens for a second and that admits
 // one probe at a time, of which two close it.

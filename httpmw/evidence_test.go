@@ -96,7 +96,7 @@ func TestADeadlineIsMeasuredByRecentCalls(t *testing.T) {
 		{3 * time.Second, time.Millisecond, -1, core.Failure},
 	} {
 		bubble(t, func(t *testing.T) {
-			w := newWard(t, core.Config{FailureThreshold: -1})
+			w := newWard(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			h := httpmw.New(nil, &httpmw.Options{Gate: w, DeadlineFactor: c.factor})(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/hang" {
 					time.Sleep(c.limit)

@@ -238,7 +238,7 @@ func TestUploadCutByTheClient(t *testing.T) {
 func TestDeadlineIsATimeout(t *testing.T) {
 	for limit, want := range map[time.Duration]core.Outcome{time.Second: core.Failure, time.Second - 1: core.Ignored} {
 		bubble(t, func(t *testing.T) {
-			w := newWard(t, core.Config{FailureThreshold: -1})
+			w := newWard(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			h := w.guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
@@ -280,7 +280,7 @@ func TestClientGoneAtOnce(t *testing.T) {
 
 // A handler further in may replace the request's context in place, and end it.
 func TestContextReplacedInPlace(t *testing.T) {
-	w := newWard(t, core.Config{FailureThreshold: -1})
+	w := newWard(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 	h := w.guard(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
 		*r = *r.WithContext(ctx)

@@ -157,7 +157,7 @@ func TestAnOutage(t *testing.T) {
 		b.Reset()
 		look().want(t, values{"state.transitions{state=closed,state.previous=open}": 1})
 
-		if err := b.Update(core.Config{}); err != nil {
+		if err := b.Update(core.Config{FailureRateThreshold: -1}); err != nil {
 			t.Fatal(err)
 		}
 		absent(look(), "failure.limit{}")

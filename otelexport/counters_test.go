@@ -90,7 +90,7 @@ func TestCountersGoOnWhenABreakerIsMadeAnew(t *testing.T) {
 				total := 0.0
 				for round := range 5 {
 					time.Sleep(time.Second)
-					source["api"] = core.MustNew("api", core.Config{FailureThreshold: -1})
+					source["api"] = core.MustNew("api", core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 					calls := []int{9, 1, 30, 0, 2}[round]
 					call(source["api"], succeed, calls)
 					call(source["api"], fail, round)

@@ -59,7 +59,7 @@ func TestAllocs(t *testing.T) {
 		{"a body read to its end", &roundtrip.Transport{Base: returns(full)}, 1},
 		{"a body read to its end, with Classify", &roundtrip.Transport{Base: returns(full), Classify: roundtrip.DefaultClassify}, 1},
 		{"a stream", &roundtrip.Transport{Base: returns(stream)}, 0},
-		{"failed", &roundtrip.Transport{Base: fails(io.ErrUnexpectedEOF), Gate: core.MustNew("host", core.Config{FailureThreshold: -1})}, 0},
+		{"failed", &roundtrip.Transport{Base: fails(io.ErrUnexpectedEOF), Gate: core.MustNew("host", core.Config{FailureThreshold: -1, FailureRateThreshold: -1})}, 0},
 	} {
 		call := func() {
 			full.Body = plain // not what wraps it since the last call

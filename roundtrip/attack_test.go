@@ -154,7 +154,7 @@ func TestHeadersTheHostDoesNotTake(t *testing.T) {
 			inner := private(t)
 			inner.Protocols = new(http.Protocols)
 			inner.Protocols.SetUnencryptedHTTP2(true)
-			tr, b := behind(t, inner, core.Config{FailureThreshold: -1})
+			tr, b := behind(t, inner, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			req := request(t, http.MethodGet, addr, nil)
 			req.Header.Set("X-Long", strings.Repeat("x", row.header))
 			eventually(t, "the client knows the limit", func() bool {

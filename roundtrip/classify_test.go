@@ -124,7 +124,7 @@ func TestRT12_ClientTimeout(t *testing.T) {
 	s := serve(t, hangs)
 	for round, again := 0, 0; round < rounds; {
 		inner := private(t)
-		tr, b := behind(t, inner, core.Config{FailureThreshold: -1})
+		tr, b := behind(t, inner, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 		gate := &lateGate{Gate: b}
 		tr.Gate = gate
 		client := &http.Client{Transport: tr, Timeout: timeout}
@@ -160,7 +160,7 @@ func TestRT12_ClientTimeout(t *testing.T) {
 		}
 	}
 	bubble(t, "on one clock", func(t *testing.T) { // where all timers fire at the same instant
-		tr, b := behind(t, inMemory(t, hangs), core.Config{FailureThreshold: -1})
+		tr, b := behind(t, inMemory(t, hangs), core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 		client := &http.Client{Transport: tr, Timeout: time.Second}
 		var at sync.WaitGroup
 		for range calls {
@@ -223,7 +223,7 @@ func TestRT14_Statuses(t *testing.T) {
 		w.WriteHeader(code)
 	})
 	var told book
-	tr, _ := behind(t, private(t), core.Config{FailureThreshold: -1, Hooks: core.Hooks{Settled: told.note}})
+	tr, _ := behind(t, private(t), core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Hooks: core.Hooks{Settled: told.note}})
 	for code, outcome := range want {
 		resp := get(t, tr, fmt.Sprintf("%s/%d", s.URL, code))
 		_ = read(t, resp)

@@ -108,7 +108,7 @@ func TestHostsThatTalk(t *testing.T) {
 			host := rawServer(t, func(c *net.TCPConn) {
 				_, _ = io.WriteString(c, answer)
 			})
-			transport, b := behind(t, private(t), core.Config{FailureThreshold: -1})
+			transport, b := behind(t, private(t), core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			for range 5 {
 				resp, err := transport.RoundTrip(request(t, http.MethodGet, host, nil))
 				if err == nil {

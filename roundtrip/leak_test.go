@@ -184,7 +184,7 @@ func TestRT35_NothingLeaks(t *testing.T) {
 			}
 		}
 	})
-	registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: -1} }}
+	registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: -1, FailureRateThreshold: -1} }}
 	refused, err := registry.Get("refused.example:80")
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func TestShortagesOfThisMachine(t *testing.T) {
 		for name, err := range errs {
 			t.Run(name, func(t *testing.T) {
 				var told book
-				tr, _ := behind(t, dialing(t, err), core.Config{FailureThreshold: -1, Hooks: core.Hooks{Settled: told.note}})
+				tr, _ := behind(t, dialing(t, err), core.Config{FailureThreshold: -1, FailureRateThreshold: -1, Hooks: core.Hooks{Settled: told.note}})
 				if _, got := tr.RoundTrip(request(t, http.MethodGet, "http://example.com", nil)); !errors.Is(got, err) {
 					t.Fatalf("err = %v, want %v in it", got, err)
 				}
@@ -238,7 +238,7 @@ func TestWordsOfTheOtherSide(t *testing.T) {
 			}
 			inner := private(t)
 			inner.Proxy = http.ProxyURL(at)
-			tr, b := behind(t, inner, core.Config{FailureThreshold: -1})
+			tr, b := behind(t, inner, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			_, err = tr.RoundTrip(request(t, http.MethodGet, "https://example.com", nil))
 			if err == nil || err.Error() != text {
 				t.Fatalf("err = %v, want the proxy's words", err)
@@ -254,7 +254,7 @@ func TestWordsOfTheOtherSide(t *testing.T) {
 			host := rawServer(t, func(c *net.TCPConn) {
 				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+answer)
 			})
-			tr, b := behind(t, private(t), core.Config{FailureThreshold: -1})
+			tr, b := behind(t, private(t), core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			for _, body := range []io.Reader{nil, strings.NewReader("text")} {
 				resp := send(t, tr, request(t, http.MethodPost, host, body))
 				if _, err := io.ReadAll(resp.Body); err == nil {

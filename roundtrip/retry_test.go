@@ -283,7 +283,7 @@ func TestRetryClientOfPresets(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := policy.Retry.WithDefaults()
-				tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: -1})
+				tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 				begun := time.Now()
 				if _, err := retrying(tr, roundtrip.Retry{Attempts: r.Attempts, Wait: r.Wait, MaxWait: r.MaxDelay}).Get("http://example.com"); !errors.Is(err, errSick) {
 					t.Errorf("err = %v, want that of the host", err)

@@ -228,7 +228,7 @@ func TestBodyThatIsMadeAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inner, _ := twice(true)
-			tr, b := behind(t, inner, core.Config{FailureThreshold: -1})
+			tr, b := behind(t, inner, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			req := request(t, http.MethodPost, "http://example.com", plain("text"))
 			req.ContentLength, req.GetBody = 4, row.again
 			if _, err := tr.RoundTrip(req); err == nil {
@@ -293,7 +293,7 @@ func TestSickHostsAreSeen(t *testing.T) {
 			} {
 				t.Run(p.name+"/"+name+"/"+kind, func(t *testing.T) {
 					addr, inner := p.reach(t, h)
-					tr, b := behind(t, inner, core.Config{FailureThreshold: -1})
+					tr, b := behind(t, inner, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 					for range 3 {
 						resp, err := tr.RoundTrip(request(t, http.MethodPost, addr, body()))
 						if err == nil {

@@ -82,7 +82,7 @@ func TestConfig(t *testing.T) {
 		"JSON, one pattern":  {`{"policies": {"*": {"preset": "aggressive", "health_check_interval": "20ms"}}}`, "> payments: half-open -> closed"},
 		"a spelling mistake": {"policies:\n  payments: {preset: databse}\n", `breakers.yaml:2:22: policies.payments.preset is "databse"`},
 		"empty":              {"", "{} stands for nothing but defaults"},
-		"never opens":        {"policies: {payments: {preset: none, failure_threshold: -1}}", "give it a lower failure_threshold"},
+		"never opens":        {"policies: {payments: {preset: none, failure_threshold: -1, failure_rate_threshold: -1}}", "give it a lower failure_threshold"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "breakers.yaml")

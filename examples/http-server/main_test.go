@@ -34,7 +34,7 @@ var lines = []*regexp.Regexp{
 	regexp.MustCompile(`^  GET /orders/7 -> 200 OK in .*: order 7$`),
 	regexp.MustCompile(`^  >> GET /orders/\{id\}: half-open -> closed: the probes passed$`),
 	regexp.MustCompile(`^  GET /orders/8 -> 200 OK in .*: order 8$`),
-	regexp.MustCompile(`^  GET /breakers -> 200 OK in .*GET /(orders/\{id\}|prices/\{item\}): closed: 0 of 3 failures in a row; GET /`),
+	regexp.MustCompile(`^  GET /breakers -> 200 OK in .*GET /(orders/\{id\}|prices/\{item\}): closed: 0 of 3 failures in a row; failure rate [^;]*; GET /`),
 }
 
 // checkStory reports the first of lines that text does not have.

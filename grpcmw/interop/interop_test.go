@@ -167,7 +167,7 @@ func TestGR01_Interop(t *testing.T) {
 		}},
 	} {
 		test := func(t *testing.T) {
-			client, server := newBreaker(t, core.Config{FailureThreshold: -1}), newBreaker(t, core.Config{FailureThreshold: -1})
+			client, server := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: -1}), newBreaker(t, core.Config{FailureThreshold: -1})
 			dial, serve := guarded(client), guards(server)
 			if c.hold {
 				outer, inner := holding()

@@ -39,7 +39,7 @@ var binRequests = []string{
 }
 
 // passing is a Config that never opens, so that httpbin's failures can be seen.
-func passing(string) core.Config { return core.Config{FailureThreshold: -1} }
+func passing(string) core.Config { return core.Config{FailureThreshold: -1, FailureRateThreshold: -1} }
 
 // mwProxy is a reverse proxy to h on a server of its own.
 func mwProxy(t *testing.T, h http.Handler) http.Handler {

@@ -110,7 +110,7 @@ func TestNoSource(t *testing.T) {
 func TestExplicitBuckets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		made := time.Now()
-		b := core.MustNew("orders", core.Config{Durations: true, FailureThreshold: -1})
+		b := core.MustNew("orders", core.Config{Durations: true, FailureThreshold: -1, FailureRateThreshold: -1})
 		p := newProducer(t, otelexport.Breakers(b, core.MustNew("without", core.Config{})), nil)
 		time.Sleep(time.Hour)
 

@@ -62,7 +62,7 @@ func dependencies(alone bool) map[string]dependency {
 		// Each break helps for a moment.
 		"mail": {config: core.Config{FailureThreshold: 3, SuccessThreshold: 1, Timeout: 50 * time.Millisecond}, during: relapses},
 		// No rule is on, whatever fails.
-		"ledger": {config: core.Config{FailureThreshold: -1}, during: fails},
+		"ledger": {config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}, during: fails},
 		// It hangs, and the breaker's own deadline ends its calls.
 		"quotes": {config: core.Config{CallTimeout: 20 * time.Millisecond, Timeout: longBreak, Durations: true}, during: hangs},
 		// It is slow, and its probe takes until the end.

@@ -81,6 +81,8 @@ func OfCause(c core.Cause) string {
 		return "held_open"
 	case core.CheckPassed:
 		return "check_passed"
+	case core.Restored:
+		return "restored"
 	}
 	return c.String()
 }
