@@ -84,9 +84,9 @@
 //   - with Config.Path, agents survive a crash but for its last second; a file that
 //     is not understood is an error and left as it is;
 //   - there is one timer for all agents, none while nothing is due, and no
-//     goroutine but the one that writes the file, and for a while one that tells
-//     events which a slow OnEvent has left; memory is bounded by
-//     Config.MaxAgents.
+//     goroutine but the one that writes the file, the one that reads the host if
+//     Config has thresholds for it, and for a while one that tells events which a slow
+//     OnEvent has left; memory is bounded by Config.MaxAgents.
 //
 // In tests, run the code under testing/synctest: supervisor and agents then live on
 // the bubble's clock.

@@ -86,6 +86,9 @@ func (c Config) resolved() Config {
 			c.Breaker.FailureThreshold = defaultFailureThreshold // only the rule is off
 		}
 	}
+	if trip := c.failuresTrip(); trip > 0 || c.AgentFailureThreshold < 0 {
+		c.Breaker = rateAfter(c.Breaker, trip)
+	}
 	c.Rules.Budgets.Hops = or(c.HandoffThreshold, c.Rules.Budgets.Hops)
 	c.Rules.NoProgress.Trip = or(c.StuckTaskThreshold, c.Rules.NoProgress.Trip)
 	if (c.Rules.Confidence == detect.Confidence{}) {
@@ -95,6 +98,21 @@ func (c Config) resolved() Config {
 		c.AutoResumeAfter = -1
 	}
 	return c
+}
+
+// rateAfter returns a breaker with core's default rate whose rate does not open it before
+// trip failures in a row do, which also pause the agent: after calls that went well, half of
+// MinimumCalls in a row would. What was given is left as it is.
+func rateAfter(b core.Config, trip int) core.Config {
+	const usual, window = 20, 100 // of package core
+	switch {
+	case b.FailureRateThreshold != 0 || b.MinimumCalls != 0 || b.Window != core.Window{} || trip > 0 && 2*trip <= usual:
+	case trip < 0 || 2*trip > window:
+		b.FailureRateThreshold = -1
+	default:
+		b.MinimumCalls = 2 * trip
+	}
+	return b
 }
 
 // vitals are those that a supervisor reads itself.

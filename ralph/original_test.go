@@ -57,7 +57,7 @@ func TestOriginalOptions(t *testing.T) {
 			fails(t, s, a, 1)
 		}},
 		{"agent_failure_threshold: -1", ralph.Config{AgentFailureThreshold: -1}, func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent) {
-			for range 15 {
+			for range 70 {
 				_ = iterate(a, errWork)
 			}
 			wantState(t, s, "a", ralph.Running)
@@ -66,6 +66,16 @@ func TestOriginalOptions(t *testing.T) {
 			}
 		}},
 		{"{}", ralph.Config{}, func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent) { fails(t, s, a, 3) }},
+		// Its breaker's failure rate does not open before either.
+		{"{agent_failure_threshold: 15, rules: {budgets: {iterations: -1}}}", afterMany(15), func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent) {
+			for range 15 {
+				_ = iterate(a, nil)
+			}
+			fails(t, s, a, 15)
+		}},
+		{"{agent_failure_threshold: 60, rules: {budgets: {iterations: -1}}}", afterMany(60), func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent) {
+			fails(t, s, a, 60)
+		}},
 
 		{"handoff_threshold: 3", ralph.Config{HandoffThreshold: 3}, func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent) {
 			monitor(t, s, "b", ralph.Options{})
@@ -207,6 +217,11 @@ func TestOriginalOptions(t *testing.T) {
 			})
 		}
 	}
+}
+
+// afterMany is a Config for many iterations.
+func afterMany(failures int) ralph.Config {
+	return ralph.Config{AgentFailureThreshold: failures, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: -1}}}
 }
 
 // hostIsFull waits for the second reading, with which a condition begins.

@@ -22,8 +22,8 @@ import (
 )
 
 // Supervisor looks after agents. It is made by [New], safe for concurrent use, and
-// has to be closed. It has one timer for all agents, and with Config.Path one
-// goroutine that writes. Of one that is nil or zero, methods that return an error return
+// has to be closed. It has one timer for all agents, with Config.Path one goroutine
+// that writes, and with Config.CPUThreshold and the like one that reads the host. Of one that is nil or zero, methods that return an error return
 // one that says so, and the others find no agents.
 type Supervisor struct {
 	cfg      Config
@@ -112,7 +112,8 @@ func New(cfg Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Close ends the timer, writes what is not in the file yet and waits until what is
+// Close ends the timer and the readings of the host, writes what is not in the file yet
+// and waits until what is
 // queued for Config.OnEvent was told, until ctx is done; it returns what went wrong.
 // Agents are then refused their iterations, and nothing is resumed or escalated any
 // more. A nil ctx is [context.Background]. Further calls wait for the same and return
