@@ -21,15 +21,15 @@ type apiError struct {
 
 func (e *apiError) Error() string { return fmt.Sprint("the API has said ", e.StatusCode) }
 
-type byMethod int
+type methodError int
 
-func (e byMethod) Error() string   { return "no" }
-func (e byMethod) StatusCode() int { return int(e) }
+func (e methodError) Error() string   { return "no" }
+func (e methodError) StatusCode() int { return int(e) }
 
-type byLongMethod struct{ status int }
+type longMethodError struct{ status int }
 
-func (e *byLongMethod) Error() string       { return "no" }
-func (e *byLongMethod) HTTPStatusCode() int { return e.status } // of a nil one it panics
+func (e *longMethodError) Error() string       { return "no" }
+func (e *longMethodError) HTTPStatusCode() int { return e.status } // of a nil one it panics
 
 func TestExecuteReturnsTheResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestExecuteReturnsTheResult(t *testing.T) {
 // TestExecuteTellsTheSort: what an error is by its type, or by what was said of it,
 // decides whether the agent has failed, waits, or needs a person. Its text does not.
 func TestExecuteTellsTheSort(t *testing.T) {
-	var typedNil *byLongMethod
+	var typedNil *longMethodError
 	for name, c := range map[string]struct {
 		err     error
 		n       int // until something happens
@@ -78,14 +78,14 @@ func TestExecuteTellsTheSort(t *testing.T) {
 	}{
 		"401 in a field":        {&apiError{StatusCode: 401}, 1, ralph.Escalated, "auth", core.Closed},
 		"401, wrapped":          {fmt.Errorf("the model: %w", errors.Join(errWork, &apiError{StatusCode: 401})), 1, ralph.Escalated, "auth", core.Closed},
-		"401 by a method":       {byMethod(401), 1, ralph.Escalated, "auth", core.Closed},
-		"401 by a longer one":   {&byLongMethod{401}, 1, ralph.Escalated, "auth", core.Closed},
-		"402":                   {byMethod(402), 1, ralph.Escalated, "quota", core.Closed},
-		"403":                   {byMethod(403), 2, ralph.Escalated, "permission", core.Closed},
-		"400 is its failing":    {byMethod(400), 3, ralph.Paused, "failures", core.Open},
+		"401 by a method":       {methodError(401), 1, ralph.Escalated, "auth", core.Closed},
+		"401 by a longer one":   {&longMethodError{401}, 1, ralph.Escalated, "auth", core.Closed},
+		"402":                   {methodError(402), 1, ralph.Escalated, "quota", core.Closed},
+		"403":                   {methodError(403), 2, ralph.Escalated, "permission", core.Closed},
+		"400 is its failing":    {methodError(400), 3, ralph.Paused, "failures", core.Open},
 		"a text":                {errors.New("401 Unauthorized"), 3, ralph.Paused, "failures", core.Open},
 		"said":                  {ralph.WithKind(errWork, detect.AuthError), 1, ralph.Escalated, "auth", core.Closed},
-		"said otherwise":        {ralph.WithKind(byMethod(401), detect.OtherError), 3, ralph.Paused, "failures", core.Open},
+		"said otherwise":        {ralph.WithKind(methodError(401), detect.OtherError), 3, ralph.Paused, "failures", core.Open},
 		"said of one inside":    {fmt.Errorf("so: %w", ralph.WithKind(errWork, detect.QuotaError)), 1, ralph.Escalated, "quota", core.Closed},
 		"a nil pointer as such": {typedNil, 3, ralph.Paused, "failures", core.Open},
 		"a tool unheard of":     {ralph.WithKind(errWork, detect.UnknownTool), 3, ralph.Paused, "unknown_tool", core.Open},

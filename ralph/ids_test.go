@@ -175,7 +175,7 @@ func readsBack[T any](t *testing.T, v T) {
 
 // bare says a value in a line, without what no JSON can keep of a time.
 func bare(v reflect.Value) string {
-	if at, ok := v.Interface().(time.Time); ok {
+	if at, ok := reflect.TypeAssert[time.Time](v); ok {
 		return at.UTC().Round(0).String()
 	}
 	switch v.Kind() { //nolint:exhaustive // the rest is said as it is

@@ -225,6 +225,22 @@ type saved struct {
 	events []Event
 }
 
+// unwritten puts back what was to be written.
+func (st *store) unwritten(all []saved) {
+	var again []*Agent
+	for i := range all {
+		a := all[i].agent
+		a.mu.Lock()
+		a.told = a.told || all[i].told
+		if !a.listed { // else it has changed meanwhile, and is in the list
+			a.listed = true
+			again = append(again, a)
+		}
+		a.mu.Unlock()
+	}
+	st.again(again)
+}
+
 // put writes agents in one transaction.
 func (st *store) put(agents []*Agent) (err error) {
 	if st.broken != nil {
@@ -256,21 +272,9 @@ func (st *store) put(agents []*Agent) (err error) {
 			err = fmt.Errorf("the database has panicked: %v", p)
 			st.broken = err
 		}
-		if err == nil {
-			return
+		if err != nil {
+			st.unwritten(all)
 		}
-		var again []*Agent
-		for i := range all {
-			a := all[i].agent
-			a.mu.Lock()
-			a.told = a.told || all[i].told
-			if !a.listed { // else it has changed meanwhile, and is in the list
-				a.listed = true
-				again = append(again, a)
-			}
-			a.mu.Unlock()
-		}
-		st.again(again)
 	}()
 	return st.db.Update(func(tx *bbolt.Tx) error {
 		records, events := counted{tx, agentsBucket}, counted{tx, eventsBucket}

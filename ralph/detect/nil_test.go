@@ -49,7 +49,7 @@ func TestNilAndZero(t *testing.T) {
 					if len(results) == 0 || f.Type().Out(len(results)-1) != reflect.TypeFor[error]() {
 						continue
 					}
-					if err, _ := results[len(results)-1].Interface().(error); err == nil || !strings.HasPrefix(err.Error(), want) {
+					if err, _ := reflect.TypeAssert[error](results[len(results)-1]); err == nil || !strings.HasPrefix(err.Error(), want) {
 						t.Errorf("returned %v, want %s…", err, want)
 					}
 				}
