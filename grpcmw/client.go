@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/lost"
 )
 
 // ClientOptions change what [UnaryClient] and [StreamClient] make. In each field
@@ -26,8 +27,13 @@ type ClientOptions struct {
 	// Settle is when a stream that goes well is a success. Zero means at its end.
 	Settle Settle
 	// Lease is how long the stream of a probe may go on before the probe counts
-	// as a success. Zero means 10 s; it should be less than the breaker's
-	// ProbeTimeout, when the probe would be lost.
+	// as a success. If it has a deadline and nothing has come of it by then, neither
+	// a message nor a header that was asked for, its place is given back instead (it
+	// is ignored), and what becomes of it counts if the breaker is half-open then and
+	// has a place. One without a deadline may have nothing to say for hours, and is a
+	// success all the same: where streams should say something, give them a deadline.
+	// Zero means 10 s; it should be less than the breaker's ProbeTimeout, when the
+	// probe would be lost.
 	Lease time.Duration
 }
 
@@ -102,7 +108,7 @@ func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInte
 			return c.refusals.of(ctx, err)
 		}
 		defer p.Settle(ctx, core.Failure) // no effect, unless the call panics or exits
-		begun := c.losses.begin()
+		begun := c.losses.Begin()
 		w := wires.Get().(*wire)
 		err = invoker(ctx, method, req, reply, cc, w.join(opts)...)
 		if err == nil && c.plain {
@@ -120,7 +126,7 @@ func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInte
 type ended struct {
 	cc    *grpc.ClientConn
 	key   string // of its breaker
-	begun mark
+	begun lost.Mark
 	err   error
 	opts  []grpc.CallOption // of the caller
 }

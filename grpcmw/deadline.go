@@ -22,7 +22,7 @@ const (
 	// nearly is how much sooner than here a deadline may have passed elsewhere, in
 	// what the handler has asked.
 	nearly = 10 * time.Millisecond
-	// slack is the same of a client, besides a tenth of its deadline.
+	// slack is how much later than here a deadline may have passed, besides a tenth.
 	slack = 50 * time.Millisecond
 	// grace is how long a handler has to return when its context has ended.
 	grace = 100 * time.Millisecond
@@ -37,9 +37,9 @@ func (s *server) begin(ctx context.Context, method string) times {
 }
 
 // mayHang reports whether a client's deadline is one that can count.
-func mayHang(limit time.Duration) bool {
+func (s *server) mayHang(limit time.Duration) bool {
 	const floor = time.Second // as that of Calls.Unusual
-	return limit >= floor
+	return limit >= floor || limit > 0 && s.DeadlineFactor < 0
 }
 
 // signs are what is known of a call when it has ended, or is taken to have.
@@ -73,8 +73,7 @@ func (s *server) blame(ctx context.Context, t *times, at *signs, err error) core
 	case t.limit-at.elapsed < nearly && 2*(at.elapsed-at.waited) >= t.limit && !hung():
 		return core.Ignored // what the handler has asked was told of the same deadline
 	case statusOf(err).Code() == codes.DeadlineExceeded:
-		longest, known := t.usual.Longest()
-		return ignoredIf(known && t.limit < longest)
+		return ignoredIf(t.usual.CutShort(t.own(at), t.limit, s.DeadlineFactor))
 	}
 	return 0
 }
@@ -89,9 +88,9 @@ func (t *times) passed(ctx context.Context, at *signs) bool {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return true
 	case at.gone > 0:
-		return at.gone >= t.limit-t.limit/10-slack
+		return usual.Passed(at.gone, t.limit)
 	}
-	return at.elapsed >= t.limit-t.limit/10-slack && at.elapsed <= t.limit+t.limit/10+slack
+	return usual.Passed(at.elapsed, t.limit) && at.elapsed <= t.limit+t.limit/10+slack
 }
 
 // own is how long the handler itself has run, or would have when the deadline passed

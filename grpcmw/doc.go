@@ -21,4 +21,9 @@
 //
 // A refusal is a status with code Unavailable, with RetryInfo and ErrorInfo, and
 // matches [core.ErrOpen]. A server adds what keeps clients from retrying it.
+//
+// A gate that neither admits nor refuses is a fault of the program: a nil or zero
+// Breaker, a registry whose Config is not valid, a Gate of the user's whose error
+// neither matches [core.ErrOpen] nor is a status. Then the call has code Internal;
+// the error at the side that asked has the reason, what goes over the wire has not.
 package grpcmw

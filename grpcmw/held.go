@@ -17,7 +17,8 @@ type held struct {
 	probe   bool
 	claimed bool
 	settled chan struct{} // of a claimed probe; closed when it is settled
-	release func()        // what lend has begun
+	release func()        // ends what startLease or watch has begun
+	lent    bool          // the place was given back before the end, and not asked for again
 }
 
 // once has settle settle the permit, unless somebody has or is about to, and
@@ -28,19 +29,44 @@ func (h *held) once(ctx context.Context, settle func(*core.Permit)) (first bool)
 		h.mu.Unlock()
 		return false
 	}
+	done := h.claimLocked()
+	defer done()
+	defer h.permit.Settle(ctx, core.Failure)
+	settle(&h.permit)
+	return true
+}
+
+// lendIf gives the place of a probe back, to be asked for again, if the call is not
+// settled and holds says so, which runs with the lock held.
+func (h *held) lendIf(ctx context.Context, holds func() bool) (lent bool) {
+	h.mu.Lock()
+	if h.claimed || !holds() {
+		h.mu.Unlock()
+		return false
+	}
+	h.lent = true        // at once, or the call could miss that it has something to ask for
+	p := h.permit.Take() // from here on permit is that of the next place
+	done := h.claimLocked()
+	defer done()
+	p.Settle(ctx, core.Ignored)
+	return true
+}
+
+// claimLocked makes the caller the one who settles. It gives the lock back, and returns
+// what is to be done when that has happened.
+func (h *held) claimLocked() (done func()) {
 	h.claimed = true
+	done = func() {}
 	if h.probe {
-		h.settled = make(chan struct{})
-		defer close(h.settled)
+		settled := make(chan struct{})
+		h.settled, done = settled, func() { close(settled) }
 	}
 	release := h.release
 	h.mu.Unlock()
 	if release != nil {
 		release()
 	}
-	defer h.permit.Settle(ctx, core.Failure)
-	settle(&h.permit)
-	return true
+	return done
 }
 
 func (h *held) settle(ctx context.Context, o core.Outcome) {
@@ -64,10 +90,10 @@ func (h *held) wait() {
 	}
 }
 
-// lend makes sure that a probe gives its place back: with done when ctx ends, as a
-// success when it has taken too long.
-func (h *held) lend(ctx context.Context, lease time.Duration, done func(error)) {
-	timer := time.AfterFunc(lease, func() { h.settle(ctx, core.Success) })
+// startLease makes sure that a probe gives its place back: with done when ctx ends,
+// with expired when it has taken too long.
+func (h *held) startLease(ctx context.Context, lease time.Duration, expired func(), done func(error)) {
+	timer := time.AfterFunc(lease, expired)
 	forget := context.AfterFunc(ctx, func() { done(ctx.Err()) })
 	h.releaseBy(func() {
 		timer.Stop()

@@ -1,56 +1,26 @@
 package grpcmw
 
 import (
-	"hash/maphash"
 	"net"
 	"reflect"
-	"sync"
-	"sync/atomic"
 
 	"google.golang.org/grpc/peer"
+
+	"github.com/blackbox4/switchgear/internal/lost"
 )
 
-// losses are the connections that a client has lost of late. All calls that a
-// connection carried end with it, at once and with the same error; that is one
-// failure and not as many as there were calls.
-type losses struct {
-	counted atomic.Uint64
+// losses are the connections that a client has lost of late.
+type losses struct{ lost.Conns[conn] }
 
-	mu   sync.Mutex
-	last [64]loss // by number; the memory of this is bounded
+// conn is what a connection is known by: its addresses.
+type conn struct{ addr, local net.Addr }
+
+// first is First for what gRPC tells of a connection.
+func (l *losses) first(begun lost.Mark, key string, p peer.Peer, text string) bool {
+	return l.First(begun, key, conn{p.Addr, p.LocalAddr}, sameConn, text)
 }
 
-// mark is how many losses had been counted when a call began.
-type mark uint64
-
-type loss struct {
-	key         string // of the breaker, which counts it for itself
-	addr, local net.Addr
-	text        uint64 // a hash of the error's
-	number      mark   // from 1
-}
-
-//nolint:gochecknoglobals // a seed is shared
-var seed = maphash.MakeSeed()
-
-func (l *losses) begin() mark { return mark(l.counted.Load()) }
-
-// first reports whether a call that ended with its connection is the first to say
-// so to a breaker, of those that were under way then. A call that had not begun when
-// the loss was counted is another matter.
-func (l *losses) first(begun mark, key string, p peer.Peer, text string) bool {
-	hash := maphash.String(seed, text)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i := range l.last {
-		if at := &l.last[i]; at.number > begun && at.text == hash && at.key == key && same(at.addr, p.Addr) && same(at.local, p.LocalAddr) {
-			return false
-		}
-	}
-	n := l.counted.Add(1)
-	l.last[n%uint64(len(l.last))] = loss{key: key, addr: p.Addr, local: p.LocalAddr, text: hash, number: mark(n)}
-	return true
-}
+func sameConn(a, b conn) bool { return same(a.addr, b.addr) && same(a.local, b.local) }
 
 // same reports whether two addresses are of one connection. All streams of a
 // connection have the very same ones, which for TCP and Unix sockets are pointers.

@@ -49,6 +49,13 @@ func (r *refusal) wait() time.Duration {
 	return max(time.Until(open.RetryAt), time.Millisecond)
 }
 
+// isFault reports whether the error of a call that was not admitted is a fault of the
+// program.
+func isFault(err error) bool {
+	r, ok := err.(*refusal) //nolint:errorlint // as refused makes it
+	return ok && !errors.Is(r, core.ErrOpen)
+}
+
 // refused is the error of a call that was not admitted, always a status.
 func refused(ctx context.Context, err error) error {
 	if done := ctx.Err(); done != nil {

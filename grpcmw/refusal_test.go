@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -122,6 +124,60 @@ func TestGR02_OtherRefusals(t *testing.T) {
 					t.Errorf("%s: the status says %q, want nothing of the inside", side, text)
 				}
 			}
+		})
+	}
+}
+
+// trailed is a stream of a server without gRPC that may be refused.
+type trailed struct{ noServerStream }
+
+func (trailed) SetTrailer(metadata.MD) {}
+
+// TestAGateThatCannotBeAsked is a fault of the program: the server logs the reason,
+// once, and the client has it in its error; what is a refusal is not logged.
+func TestAGateThatCannotBeAsked(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		config func(string) core.Config
+		gate   core.Gate
+		reason string // "": a refusal, or the end of a context
+	}{
+		{name: "a nil Breaker", gate: (*core.Breaker)(nil), reason: "make it with New"},
+		{name: "the zero Breaker", gate: new(core.Breaker), reason: "make it with New"},
+		{name: "a Config that is not valid", config: func(string) core.Config { return core.Config{Timeout: -time.Second} }, reason: "Timeout"},
+		{name: "an error of its own", gate: gate{errors.New("not connected")}, reason: "not connected"},
+		{name: "a status", gate: gate{status.Error(codes.ResourceExhausted, "quota")}},
+		{name: "ErrOpen", gate: gate{fmt.Errorf("a gate: %w", core.ErrOpen)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var log strings.Builder
+			registry := &core.Registry{Config: c.config, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			one := grpcmw.UnaryServer(registry, &grpcmw.ServerOptions{Gate: c.gate})
+			many := grpcmw.StreamServer(registry, &grpcmw.ServerOptions{Gate: c.gate})
+			for range 3 {
+				_, err := one(bg, nil, &grpc.UnaryServerInfo{FullMethod: unary}, nil)
+				if c.reason != "" {
+					wantCode(t, err, codes.Internal)
+				}
+			}
+			check := func(lines int) {
+				t.Helper()
+				if got := strings.Count(log.String(), "\n"); got != lines || lines > 0 && (!strings.Contains(log.String(), c.reason) || !strings.Contains(log.String(), "remedy=")) {
+					t.Errorf("logged %q, want %d lines with the reason %q and a remedy", log.String(), lines, c.reason)
+				}
+			}
+			lines := 0
+			if c.reason != "" {
+				lines = 1
+			}
+			check(lines)
+			_ = many(1, trailed{}, &grpc.StreamServerInfo{FullMethod: both}, nil)
+			check(2 * lines) // which is another interceptor
+			err := grpcmw.UnaryClient(registry, &grpcmw.ClientOptions{Gate: c.gate})(bg, unary, nil, nil, nil, nil)
+			if !strings.Contains(err.Error(), c.reason) {
+				t.Errorf("the client is told %v, want the reason %q", err, c.reason)
+			}
+			check(2 * lines)
 		})
 	}
 }

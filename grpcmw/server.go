@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/places"
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
@@ -43,7 +45,14 @@ type ServerOptions struct {
 	// failure: when the handler had run, for a second at least, this many times as
 	// long as the longest of the last 64 to 128 successes of the method, or for a
 	// second while there is none. Zero means 2; negative means that every deadline
-	// of a second or more counts, for clients that are trusted.
+	// counts, however short, for clients that are trusted.
+	//
+	// So where all clients have deadlines of less than a second, an overloaded method
+	// is not seen by them: a client whose deadline is too short looks the same. Set
+	// a negative factor if the clients are trusted, or have the handler give up by
+	// itself, before them and with Unavailable, which counts:
+	//
+	//	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	DeadlineFactor float64
 }
 
@@ -63,7 +72,8 @@ type server struct {
 
 	breakers breakers
 	methods  usual.Table // how long calls take
-	waiting  waiting
+	places   places.Table
+	faults   fault.Log
 	plain    bool // there is no Classify of the user's
 	epoch    time.Time
 }
@@ -82,6 +92,7 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 	if s.Lease <= 0 {
 		s.Lease = defaultLease
 	}
+	s.places.Kept = s.Lease
 	return s
 }
 
@@ -117,35 +128,21 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 	return p.Take(), err
 }
 
-// admit asks a gate. A probe that waits for its client makes room, or several do if
-// others are faster.
-func (s *server) admit(ctx context.Context, gate core.Gate, key string) (core.Permit, error) {
-	s.waiting.makeRoom(key)
-	for {
-		p, err := gate.Allow(ctx)
-		if err == nil || !halfOpen(err) || !s.waiting.makeRoom(key) {
-			return p.Take(), err
-		}
-	}
-}
-
-func halfOpen(err error) bool {
-	open, ok := errors.AsType[*core.OpenError](err)
-	return ok && open.State == core.HalfOpen
-}
-
 // UnaryServer returns an interceptor with the breakers of a registry, one for each
 // method. A nil registry is one of its own, of breakers with the default
 // configuration; nil options are the zero ones.
 //
 // A call that is refused does not reach its handler; the error is as the package
-// says. A handler that panics, or calls [runtime.Goexit], has failed, unless the
+// says. The first one whose gate can neither admit nor refuse it, see there, is
+// logged with the reason, to the registry's Logger. A handler that panics, or calls [runtime.Goexit], has failed, unless the
 // client has gone; the panic passes through.
 //
 // No client closes a method to others: what its deadline, its cancellation, its
 // bytes or its speed have done is ignored. So a deadline counts only if the handler
 // had run for clearly longer than calls of the method do, see
 // [ServerOptions].DeadlineFactor; then it counts also if the handler does not return.
+// A handler that returns DeadlineExceeded before that, as of one of several tries which
+// share the client's time, is ignored if it has not run clearly longer either.
 func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInterceptor {
 	s := newServer(registry, o)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
@@ -153,12 +150,12 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 		if gate == nil {
 			return handler(ctx, req)
 		}
-		p, err := s.admit(ctx, gate, key)
+		p, err := s.places.Admit(ctx, gate, key)
 		if err != nil {
-			return nil, s.refuse(ctx, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
+			return nil, s.refuse(ctx, key, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
 		at := s.begin(ctx, cmp.Or(key, info.FullMethod))
-		if probe := p.Probe(); probe || mayHang(at.limit) {
+		if probe := p.Probe(); probe || s.mayHang(at.limit) {
 			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Take(), probe: probe}}
 			defer c.abandon()
 			c.watch()
@@ -177,7 +174,11 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 // returns. The time that the handler has waited for its client, to receive or to
 // send, is not its own. The place of a probe is free when the handler returns, when
 // the call's context ends, after Lease, or when another call needs it while this one
-// waits for its client; whichever is first.
+// waits for its client; whichever is first. A stream that has lent its place so asks
+// for one again when its client is heard of. At most four times HalfOpenMaxCalls have
+// done that and still run, those left out that did so more than Lease ago: so many slow
+// clients do not keep others from a method that is half-open, and so many handlers may
+// run at once there though they are no probes.
 func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerInterceptor {
 	s := newServer(registry, o)
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -186,14 +187,17 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 			return handler(srv, ss)
 		}
 		ctx := ss.Context()
-		p, err := s.admit(ctx, gate, key)
+		p, err := s.places.Admit(ctx, gate, key)
 		if err != nil {
-			return s.refuse(ctx, err, ss.SetTrailer)
+			return s.refuse(ctx, key, err, ss.SetTrailer)
 		}
 		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
 		c.serverCall = serverCall{
 			server: s, ctx: ctx, times: s.begin(ctx, cmp.Or(key, info.FullMethod)),
 			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
+		}
+		if c.probe {
+			c.place = s.places.Hold(key, c)
 		}
 		defer c.abandon()
 		c.guard()
@@ -205,8 +209,10 @@ func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerIn
 
 // refuse returns the error of a call that was not admitted, with a trailer that
 // keeps a client's retry policy from sending it again at once.
-func (s *server) refuse(ctx context.Context, err error, setTrailer func(metadata.MD)) error {
-	err = refused(ctx, err)
+func (s *server) refuse(ctx context.Context, key string, err error, setTrailer func(metadata.MD)) error {
+	if err = refused(ctx, err); isFault(err) {
+		s.faults.Tell(s.breakers.Logger, "calls are answered with code Internal", key, err)
+	}
 	ms := "-1"
 	if r, ok := err.(*refusal); ok && s.Pushback && errors.Is(r, core.ErrOpen) { //nolint:errorlint // made just now
 		ms = strconv.FormatInt(r.wait().Milliseconds()+1, 10)

@@ -40,6 +40,11 @@ func TestWhenAClientsDeadlineCounts(t *testing.T) {
 		{"three times as long, which is asked for", 2000 * ms, 6000 * ms, 0, 0, 3, nil, core.Failure},
 		{"every one counts", 2000 * ms, 1500 * ms, 0, 0, -1, nil, core.Failure},
 
+		{"every one counts, however short", 5 * ms, 100 * ms, 0, 0, -1, nil, core.Failure},
+		{"every one counts, as the handler tells of it", 5 * ms, 100 * ms, 0, 95 * ms, -1, status.Error(codes.DeadlineExceeded, ""), core.Failure},
+		{"every one counts, and the handler does not return", 5 * ms, 100 * ms, 0, 30_000 * ms, -1, errNone, core.Failure},
+		{"gone long before a short one", 5 * ms, 40 * ms, 10 * ms, 0, -1, nil, core.Ignored},
+
 		{"gone long before", 5 * ms, 3000 * ms, 1500 * ms, 0, 0, nil, core.Ignored},
 		{"gone before", 5 * ms, 3000 * ms, 2649 * ms, 0, 0, nil, core.Ignored},
 		{"gone about then", 5 * ms, 3000 * ms, 2650 * ms, 0, 0, nil, core.Failure},
@@ -53,6 +58,10 @@ func TestWhenAClientsDeadlineCounts(t *testing.T) {
 		{"the deadline of another, in time", 5 * ms, 900 * ms, 0, 300 * ms, 0, status.Error(codes.DeadlineExceeded, ""), core.Failure},
 		{"the deadline of another, shorter than usual", 500 * ms, 400 * ms, 0, ms, 0, status.Error(codes.DeadlineExceeded, ""), core.Ignored},
 		{"the deadline of another, as long as usual", 400 * ms, 400 * ms, 0, ms, 0, status.Error(codes.DeadlineExceeded, ""), core.Failure},
+		{"one of two tries", 20 * ms, 30 * ms, 0, 15 * ms, 0, status.Error(codes.DeadlineExceeded, ""), core.Ignored},
+		{"one of eight tries", 20 * ms, 240 * ms, 0, 30 * ms, 0, status.Error(codes.DeadlineExceeded, ""), core.Ignored},
+		{"one of two tries that are long enough", 20 * ms, 80 * ms, 0, 40 * ms, 0, status.Error(codes.DeadlineExceeded, ""), core.Failure},
+		{"a try that is trusted", 20 * ms, 30 * ms, 0, 15 * ms, -1, status.Error(codes.DeadlineExceeded, ""), core.Failure},
 		{"another that was told of it", 500 * ms, 400 * ms, 0, 391 * ms, 0, errUnavailable, core.Ignored},
 		{"another that was not", 500 * ms, 400 * ms, 0, 390 * ms, 0, errUnavailable, core.Failure},
 		{"another that failed at once, though there is little time", 500 * ms, 9 * ms, 0, ms, 0, errUnavailable, core.Failure},
@@ -109,7 +118,7 @@ func TestWhenAClientsDeadlineCounts(t *testing.T) {
 				synctest.Wait()
 				want := times(1, c.want)
 				want.success++
-				if method == up && c.err == errNone { // it is the client that does not take the answer
+				if method == up && c.err == errNone && c.want == core.Success { // it is the client that does not take the answer
 					want = counts{success: 1, ignored: 1}
 				}
 				if got := countsOf(b); got != want {

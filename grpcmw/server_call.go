@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/places"
 )
 
 // serverCall is a call in a server that may be settled before its handler returns:
@@ -29,16 +30,13 @@ type serverCall struct {
 	grace  *time.Timer
 	over   bool // the handler does not run any more
 
-	lent     bool          // the probe's place is another's, until the client has been waited for
+	place    *places.Place // of a stream that is a probe
 	credited time.Duration // of the time waited: before the permit was asked for
 }
 
 // guard has the permit of a stream looked after.
 func (s *serverStream) guard() {
-	if s.probe {
-		s.server.waiting.add(s)
-	}
-	if s.probe || mayHang(s.times.limit) {
+	if s.probe || s.server.mayHang(s.times.limit) {
 		s.watch()
 	}
 }
@@ -47,15 +45,14 @@ func (s *serverStream) guard() {
 // handler does not return; or its lease, if it is the stream of a probe.
 func (c *serverCall) watch() {
 	var lease *time.Timer
+	place := c.place
 	if c.probe && c.stream != nil {
 		lease = time.AfterFunc(c.server.Lease, c.leased)
 	}
 	forget := context.AfterFunc(c.ctx, c.left)
 	c.releaseBy(func() {
 		forget()
-		if c.probe && c.stream != nil {
-			c.server.waiting.remove(c.stream)
-		}
+		place.Settled()
 		if lease != nil {
 			lease.Stop()
 		}
@@ -77,8 +74,9 @@ func (c *serverCall) left() {
 	if wait {
 		c.grace = time.AfterFunc(grace, func() { c.end(context.DeadlineExceeded) })
 	}
+	probe := c.probe
 	c.mu.Unlock()
-	if c.probe {
+	if probe {
 		c.end(c.ctx.Err())
 	}
 }
@@ -128,8 +126,10 @@ func (c *serverCall) finish(err error) {
 
 func (c *serverCall) stop() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.over = true
+	place := c.place
+	c.mu.Unlock()
+	place.Over()
 }
 
 func (c *serverCall) end(err error) (first bool) {

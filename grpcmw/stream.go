@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/lost"
+	"github.com/blackbox4/switchgear/internal/places"
 )
 
 // StreamClient is [UnaryClient] for streams. A stream is settled once, when its
@@ -18,7 +20,7 @@ import (
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
 // the connection closed), or by the error of opening it. When RecvMsg returns an
 // error, the place of a probe is free. A stream that nobody finishes stays in
-// flight; that of a probe is a success after Lease. A stream that had received
+// flight; that of a probe is settled after Lease, see [ClientOptions]. A stream that had received
 // messages is not counted when its connection is closed as planned, as servers do
 // to connections of some age.
 func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientInterceptor {
@@ -33,7 +35,7 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 			return nil, c.refusals.of(ctx, err)
 		}
 		probe := p.Probe()
-		s := &stream{ctx: ctx, client: c, cc: cc, key: key, begun: c.losses.begin(), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
+		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
 		opened := false
 		defer func() {
 			if !opened { // streamer has panicked or exited
@@ -49,7 +51,7 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 		}
 		s.leave(&s.calls)
 		if probe {
-			s.lend(ctx, c.Lease, s.expired)
+			s.startLease(ctx, c.Lease, s.leased, s.expired)
 		}
 		return s, nil
 	}
@@ -63,10 +65,12 @@ type stream struct {
 	ctx    context.Context //nolint:containedctx // the stream's own
 	client *client
 	cc     *grpc.ClientConn
+	gate   core.Gate
 	key    string // of the breaker
-	begun  mark
-	lone   bool // there is one answer, not a stream of them
-	heard  atomic.Bool
+	begun  lost.Mark
+	lone   bool        // there is one answer, not a stream of them
+	heard  atomic.Bool // a message
+	header atomic.Bool // there is one
 	opts   []grpc.CallOption
 	room   [4]grpc.CallOption // so that the usual few need no memory of their own
 
@@ -76,6 +80,48 @@ type stream struct {
 	receiving, calls int
 	over             error
 	told             bool
+}
+
+// leased is called when the lease of a probe has passed. If nothing has come of a
+// stream that has a deadline, that is no sign that the server is well: the place is
+// given back, and what comes counts then, the deadline at the latest. Of a stream
+// without one nothing may ever come though all is well, and where all streams of a
+// method are so, nothing else would close the breaker.
+func (s *stream) leased() {
+	_, limited := s.ctx.Deadline()
+	if !s.lendIf(s.ctx, func() bool { return limited && !s.heard.Load() && !s.header.Load() }) {
+		s.settle(s.ctx, core.Success)
+	}
+}
+
+// answered settles a stream that has lent its place, if there is one for it now.
+func (s *stream) answered() {
+	if s.again() {
+		s.settle(s.ctx, core.Success)
+	}
+}
+
+// again asks for a place again for a stream that has lent its own.
+func (s *stream) again() bool {
+	s.mu.Lock()
+	ask := s.lent
+	s.lent = false
+	s.mu.Unlock()
+	if !ask {
+		return false
+	}
+	p, ok := places.Ask(context.WithoutCancel(s.ctx), s.gate)
+	if !ok {
+		return false
+	}
+	if !p.Probe() { // the others have decided
+		p.Settle(s.ctx, core.Ignored)
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.permit, s.claimed, s.settled, s.release = p.Take(), false, nil, nil
+	return true
 }
 
 // finished notes how the stream has ended. gRPC calls it on any goroutine, and in
@@ -95,7 +141,7 @@ func (s *stream) expired(err error) { s.note(err, false) }
 func (s *stream) note(over error, told bool) {
 	s.mu.Lock()
 	s.over, s.told = over, s.told || told
-	alone := s.receiving+s.calls == 0 && !s.claimed
+	alone := s.receiving+s.calls == 0 && (!s.claimed || s.lent)
 	s.mu.Unlock()
 	if alone {
 		go s.end(over, elsewhere)
@@ -128,6 +174,7 @@ func (s *stream) end(err error, at where) (first bool) {
 	if err == io.EOF { //nolint:errorlint // streams return it as it is
 		err = nil
 	}
+	s.again()
 	return s.once(s.ctx, func(p *core.Permit) {
 		told, _ := s.ended()
 		o := s.client.Classify(blame(s.ctx, ignoredIf(err != nil && s.own(err, at, told))), err)
@@ -207,6 +254,7 @@ func (s *stream) RecvMsg(m any) error {
 		at = planned
 	case err == nil && !s.heard.Load():
 		s.heard.Store(true)
+		s.answered()
 	}
 	if err == nil && s.lone { // the one answer may yet be followed by an error
 		_, over = s.ended()
@@ -260,6 +308,10 @@ func (s *stream) Header() (metadata.MD, error) {
 		}
 	case s.client.Settle == AtHeader:
 		s.settle(s.ctx, core.Success)
+	}
+	if err == nil && md != nil {
+		s.header.Store(true)
+		s.answered()
 	}
 	return md, err
 }

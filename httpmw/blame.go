@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/usual"
 )
 
 // signs are what points at the client, at some moment of a call.
@@ -35,19 +36,14 @@ func (c *call) signsLocked() signs {
 	case context.DeadlineExceeded:
 		s.expired = true
 	default: // a client that has gone at its deadline, which passed there earlier than here
-		s.expired = c.limit > 0 && s.elapsed >= c.limit-c.limit/10-deadlineSlack
+		s.expired = usual.Passed(s.elapsed, c.limit)
 	}
 	return s
 }
 
-const deadlineSlack = 50 * time.Millisecond
-
 // hung reports whether the handler had run for clearly longer than calls usually
 // take. Otherwise a deadline that has passed was too short.
 func (c *call) hung(at signs) bool {
-	if c.m.DeadlineFactor < 0 {
-		return true
-	}
 	return c.usual.Unusual(at.own(), c.m.DeadlineFactor)
 }
 
@@ -68,6 +64,8 @@ func (c *call) clientsDoing(status int, begun, now signs) bool {
 		return true
 	case begun.expired:
 		return !c.hung(begun)
+	case status == http.StatusGatewayTimeout && c.limit > 0 && c.usual.CutShort(begun.own(), c.limit, c.m.DeadlineFactor):
+		return true
 	}
 	return malformed(c.r)
 }

@@ -54,14 +54,19 @@ func (c *call) giveBack(r *http.Request) {
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	b.c.wait(true)
-	n, err := b.ReadCloser.Read(p)
-	complete := b.note(n, err)
-	b.c.resume(true)
+	n, complete, err := b.receive(p)
 	if complete {
 		b.c.reclaim()
 	}
 	return n, err
+}
+
+// receive reads what is there, and reports whether the body is complete.
+func (b *body) receive(p []byte) (n int, complete bool, err error) {
+	b.c.wait(true)
+	defer b.c.resume(true)
+	n, err = b.ReadCloser.Read(p)
+	return n, b.note(n, err), err
 }
 
 // note remembers a fault of the client, and reports whether the body is complete.

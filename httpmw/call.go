@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/places"
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
@@ -30,9 +31,10 @@ type call struct {
 	permit  core.Permit // while not settled
 	settled bool
 	probe   bool
-	lent    bool // settled because the place of a probe was wanted while its client sent nothing
-	gone    bool // the handler has returned or panicked
-	status  int  // 0 until there is one
+	place   *places.Place // of a probe
+	lent    bool          // settled because the place was wanted while the client sent nothing
+	gone    bool          // the handler has returned or panicked
+	status  int           // 0 until there is one
 	begun   signs
 	waits
 	unread    bool          // the request's body could not be read, or is not as long as announced
@@ -48,6 +50,9 @@ func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r 
 	c := &call{
 		m: m, w: w, r: r, ctx: r.Context(), key: key, usual: m.usualOf(key),
 		start: m.now(), probe: p.Probe(), permit: p.Take(),
+	}
+	if c.probe {
+		c.place = m.places.Hold(key, c)
 	}
 	c.setLimit()
 	return c
@@ -173,17 +178,18 @@ func (c *call) settle(o core.Outcome, err error) {
 		c.mu.Unlock()
 		return
 	}
-	p := c.claimLocked()
+	p, place := c.claimLocked()
 	c.mu.Unlock()
+	place.Settled()
 	p.Report(c.ctx, o, err)
 }
 
-func (c *call) claimLocked() core.Permit {
+func (c *call) claimLocked() (core.Permit, *places.Place) {
 	c.settled = true
 	if c.status == 0 {
 		c.creditLocked()
 	}
-	return c.permit.Take()
+	return c.permit.Take(), c.place
 }
 
 // leave is what a handler cannot get around.
@@ -196,8 +202,9 @@ func (c *call) leave(r *http.Request) {
 // stop ends what may still come of the call when its handler is gone.
 func (c *call) stop() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.gone = true
+	defer c.place.Over()
+	defer c.mu.Unlock()
 	for _, t := range []*time.Timer{c.lease, c.alarm} {
 		if t != nil {
 			t.Stop()

@@ -15,10 +15,16 @@ import (
 //   - everything else: [core.Success].
 //
 // Of the failures the middleware leaves out those that are the client's doing, see
-// [New]. What it cannot tell counts: [http.FileServer], say, answers 500 to a name
-// that is too long for the file system. A Classify of one's own is one line:
+// [New]. What it cannot tell counts:
 //
-//	if len(r.URL.Path) > 255 {
+//   - [http.FileServer] answers 500 to a name that is too long for the file system;
+//   - a handler that makes a 500 of the error of [http.MaxBytesReader]: up to its limit
+//     the body can be read well, and what is beyond is not asked for. Answer 413, or
+//     put [http.MaxBytesHandler] around the middleware, where it sees the error.
+//
+// A Classify of one's own is one line:
+//
+//	if len(r.URL.Path) > 255 || r.ContentLength > limit {
 //		return core.Ignored
 //	}
 func DefaultClassify(r *http.Request, status int) core.Outcome {

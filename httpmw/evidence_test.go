@@ -129,8 +129,55 @@ func TestADeadlineIsMeasuredByRecentCalls(t *testing.T) {
 			if got := w.next(t); got.Outcome != c.want {
 				t.Errorf("calls take %v, one ran into a deadline of %v: %v, want %v", quick, c.limit, got.Outcome, c.want)
 			}
-			send("/hang", fmt.Sprint(c.limit.Milliseconds()+1)) // it fails before
+			send("/hang", fmt.Sprint(c.limit.Milliseconds()+1)) // it gives up before, perhaps for that
+			if c.limit == 999*time.Millisecond {
+				c.want = core.Failure
+			}
+			w.want(t, c.want)
+			send("/hang", fmt.Sprint(9*c.limit.Milliseconds())) // it fails long before
 			w.want(t, core.Failure)
+			w.idle(t)
+		})
+	}
+}
+
+// A handler that gives each of its tries a share of the time that its client waits is
+// not the one to blame for a share that is too short; one that is late is.
+func TestATryThatIsCutShort(t *testing.T) {
+	for _, c := range []struct {
+		status      int
+		limit, runs time.Duration
+		want        core.Outcome
+	}{
+		{http.StatusGatewayTimeout, 30 * time.Millisecond, 15 * time.Millisecond, core.Ignored},
+		{http.StatusGatewayTimeout, 240 * time.Millisecond, 30 * time.Millisecond, core.Ignored},
+		{http.StatusGatewayTimeout, 80 * time.Millisecond, 40 * time.Millisecond, core.Failure},
+		{http.StatusGatewayTimeout, 2 * time.Second, 500 * time.Millisecond, core.Failure},
+		{http.StatusGatewayTimeout, 0, 15 * time.Millisecond, core.Failure},
+		{http.StatusServiceUnavailable, 30 * time.Millisecond, 15 * time.Millisecond, core.Failure},
+	} {
+		bubble(t, func(t *testing.T) {
+			w := newWard(t, core.Config{FailureThreshold: -1})
+			h := w.guard(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/tries" {
+					time.Sleep(20 * time.Millisecond)
+					return
+				}
+				time.Sleep(c.runs)
+				rw.WriteHeader(c.status)
+			}))
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+			w.want(t, core.Success)
+			ctx := t.Context()
+			if c.limit > 0 {
+				short, cancel := context.WithTimeout(ctx, c.limit)
+				defer cancel()
+				ctx = short
+			}
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/tries", nil).WithContext(ctx))
+			if got := w.next(t); got.Outcome != c.want {
+				t.Errorf("%d after %v of %v: %v, want %v", c.status, c.runs, c.limit, got.Outcome, c.want)
+			}
 			w.idle(t)
 		})
 	}
@@ -407,6 +454,23 @@ func TestMaxBytes(t *testing.T) {
 			want core.Outcome
 		}{
 			"outside": {func(w *ward) http.Handler { return http.MaxBytesHandler(w.guard(http.HandlerFunc(upload)), 10) }, core.Ignored},
+			"inside, answered 500": {func(w *ward) http.Handler {
+				return w.guard(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					r.Body = http.MaxBytesReader(rw, r.Body, 10)
+					upload(rw, r)
+				}))
+			}, core.Failure}, // as DefaultClassify says
+			"inside, and a Classify as documented": {func(w *ward) http.Handler {
+				return httpmw.New(nil, &httpmw.Options{Gate: w, Classify: func(r *http.Request, status int) core.Outcome {
+					if r.ContentLength > 10 {
+						return core.Ignored
+					}
+					return httpmw.DefaultClassify(r, status)
+				}})(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					r.Body = http.MaxBytesReader(rw, r.Body, 10)
+					upload(rw, r)
+				}))
+			}, core.Ignored},
 			"inside, answered as it should be": {func(w *ward) http.Handler {
 				return w.guard(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					_, err := io.Copy(io.Discard, http.MaxBytesReader(rw, r.Body, 10))

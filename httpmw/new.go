@@ -2,11 +2,12 @@ package httpmw
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/places"
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
@@ -27,6 +28,9 @@ import (
 //   - a deadline of the request's context, or one that it announces in the headers
 //     of Connect, gRPC or Envoy, has passed, unless the handler had run for clearly
 //     longer than recent calls, and for a second: see Options.DeadlineFactor;
+//   - such a deadline has not passed, but the handler answers 504 after an eighth of
+//     the time or more and before it has run clearly longer than recent calls: it may
+//     have given one of several tries a share of that time;
 //   - the handler ran out of time waiting for the client's body: it answers while
 //     another goroutine waits for that, or 503 or 504 after a wait of a second and of
 //     half its time;
@@ -34,9 +38,17 @@ import (
 //
 // The duration of a call, for [core.Config.SlowAfter], is the handler's own time to
 // the headers, without what it has waited for the client. A probe that waits for its
-// client gives its place to the next request.
+// client gives its place to the next request, and asks for one again when the client
+// has sent everything. At most four times HalfOpenMaxCalls have done that and still
+// run, those left out that did so more than Lease ago: so many slow clients do not keep
+// others from a route that is half-open, and so many handlers may run at once there
+// though they are no probes.
 //
-// A route whose Config is not valid is refused: see [core.Config.Validate].
+// A gate that neither admits nor refuses is a fault of the program: a nil or zero
+// Breaker, a registry whose Config is not valid (see [core.Config.Validate]), a
+// Gate of the user's whose error does not match [core.ErrOpen]. Such requests are
+// answered with status 500 and do not reach the handler; the first one is logged
+// with the reason, to the registry's Logger.
 func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 	if registry == nil {
 		registry = new(core.Registry)
@@ -46,6 +58,7 @@ func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 		m.Options = *o
 	}
 	m.fill()
+	m.places.Kept = m.Lease
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
 	}
@@ -58,7 +71,8 @@ type middleware struct {
 	epoch    time.Time   // the zero of the middleware's clock
 	routes   usual.Table // how long calls take, by key
 	alone    usual.Calls // the same for Options.Gate
-	waiting  waiting
+	places   places.Table
+	faults   fault.Log
 }
 
 // now reads a clock that is monotonic.
@@ -100,18 +114,13 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		next.ServeHTTP(w, r)
 		return
 	}
-	m.waiting.makeRoom(key)
 	ctx := r.Context()
-	p, err := g.Allow(ctx)
+	p, err := m.places.Admit(ctx, g, key)
 	if err != nil && ctx.Err() != nil { // the client has gone, but the handler may have work to do all the same
-		p, err = g.Allow(context.WithoutCancel(ctx))
+		p, err = m.places.Admit(context.WithoutCancel(ctx), g, key)
 	}
 	if err != nil {
-		open, ok := errors.AsType[*core.OpenError](err)
-		if !ok {
-			open = &core.OpenError{}
-		}
-		m.Refuse(w, r, open)
+		m.turnAway(w, r, key, err)
 		return
 	}
 	c := m.watch(&p, key, w, r)

@@ -35,7 +35,14 @@ type Options struct {
 	// failure: when the handler had run, for a second at least, this many times as
 	// long as the longest of the last 64 to 128 successes of the route, or for a
 	// second while there is none. Zero means 2; negative means that every deadline
-	// counts, for clients that are trusted.
+	// counts, however short, for clients that are trusted.
+	//
+	// So where all clients have deadlines of less than a second, an overloaded route
+	// is not seen by them: a client whose deadline is too short looks the same. Set
+	// a negative factor if the clients are trusted, or have the handler give up by
+	// itself, before them and with a 503, which counts:
+	//
+	//	ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
 	DeadlineFactor float64
 	// Lease is how long the handler of a probe may go on after its headers before
 	// the probe is settled by them. Zero means 10 s; it should be less than the

@@ -2,7 +2,9 @@ package httpmw_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -186,13 +188,81 @@ func TestRefuseOfOnesOwn(t *testing.T) {
 	}
 }
 
-// Without a breaker, because its Config is not valid, a route is refused.
-func TestConfigThatIsNotValid(t *testing.T) {
-	registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 5000} }}
-	h := httpmw.New(registry, nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler is entered") }))
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
-	if got := rec.Header().Get("Retry-After"); rec.Code != http.StatusServiceUnavailable || got != "" || strings.Contains(rec.Body.String(), "5000") {
-		t.Errorf("status %d, Retry-After %q, body %s; want 503, none, nothing of the Config", rec.Code, got, rec.Body)
+// gateFunc is a gate made of a func.
+type gateFunc func(context.Context) (core.Permit, error)
+
+func (f gateFunc) Allow(ctx context.Context) (core.Permit, error) { return f(ctx) }
+
+// What neither admits nor refuses is a fault of the program, answered so, and logged
+// once with the reason, which no client is told.
+func TestAGateThatCannotBeAsked(t *testing.T) {
+	invalid := func(string) core.Config { return core.Config{FailureThreshold: 5000} }
+	returns := func(err error) core.Gate {
+		return gateFunc(func(context.Context) (core.Permit, error) { return core.Permit{}, err })
+	}
+	for name, c := range map[string]struct {
+		config func(string) core.Config
+		gate   core.Gate
+		reason string // "": a refusal
+	}{
+		"a nil Breaker":                     {gate: (*core.Breaker)(nil), reason: "make it with New"},
+		"the zero Breaker":                  {gate: new(core.Breaker), reason: "make it with New"},
+		"a nil among all":                   {gate: core.All(core.MustNew("b", core.Config{}), nil), reason: "nil Gate"},
+		"a Config that is not valid":        {config: invalid, reason: "5000"},
+		"an error of its own":               {gate: returns(errors.New("not connected")), reason: "not connected"},
+		"a context of its own that is done": {gate: returns(context.Canceled), reason: "context canceled"},
+		"ErrOpen":                           {gate: returns(fmt.Errorf("a gate: %w", core.ErrOpen))},
+		"an OpenError":                      {gate: returns(&core.OpenError{})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
+			registry := &core.Registry{Config: c.config, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			h := httpmw.New(registry, &httpmw.Options{Gate: c.gate})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler is entered") }))
+			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead} {
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, httptest.NewRequest(method, "/", nil))
+				want := http.StatusServiceUnavailable
+				if c.reason != "" {
+					want = http.StatusInternalServerError
+				}
+				if got := rec.Header().Get("Retry-After"); rec.Code != want || got != "" || rec.Header().Get("Content-Type") != "application/problem+json" {
+					t.Errorf("%s: status %d, header %v; want %d, a problem, and no Retry-After", method, rec.Code, rec.Header(), want)
+				}
+				var told struct{ Status int }
+				if err := json.Unmarshal(rec.Body.Bytes(), &told); method != http.MethodHead && (err != nil || told.Status != want) || c.reason != "" && strings.Contains(rec.Body.String(), c.reason) {
+					t.Errorf("%s: body %s, want a problem of status %d and nothing of the inside", method, rec.Body, want)
+				}
+			}
+			if lines := strings.Count(log.String(), "\n"); c.reason == "" && lines > 0 || c.reason != "" && (lines != 1 || !strings.Contains(log.String(), c.reason) || !strings.Contains(log.String(), "remedy=")) {
+				t.Errorf("logged %q; want one line with the reason %q and a remedy, or none", log.String(), c.reason)
+			}
+		})
 	}
 }
+
+// A client that has gone is no fault of the program, and a logger that panics is none
+// of the request.
+func TestAGateThatCannotBeAskedNow(t *testing.T) {
+	var log strings.Builder
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	always := gateFunc(func(context.Context) (core.Permit, error) { return core.Permit{}, gone.Err() })
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	h := httpmw.New(&core.Registry{Logger: logger}, &httpmw.Options{Gate: always})(status(http.StatusOK))
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(gone))
+	if rec.Code != http.StatusServiceUnavailable || log.Len() > 0 {
+		t.Errorf("of a client that has gone: status %d, log %q; want 503 and nothing", rec.Code, log.String())
+	}
+	h = httpmw.New(&core.Registry{Logger: slog.New(panicking{})}, &httpmw.Options{Gate: always})(status(http.StatusOK))
+	rec = httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+	if rec.Code != http.StatusInternalServerError {
+		t.Errorf("with a logger that panics: status %d, want 500", rec.Code)
+	}
+}
+
+// panicking is a handler of logs.
+type panicking struct{ slog.Handler }
+
+func (panicking) Enabled(context.Context, slog.Level) bool { panic("no log") }

@@ -2,8 +2,6 @@ package httpmw
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -29,6 +27,7 @@ func (w *waits) until(now time.Duration) time.Duration {
 // wait notes that the call waits for its client from now on.
 func (c *call) wait(read bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.depth == 0 {
 		c.since = c.m.now()
 	}
@@ -36,90 +35,41 @@ func (c *call) wait(read bool) {
 	if read {
 		c.reads++
 	}
-	holds := c.probe && !c.settled
-	c.mu.Unlock()
-	if holds {
-		c.m.waiting.add(c)
-	}
 }
 
 // resume ends a wait.
 func (c *call) resume(read bool) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.depth--
 	if read {
 		c.reads--
 	}
-	done := c.depth == 0
-	if done {
+	if c.depth == 0 {
 		c.total += c.m.now() - c.since
 	}
-	held := c.probe
-	c.mu.Unlock()
-	if held && done {
-		c.m.waiting.remove(c)
-	}
 }
 
-// waiting are the probes of a middleware that wait for their clients. Such a probe
-// keeps its place only until another request wants it: otherwise a few clients that
-// send nothing would keep a half-open breaker from all others. So it may be that more
-// than HalfOpenMaxCalls handlers run while clients are slow.
-type waiting struct {
-	n     atomic.Int64 // calls in the map
-	mu    sync.Mutex
-	calls map[string]map[*call]struct{}
-}
-
-func (w *waiting) add(c *call) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	of := w.calls[c.key]
-	if of == nil {
-		if w.calls == nil {
-			w.calls = make(map[string]map[*call]struct{})
-		}
-		of = make(map[*call]struct{})
-		w.calls[c.key] = of
-	}
-	of[c] = struct{}{}
-	w.count()
-}
-
-func (w *waiting) remove(c *call) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	of := w.calls[c.key]
-	if delete(of, c); len(of) == 0 {
-		delete(w.calls, c.key)
-	}
-	w.count()
-}
-
-func (w *waiting) count() { w.n.Store(int64(len(w.calls))) }
-
-// makeRoom takes the places of the probes of a key that wait now.
-func (w *waiting) makeRoom(key string) {
-	if w.n.Load() == 0 {
-		return
-	}
-	w.mu.Lock()
-	of := w.calls[key]
-	delete(w.calls, key)
-	w.count()
-	w.mu.Unlock()
-	for c := range of {
-		c.lend()
-	}
-}
-
-// lend gives back the place of a probe that waits for its client: settled by its
-// status if it has sent that, and ignored otherwise.
-func (c *call) lend() {
+// Waits implements [places.Lender].
+func (c *call) Waits() (since time.Duration, ok bool) {
 	c.mu.Lock()
-	if c.settled || c.depth == 0 || c.status != 0 && c.outcome == 0 {
+	defer c.mu.Unlock()
+	return c.since, c.lendsLocked()
+}
+
+// lendsLocked reports whether the call has a place to lend. Between its status and the
+// verdict on that it has not.
+func (c *call) lendsLocked() bool {
+	return !c.settled && c.depth > 0 && (c.status == 0 || c.outcome != 0)
+}
+
+// Lend implements [places.Lender]. A call that has sent its status is settled by that,
+// and is ignored otherwise.
+func (c *call) Lend() bool {
+	c.mu.Lock()
+	if !c.lendsLocked() {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	o, err := core.Ignored, error(nil)
 	if c.status != 0 {
@@ -127,37 +77,38 @@ func (c *call) lend() {
 	} else {
 		c.lent = true
 	}
-	p := c.claimLocked()
+	p, place := c.claimLocked()
 	c.mu.Unlock()
+	defer place.Settled()
 	p.Report(c.ctx, o, err)
+	return true
 }
 
 // reclaim asks for a place again once the client has sent everything, as a request
 // that comes now would. Without one, the call goes on and counts as what it was.
 func (c *call) reclaim() {
 	c.mu.Lock()
-	lent := c.lent && c.status == 0 && !c.gone
+	lent, place := c.lent && c.status == 0 && !c.gone, c.place
 	c.lent = c.lent && !lent
 	c.mu.Unlock()
 	if !lent {
 		return
 	}
-	gate := c.m.gateOf(c.key)
-	if b, ok := gate.(*core.Breaker); ok && b.State() == core.Open {
-		return // and is not a refusal that anyone has met
-	}
-	c.m.waiting.makeRoom(c.key)
-	p, err := gate.Allow(context.WithoutCancel(c.ctx))
-	if err != nil {
+	p, ok := place.Again(context.WithoutCancel(c.ctx), c.m.gateOf(c.key))
+	if !ok {
 		return
 	}
+	next := c.m.places.Hold(c.key, c) // not with the call's lock held
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.gone || c.status != 0 { // meanwhile
-		defer p.Settle(c.ctx, core.Ignored)
+		c.mu.Unlock()
+		next.Over()
+		p.Settle(c.ctx, core.Ignored)
 		return
 	}
-	c.probe = p.Probe()
+	c.probe, c.place = p.Probe(), next
 	c.permit, c.settled = p.Take(), false
 	c.credited = c.until(c.m.now()) // before the permit's time
+	c.mu.Unlock()
+	place.Over()
 }

@@ -29,12 +29,11 @@ func (c *call) WriteHeader(code int) {
 }
 
 // Write sends bytes of the response.
-func (c *call) Write(b []byte) (int, error) {
+func (c *call) Write(b []byte) (n int, err error) {
 	c.began(http.StatusOK)
 	c.wait(false)
-	n, err := c.w.Write(b)
-	c.wrote(err)
-	return n, err
+	defer func() { c.wrote(err) }() // also when it panics
+	return c.w.Write(b)
 }
 
 // wrote ends the wait for a client to take what was written.
@@ -79,21 +78,24 @@ func (i inner) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // What some writers can do.
 
-func (c *call) writeString(next func(string) (int, error), s string) (int, error) {
+func (c *call) writeString(next func(string) (int, error), s string) (n int, err error) {
 	c.began(http.StatusOK)
 	c.wait(false)
-	n, err := next(s)
-	c.wrote(err)
-	return n, err
+	defer func() { c.wrote(err) }()
+	return next(s)
 }
 
 func (c *call) flush(next func() error) error {
 	c.began(http.StatusOK)
-	c.wait(false)
-	err := next()
-	c.wrote(err)
+	err := c.push(next)
 	c.flushed()
 	return err
+}
+
+func (c *call) push(next func() error) (err error) {
+	c.wait(false)
+	defer func() { c.wrote(err) }()
+	return next()
 }
 
 func (c *call) hijack(next func() (net.Conn, *bufio.ReadWriter, error)) (net.Conn, *bufio.ReadWriter, error) {
@@ -113,13 +115,7 @@ func (c *call) readFrom(next func(io.Reader) (int64, error), src io.Reader) (n i
 	if file {
 		s.N = headLen
 	}
-	c.wait(false)
-	n, err = next(s)
-	if s.err != nil {
-		c.resume(false)
-	} else {
-		c.wrote(err)
-	}
+	n, err = s.copyTo(next)
 	if !file || err != nil || n < headLen {
 		return n, err
 	}
@@ -149,8 +145,22 @@ type source struct {
 	err error // but for io.EOF
 }
 
+// copyTo copies the source into a response.
+func (s *source) copyTo(next func(io.Reader) (int64, error)) (n int64, err error) {
+	s.c.wait(false)
+	defer func() {
+		if s.err != nil {
+			s.c.resume(false)
+		} else {
+			s.c.wrote(err)
+		}
+	}()
+	return next(s)
+}
+
 func (s *source) Read(b []byte) (int, error) {
 	s.c.resume(false)
+	defer s.c.wait(false)
 	n, err := s.LimitedReader.Read(b)
 	if n > 0 {
 		s.c.began(http.StatusOK)
@@ -158,6 +168,5 @@ func (s *source) Read(b []byte) (int, error) {
 	if err != nil && err != io.EOF { //nolint:errorlint // readers return it as it is
 		s.err = err
 	}
-	s.c.wait(false)
 	return n, err
 }

@@ -25,12 +25,13 @@ func TestProtectAllocs(t *testing.T) {
 		t.Helper()
 		failing(t, breakerOf(t, r, name), 5)
 	}
-	for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Strategy: presets.Exponential}} {
+	for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.Exponential}} {
 		for _, timeout := range []time.Duration{0, time.Hour} {
 			p := noRetry(core.Config{Timeout: time.Hour, CallTimeout: timeout})
 			p.Retry = retry
 			closed := presets.Protect("closed", p, double)
 			closedFunc := presets.ProtectFunc("closed func", p, func(context.Context) error { return nil })
+			closedCall := presets.ProtectCall("closed call", p, func(context.Context) (int, error) { return 42, nil })
 			refused := presets.Protect("open", p, double)
 			open(t, "open", p.Registry)
 			b := breakerOf(t, p.Registry, "plain")
@@ -57,6 +58,11 @@ func TestProtectAllocs(t *testing.T) {
 						t.Fatal(err)
 					}
 				}},
+				"closed, without argument": {want, func() {
+					if out, err := closedCall(ctx); out != 42 || err != nil {
+						t.Fatal(out, err)
+					}
+				}},
 				"refused": {0, func() {
 					if _, err := refused(ctx, 21); !errors.Is(err, core.ErrOpen) {
 						t.Fatal(err)
@@ -74,7 +80,7 @@ func TestProtectAllocs(t *testing.T) {
 // A failure that is not made again costs nothing either, nor does a fallback.
 func TestFailureAllocs(t *testing.T) {
 	ctx := context.Background()
-	p := noRetry(core.Config{FailureThreshold: -1})
+	p := noRetry(core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 	call := presets.Protect("x", p, func(context.Context, int) (int, error) { return 0, errDown })
 	if got := allocs(func() { _, _ = call(ctx, 1) }); got != 0 {
 		t.Errorf("a failure: %v allocations, want none", got)

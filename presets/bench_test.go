@@ -2,6 +2,7 @@ package presets_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func BenchmarkProtect(b *testing.B) {
 		_ = breaker.Do(ctx, func(context.Context) error { return errDown })
 		return call
 	}
-	backoff := presets.Retry{Strategy: presets.Exponential}
+	backoff := presets.Retry{Enabled: true, Strategy: presets.Exponential}
 	for _, c := range []struct {
 		name string
 		want int
@@ -79,8 +80,8 @@ func BenchmarkProtect(b *testing.B) {
 func BenchmarkRetry(b *testing.B) {
 	ctx := context.Background()
 	p := presets.Policy{
-		Config: core.Config{FailureThreshold: -1}, Registry: new(presets.Registry),
-		Retry: presets.Retry{Strategy: presets.Fixed, InitialDelay: 1},
+		Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}, Registry: new(presets.Registry),
+		Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 1},
 	}
 	fails := false
 	call := presets.ProtectFunc("x", p, func(context.Context) error {
@@ -94,5 +95,72 @@ func BenchmarkRetry(b *testing.B) {
 		if err := call(ctx); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkStatistics is a call of a breaker by the moderate preset, with the statistics
+// that every preset keeps, with one of them, and without.
+func BenchmarkStatistics(b *testing.B) {
+	ctx := context.Background()
+	ok := func(context.Context) error { return nil }
+	for _, c := range []struct {
+		name string
+		keep func(p *presets.Policy)
+	}{
+		{"none", func(p *presets.Policy) { p.Durations, p.History, p.RecentCalls = false, 0, 0 }},
+		{"durations", func(p *presets.Policy) { p.History, p.RecentCalls = 0, 0 }},
+		{"history", func(p *presets.Policy) { p.Durations, p.RecentCalls = false, 0 }},
+		{"recent calls", func(p *presets.Policy) { p.Durations, p.History = false, 0 }},
+		{"all", func(*presets.Policy) {}},
+	} {
+		policy := presets.Moderate().With(func(p *presets.Policy) { p.CallTimeout = 0 }).With(c.keep) // a deadline would cost more than all
+		breaker := func(b *testing.B) *core.Breaker {
+			b.Helper()
+			breaker, err := policy.Breaker("x")
+			if err != nil {
+				b.Fatal(err)
+			}
+			return breaker
+		}
+		b.Run(c.name, func(b *testing.B) {
+			breaker := breaker(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := breaker.Do(ctx, ok); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(c.name+", parallel", func(b *testing.B) {
+			breaker := breaker(b)
+			b.ReportAllocs()
+			b.SetParallelism(32 / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := breaker.Do(ctx, ok); err != nil {
+						b.Errorf("a call = %v", err)
+					}
+				}
+			})
+		})
+		b.Run(c.name+", memory", func(b *testing.B) { // of a breaker that has been called
+			for b.Loop() {
+				const many = 1000
+				var before, after runtime.MemStats
+				breakers := make([]*core.Breaker, many)
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				for i := range breakers {
+					breakers[i] = breaker(b)
+					for range 200 {
+						_ = breakers[i].Do(ctx, ok)
+					}
+				}
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				b.ReportMetric(float64(int64(after.HeapAlloc)-int64(before.HeapAlloc))/many, "B/breaker")
+				runtime.KeepAlive(breakers)
+			}
+		})
 	}
 }

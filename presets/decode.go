@@ -22,6 +22,7 @@ import (
 // Decode reads a Fleet from one YAML document, which JSON is too:
 //
 //	registry: {max: 5000, idle: 30m}
+//	state_file: breakers.state   # open breakers survive a restart; see [Registry.KeepState]
 //	defaults:
 //	  preset: moderate
 //	  durations: true
@@ -29,7 +30,7 @@ import (
 //	  payments:
 //	    preset: external_api
 //	    failure_threshold: 3
-//	    retry: {attempts: 2}
+//	    retry: {enabled: true, attempts: 2}
 //	  "billing-*": {preset: database, timeout: 45s}
 //
 // A policy starts from defaults, on which its preset is laid, on which its own
@@ -39,8 +40,13 @@ import (
 // Fields are named as in the JSON tags of [core.Config], [Policy] and [Retry]. A
 // duration is "60s", or timeout_ms: 60000 for timeout. The fields of the
 // original system are understood as well: sliding_window_size,
-// enable_health_checks, retry_enabled, and retry_strategy, retry_attempts and so
+// enable_health_checks, and retry_enabled, retry_strategy, retry_attempts and so
 // on in place of a retry of its own, with jitter: false for no jitter_factor.
+//
+// A preset says how a call that failed is made again, the file whether:
+// retry_enabled: true, or retry: true, does; so does that of the defaults for all
+// below, but those whose preset has no retry. A policy that says how and not whether
+// is an error.
 //
 // Everything that is not understood is an error: unknown fields, values of
 // another type or out of range, names given twice, patterns that are never
@@ -294,6 +300,11 @@ func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
 			places := make(places)
 			d.fields(reflect.ValueOf(&f.Registry).Elem(), v, scope{path: "registry", name: "Registry", places: places})
 			d.report(v, "", places, reflect.TypeFor[Fleet](), f.Registry.faults())
+		case key == "state_file":
+			d.value(reflect.ValueOf(&f.StateFile).Elem(), v, scope{path: key})
+			if strings.ContainsFunc(f.StateFile, unicode.IsControl) {
+				d.fault(v, key, "must be the name of a file, without control characters")
+			}
 		case key == "defaults":
 			defaults = v
 		case key == "policies":
@@ -308,7 +319,7 @@ func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
 			}
 			f.sections[key] = v
 		default:
-			known := append([]string{"registry", "defaults", "policies"}, sections()...)
+			known := append([]string{"registry", "state_file", "defaults", "policies"}, sections()...)
 			d.unknown(k, "", key, known)
 		}
 	})
@@ -343,7 +354,7 @@ func (d *decoder) policy(n *yaml.Node, path string, base Policy) Policy {
 	} else if preset != nil {
 		p = Policy{}
 	}
-	places := make(places)
+	places, sound := make(places), len(d.faults)
 	d.fields(reflect.ValueOf(&p).Elem(), n, scope{path: path, places: places})
 	switch given := places["Preset"]; {
 	case p.Preset == noPreset:
@@ -351,13 +362,40 @@ func (d *decoder) policy(n *yaml.Node, path string, base Policy) Policy {
 	case given != nil && p.Preset == "" && given.ShortTag() == stringTag:
 		d.fault(given, join(path, "preset"), `is "", allowed: none, `+strings.Join(Names(), ", "))
 	}
-	if places.alone("Retry.Strategy") && p.Retry.Strategy == None {
-		p.Retry = Retry{} // what it starts from has no say in it
-	}
+	d.whether(&p, path, places, len(d.faults) == sound)
 	if err := p.Validate(); err != nil {
 		d.report(n, path, places, reflect.TypeFor[Policy](), configErrors(err))
 	}
 	return p
+}
+
+// whether settles whether the calls of a policy are made again, once its fields are
+// read: only where a file says so in this policy or in what it starts from. How they
+// would be made again, without that, is told to be in vain if all else is sound.
+func (d *decoder) whether(p *Policy, path string, where places, sound bool) {
+	enabled, strategy := where["Retry.Enabled"], where["Retry.Strategy"]
+	switch {
+	case where.alone("Retry.Strategy") && p.Retry.Strategy == None:
+		p.Retry = Retry{} // what it starts from has no say in it
+	case p.Retry.Enabled && strategy != nil && p.Retry.Strategy == None:
+		d.fault(strategy, join(path, "retry.strategy"), "is none while retries are enabled, allowed: fixed, linear, exponential or random; retry_enabled: false for no retries")
+	case p.Retry.Enabled:
+		p.Retry = p.Retry.enabled()
+	case enabled != nil: // what else is given is for the day on which it is enabled
+		p.Retry = retryOf(p.Preset)
+	default:
+		in := where.firstIn("Retry")
+		switch {
+		case in == nil:
+		case p.Retry.faults() != nil:
+			p.Retry.Enabled = true // those are told first
+		case sound:
+			d.fault(in, join(path, "retry"), "says how calls are made again, which they are not; add retry_enabled: true if they may be made more than once, else take it out")
+			fallthrough
+		default:
+			p.Retry = Retry{}
+		}
+	}
 }
 
 // fieldOf returns the value of a field of a mapping, or nil.

@@ -62,9 +62,11 @@ policies:
     call_timeout: 1.5s
     durations: true
     history: 1h
+    recent_calls: 20
     health: {success_rate: 0.9, error_rate: 0.1, over: 10m, mean: 700ms}
     health_check_interval: 3s
     retry:
+      enabled: true
       strategy: random
       attempts: 4
       initial_delay: 100ms
@@ -87,12 +89,12 @@ func everyFieldRead() presets.Fleet {
 					MinimumCalls: 10, Window: core.Window{Calls: 50},
 					Timeout: 45 * time.Second, MaxTimeout: 5 * time.Minute, TimeoutFactor: 1.5, Jitter: 0.125,
 					HalfOpenMaxCalls: 4, SuccessThreshold: 3, ProbeTimeout: 20 * time.Second, RampUp: 90 * time.Second,
-					CallTimeout: 1500 * time.Millisecond, Durations: true, History: time.Hour,
+					CallTimeout: 1500 * time.Millisecond, Durations: true, History: time.Hour, RecentCalls: 20,
 					Health: &core.HealthLimits{SuccessRate: 0.9, ErrorRate: 0.1, Over: 10 * time.Minute, Mean: 700 * time.Millisecond},
 				},
 				HealthCheckInterval: 3 * time.Second,
 				Retry: presets.Retry{
-					Strategy: presets.Random, Attempts: 4, InitialDelay: 100 * time.Millisecond, MaxDelay: 2 * time.Second,
+					Enabled: true, Strategy: presets.Random, Attempts: 4, InitialDelay: 100 * time.Millisecond, MaxDelay: 2 * time.Second,
 					Multiplier: 3, JitterFactor: 0.25,
 				},
 			},
@@ -107,6 +109,7 @@ func goodDocuments() []good {
 	rows := []good{
 		{"nothing but defaults", `{}`, some(nil)},
 		{"no policies", `policies: {}`, some(policies{})},
+		{"a state file", `state_file: /var/lib/shop/breakers.state`, presets.Fleet{StateFile: "/var/lib/shop/breakers.state", Defaults: presets.Moderate()}},
 		{"a policy of nothing", `policies: {a: {}}`, one(presets.Moderate())},
 		{"every field", everyField, everyFieldRead()},
 		{"a byte order mark", "\ufeffpolicies: {a: {timeout: 5s}}", one(moderate(func(p *presets.Policy) { p.Timeout = 5 * s }))},
@@ -128,7 +131,7 @@ policies:
     health_check_interval_ms: 1000
     health: {over_ms: 6, mean_ms: 7}
     window: {for_ms: 10000}
-    retry: {strategy: fixed, initial_delay_ms: 8, max_delay_ms: 9}
+    retry: {enabled: true, strategy: fixed, initial_delay_ms: 8, max_delay_ms: 9}
 `, presets.Fleet{
 			Registry: presets.Limits{Idle: time.Minute},
 			Policies: policies{"a": {
@@ -138,7 +141,7 @@ policies:
 					Window: core.Window{For: 10 * s},
 				},
 				HealthCheckInterval: s,
-				Retry:               presets.Retry{Strategy: presets.Fixed, InitialDelay: 8 * ms, MaxDelay: 9 * ms},
+				Retry:               presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 8 * ms, MaxDelay: 9 * ms},
 			}},
 		}},
 		{"all that can be switched off", `
@@ -158,7 +161,7 @@ policies:
     history: -1s
     health: {success_rate: -1, error_rate: -.inf, mean: -1s}
     health_check_interval: -1s
-    retry: {strategy: fixed, jitter_factor: -1}
+    retry: {enabled: true, strategy: fixed, jitter_factor: -1}
 `, presets.Fleet{
 			Registry: presets.Limits{Idle: -s},
 			Defaults: presets.Moderate(),
@@ -169,7 +172,7 @@ policies:
 					Health: &core.HealthLimits{SuccessRate: -1, ErrorRate: negativeInfinity(), Mean: -s},
 				},
 				HealthCheckInterval: -s,
-				Retry:               presets.Retry{Strategy: presets.Fixed, JitterFactor: -1},
+				Retry:               presets.Retry{Enabled: true, Strategy: presets.Fixed, JitterFactor: -1},
 			}},
 		}},
 		{"zero over what is not", `
@@ -179,8 +182,11 @@ policies:
     success_threshold: 0
     timeout: 0
     call_timeout: 0s
-    retry: {attempts: 0, initial_delay_ms: 0, max_delay: "0"}
-`, one(presets.Policy{Preset: "moderate", Retry: presets.Retry{Strategy: presets.Exponential}})},
+    retry: {enabled: true, attempts: 0, initial_delay_ms: 0, max_delay: "0"}
+`, one(presets.Policy{
+			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.Exponential},
+			Config: core.Config{Durations: true, History: 5 * time.Minute, RecentCalls: 100},
+		})},
 		{"durations of every unit", `
 policies:
   a: {timeout: 1h30m}
@@ -214,24 +220,24 @@ policies:
 		{"every strategy by every name", `
 policies:
   a: {retry: {strategy: none}}
-  b: {retry: {strategy: fixed}}
-  c: {retry: {strategy: fixed_delay}}
-  d: {retry: {strategy: linear}}
-  e: {retry: {strategy: linear_backoff}}
-  f: {retry: {strategy: exponential}}
-  g: {retry: {strategy: exponential_backoff}}
-  h: {retry: {strategy: random}}
-  i: {retry: {strategy: random_jitter}}
+  b: {retry: {enabled: true, strategy: fixed}}
+  c: {retry: {enabled: true, strategy: fixed_delay}}
+  d: {retry: {enabled: true, strategy: linear}}
+  e: {retry: {enabled: true, strategy: linear_backoff}}
+  f: {retry: {enabled: true, strategy: exponential}}
+  g: {retry: {enabled: true, strategy: exponential_backoff}}
+  h: {retry: {enabled: true, strategy: random}}
+  i: {retry: {enabled: true, strategy: random_jitter}}
 `, some(policies{
 			"a": moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
-			"b": moderate(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
-			"c": moderate(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
-			"d": moderate(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
-			"e": moderate(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
-			"f": presets.Moderate(),
-			"g": presets.Moderate(),
-			"h": moderate(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
-			"i": moderate(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
+			"b": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
+			"c": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
+			"d": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
+			"e": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
+			"f": presets.Moderate().WithRetry(),
+			"g": presets.Moderate().WithRetry(),
+			"h": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
+			"i": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
 		})},
 		{"layers", `
 defaults:
@@ -254,7 +260,7 @@ policies:
   no-health: {health: null}
   no-health-either: {health: ~}
   health-as-it-is: {health: {}}
-  retry: {retry: {attempts: 5}}
+  retry: {retry: {enabled: true, attempts: 5}}
   no-retry: {retry: {strategy: none}}
   retry-as-it-is: {retry: {}}
 `, func() presets.Fleet {
@@ -280,7 +286,7 @@ policies:
 				"no-health":        base.With(func(p *presets.Policy) { p.Health = nil }),
 				"no-health-either": base.With(func(p *presets.Policy) { p.Health = nil }),
 				"health-as-it-is":  base,
-				"retry":            base.With(func(p *presets.Policy) { p.Retry.Attempts = 5 }),
+				"retry":            base.WithRetry().With(func(p *presets.Policy) { p.Retry.Attempts = 5 }),
 				"no-retry":         base.With(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
 				"retry-as-it-is":   base,
 			}}
@@ -318,35 +324,38 @@ policies:
 			p.FailureThreshold, p.Timeout, p.SuccessThreshold, p.HalfOpenMaxCalls = 4, 30*s, 1, 2
 			p.Window.Calls = 60
 			p.HealthCheckInterval = 30 * s
-			p.Retry = presets.Retry{Strategy: presets.Exponential, Attempts: 4, InitialDelay: 500 * ms, MaxDelay: 30 * s, Multiplier: 1.5, JitterFactor: -1}
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 4, InitialDelay: 500 * ms, MaxDelay: 30 * s, Multiplier: 1.5, JitterFactor: -1}
 		}))},
 		{"the original's retry, field by field", `
 policies:
-  strategy: {retry_strategy: fixed_delay}
-  attempts: {retry_attempts: 7}
-  initial-delay: {retry_initial_delay: 2s}
-  max-delay: {retry_max_delay: 20s}
-  multiplier: {retry_multiplier: 4}
-  jitter-factor: {retry_jitter_factor: 0.5}
-  jitter: {retry_jitter: true}
-  no-jitter: {retry_jitter: false}
-  within: {retry: {jitter: false, attempts: 2}}
+  strategy: {retry_enabled: true, retry_strategy: fixed_delay}
+  attempts: {retry_enabled: true, retry_attempts: 7}
+  initial-delay: {retry_enabled: true, retry_initial_delay: 2s}
+  max-delay: {retry_enabled: true, retry_max_delay: 20s}
+  multiplier: {retry_enabled: true, retry_multiplier: 4}
+  jitter-factor: {retry_enabled: true, retry_jitter_factor: 0.5}
+  jitter: {retry_jitter: true, retry_enabled: true}
+  no-jitter: {retry_jitter: false, retry_enabled: true}
+  within: {retry: {jitter: false, attempts: 2, enabled: true}}
   strategy-none: {retry_strategy: none}
 `, some(policies{
-			"strategy":      moderate(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
-			"attempts":      moderate(func(p *presets.Policy) { p.Retry.Attempts = 7 }),
-			"initial-delay": moderate(func(p *presets.Policy) { p.Retry.InitialDelay = 2 * s }),
-			"max-delay":     moderate(func(p *presets.Policy) { p.Retry.MaxDelay = 20 * s }),
-			"multiplier":    moderate(func(p *presets.Policy) { p.Retry.Multiplier = 4 }),
-			"jitter-factor": moderate(func(p *presets.Policy) { p.Retry.JitterFactor = 0.5 }),
-			"jitter":        presets.Moderate(),
-			"no-jitter":     moderate(func(p *presets.Policy) { p.Retry.JitterFactor = -1 }),
-			"within":        moderate(func(p *presets.Policy) { p.Retry.JitterFactor, p.Retry.Attempts = -1, 2 }),
+			"strategy":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
+			"attempts":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Attempts = 7 }),
+			"initial-delay": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.InitialDelay = 2 * s }),
+			"max-delay":     presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.MaxDelay = 20 * s }),
+			"multiplier":    presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Multiplier = 4 }),
+			"jitter-factor": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.JitterFactor = 0.5 }),
+			"jitter":        presets.Moderate().WithRetry(),
+			"no-jitter":     presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.JitterFactor = -1 }),
+			"within":        presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.JitterFactor, p.Retry.Attempts = -1, 2 }),
 			"strategy-none": moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
 		})},
 		{"the original's retry, on and off", `
 policies:
   off: {retry_enabled: false}
+  off-in-a-word: {retry: false}
+  none-in-a-word: {retry: none}
+  on-in-a-word: {retry: true}
   off-with-the-rest: {retry_enabled: false, retry_attempts: 4, retry_jitter: false, retry_strategy: fixed_delay}
   off-last: {retry_jitter: false, retry_attempts: 4, retry_enabled: false}
   off-within: {retry: {enabled: false, attempts: 3}}
@@ -354,20 +363,49 @@ policies:
   on-where-there-is-none: {preset: aggressive, retry_enabled: true}
   on-without-jitter: {preset: aggressive, retry_jitter: false, retry_enabled: true}
   on-within: {preset: aggressive, retry: {jitter: false, enabled: true, attempts: 6}}
-  no-jitter-where-there-is-none: {preset: aggressive, retry_jitter: false}
 `, some(policies{
-			"off":                    moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
-			"off-with-the-rest":      moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
-			"off-last":               moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
-			"off-within":             moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
-			"on":                     presets.Moderate(),
-			"on-where-there-is-none": presets.Aggressive().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Exponential }),
-			"on-without-jitter":      presets.Aggressive().With(func(p *presets.Policy) { p.Retry = presets.Retry{Strategy: presets.Exponential, JitterFactor: -1} }),
-			"on-within": presets.Aggressive().With(func(p *presets.Policy) {
-				p.Retry = presets.Retry{Strategy: presets.Exponential, JitterFactor: -1, Attempts: 6}
+			"off":                    presets.Moderate(),
+			"off-in-a-word":          presets.Moderate(),
+			"none-in-a-word":         moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
+			"on-in-a-word":           presets.Moderate().WithRetry(),
+			"off-with-the-rest":      presets.Moderate(),
+			"off-last":               presets.Moderate(),
+			"off-within":             presets.Moderate(),
+			"on":                     presets.Moderate().WithRetry(),
+			"on-where-there-is-none": presets.Aggressive().WithRetry(),
+			"on-without-jitter": presets.Aggressive().With(func(p *presets.Policy) {
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1}
 			}),
-			"no-jitter-where-there-is-none": presets.Aggressive(),
+			"on-within": presets.Aggressive().With(func(p *presets.Policy) {
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1, Attempts: 6}
+			}),
 		})},
+		{"retries that the defaults enable", `
+defaults: {retry_enabled: true}
+policies:
+  as-defaults: {}
+  its-own-way: {preset: database}
+  never: {preset: agent_execution}
+  never-in-a-word: {retry: false}
+  asked: {preset: agent_execution, retry_enabled: true, retry_attempts: 2}
+  other: {retry: {attempts: 2}}
+`, presets.Fleet{Defaults: presets.Moderate().WithRetry(), Policies: policies{
+			"as-defaults":     presets.Moderate().WithRetry(),
+			"its-own-way":     presets.Database().WithRetry(),
+			"never":           presets.AgentExecution(),
+			"never-in-a-word": presets.Moderate(),
+			"asked":           presets.AgentExecution().WithRetry().With(func(p *presets.Policy) { p.Retry.Attempts = 2 }),
+			"other":           presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Attempts = 2 }),
+		}}},
+		{"what every preset keeps, unless the defaults say otherwise", `
+defaults: {durations: false, history: 1h, recent_calls: -1}
+policies: {a: {preset: database}, b: {preset: database, durations: true}}
+`, func() presets.Fleet {
+			own := func(p *presets.Policy) { p.Durations, p.History, p.RecentCalls = false, time.Hour, -1 }
+			return presets.Fleet{Defaults: moderate(own), Policies: policies{
+				"a": presets.Database().With(own), "b": presets.Database().With(own).With(func(p *presets.Policy) { p.Durations = true }),
+			}}
+		}()},
 		{"the original's window replaces one by time", `{defaults: {window: {for: 10s}}, policies: {a: {sliding_window_size: 30}}}`, presets.Fleet{
 			Defaults: moderate(func(p *presets.Policy) { p.Window.For = 10 * s }),
 			Policies: policies{"a": moderate(func(p *presets.Policy) { p.Window.Calls = 30 })},
@@ -433,8 +471,9 @@ policies:
     history: 24h
     health: {success_rate: 1, error_rate: 1, over: 24h}
     health_check_interval: 10ms
-    retry: {attempts: 100, multiplier: 100, jitter_factor: 1}
-  b: {window: {for: 24h}, history: 1m, retry: {attempts: 1, multiplier: 1}, timeout_factor: 1}
+    recent_calls: 10000
+    retry: {enabled: true, attempts: 100, multiplier: 100, jitter_factor: 1}
+  b: {window: {for: 24h}, history: 1m, retry: {enabled: true, attempts: 1, multiplier: 1}, timeout_factor: 1}
   c: {window: {for: 10ms}}
 `, presets.Fleet{
 			Registry: presets.Limits{Max: 1_000_000}, Defaults: presets.Moderate(),
@@ -444,11 +483,12 @@ policies:
 					p.TimeoutFactor, p.HalfOpenMaxCalls, p.SuccessThreshold, p.History = 100, 10_000, 10_000, 24*time.Hour
 					p.Health = &core.HealthLimits{SuccessRate: 1, ErrorRate: 1, Over: 24 * time.Hour}
 					p.HealthCheckInterval = 10 * ms
-					p.Retry.Attempts, p.Retry.Multiplier, p.Retry.JitterFactor = 100, 100, 1
+					p.RecentCalls = 10_000
+					p.Retry.Enabled, p.Retry.Attempts, p.Retry.Multiplier, p.Retry.JitterFactor = true, 100, 100, 1
 				}),
 				"b": moderate(func(p *presets.Policy) {
 					p.Window.For, p.History, p.TimeoutFactor = 24*time.Hour, time.Minute, 1
-					p.Retry.Attempts, p.Retry.Multiplier = 1, 1
+					p.Retry.Enabled, p.Retry.Attempts, p.Retry.Multiplier = true, 1, 1
 				}),
 				"c": moderate(func(p *presets.Policy) { p.Window.For = 10 * ms }),
 			},
@@ -489,7 +529,7 @@ func negativeInfinity() float64 {
 
 // said returns what a Fleet says, without what it remembers of its file.
 func said(f *presets.Fleet) presets.Fleet {
-	return presets.Fleet{Registry: f.Registry, Defaults: f.Defaults, Policies: f.Policies}
+	return presets.Fleet{Registry: f.Registry, StateFile: f.StateFile, Defaults: f.Defaults, Policies: f.Policies}
 }
 
 func decode(doc string) (*presets.Fleet, error) { return presets.Decode(strings.NewReader(doc)) }
@@ -500,8 +540,8 @@ func same(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // differ tells the first policy in which two Fleets are not the same.
 func differ(got, want presets.Fleet) string {
-	if got.Registry != want.Registry {
-		return fmt.Sprintf("registry is %+v, want %+v", got.Registry, want.Registry)
+	if got.Registry != want.Registry || got.StateFile != want.StateFile {
+		return fmt.Sprintf("registry is %+v, in the file %q, want %+v in %q", got.Registry, got.StateFile, want.Registry, want.StateFile)
 	}
 	if !same(got.Defaults, want.Defaults) {
 		return "defaults are " + shownPolicy(got.Defaults) + ", want " + shownPolicy(want.Defaults)
@@ -761,8 +801,22 @@ func badDocuments() []bad {
 		{"a first delay above the cap of the preset", `policies: {a: {retry: ‸{initial_delay: 11s}}}`, allowed1("policies.a.retry.max_delay", "Retry.MaxDelay", "is 10s, allowed: at least InitialDelay"), false},
 		{"a multiplier below 1", `policies: {a: {retry: {multiplier: ‸0.5}}}`, allowed1("policies.a.retry.multiplier", "Retry.Multiplier", "is 0.5, allowed: 1 to 100"), true},
 		{"more jitter than all", `policies: {a: {retry: {jitter_factor: ‸1.5}}}`, allowed1("policies.a.retry.jitter_factor", "Retry.JitterFactor", "is 1.5, allowed: in (0, 1]"), true},
-		{"attempts without a strategy", `policies: {a: {preset: aggressive, retry: ‸{attempts: 2}}}`, allowed1("policies.a.retry.strategy", "Retry.Strategy", "is none, allowed: fixed, linear, exponential or random"), false},
-		{"attempts of no strategy", `policies: {a: {retry: {strategy: ‸none, attempts: 2}}}`, allowed1("policies.a.retry.strategy", "Retry.Strategy", "is none, allowed: fixed"), false},
+		{"attempts that are not enabled", `policies: {a: {preset: aggressive, retry: {attempts: ‸2}}}`, fault1("policies.a.retry", "says how calls are made again, which they are not; add retry_enabled: true"), false},
+		{"a strategy that is not enabled", `policies: {a: {retry: {strategy: ‸fixed}}}`, fault1("policies.a.retry", "add retry_enabled: true"), false},
+		{"the original's retry that is not enabled", "policies:\n  a:\n    retry_strategy: ‸exponential_backoff\n    retry_attempts: 3\n", fault1("policies.a.retry", "add retry_enabled: true"), false},
+		{"jitter that is not enabled", `policies: {a: {retry_jitter: ‸true}}`, fault1("policies.a.retry", "add retry_enabled: true"), false},
+		{"a retry of the defaults that is not enabled", `defaults: {retry: {strategy: ‸linear, attempts: 9}}`, fault1("defaults.retry", "add retry_enabled: true"), false},
+		{"attempts of no strategy", `policies: {a: {retry: {strategy: ‸none, attempts: 2}}}`, fault1("policies.a.retry", "says how calls are made again"), false},
+		{"no strategy, and enabled", `policies: {a: {retry: {enabled: true, strategy: ‸none}}}`, fault1("policies.a.retry.strategy", "is none while retries are enabled, allowed: fixed"), false},
+		{"no strategy, and enabled, as in the original", `policies: {a: {retry_strategy: ‸none, retry_enabled: true}}`, fault1("policies.a.retry.strategy", "is none while retries are enabled"), false},
+		{"a state file that is none", `state_file: ‸[a]`, fault1("state_file", "must be text, and is a list"), true},
+		{"a state file without a name", `state_file: ‸~`, fault1("state_file", "must be text, and is empty"), true},
+		{"a state file of two lines", `state_file: ‸"a\nb"`, fault1("state_file", "without control characters"), true},
+		{"a state file twice", "state_file: a\n‸state_file: b\n", fault1("state_file", "is given twice"), false},
+		{"a state file, misspelt", `‸statefile: a`, fault1("statefile", `did you mean "state_file"?`), true},
+		{"a window without a rule, by the original's name", "policies:\n  a:\n    failure_rate_threshold: -1\n    sliding_window_size: ‸50\n", allowed1("policies.a.window", "Window", "only with a rate"), false},
+		{"a word that is no retry", `policies: {a: {retry: ‸sometimes}}`, fault1("policies.a.retry", `must have fields, "name: value", and is "sometimes"`), true},
+		{"the retry switched by a word and a name", `policies: {a: {retry: true, ‸retry_enabled: true}}`, fault1("policies.a.retry_enabled", "is given twice"), false},
 		{"health checks without a pause", `policies: {a: {health_check_interval: ‸9ms}}`, allowed1("policies.a.health_check_interval", "HealthCheckInterval", "is 9ms, allowed: at least 10ms"), false},
 		{"a registry below zero", `registry: {max: ‸-1}`, allowed1("registry.max", "Registry.Max", "is -1, allowed: 1 to 1000000; 0 for 10000"), true},
 		{"a registry without bounds", `registry: {max: ‸1000001}`, allowed1("registry.max", "Registry.Max", "is 1000001"), true},
@@ -1136,7 +1190,7 @@ func TestS9_TheOriginalsNamesAreUnderstood(t *testing.T) {
 		},
 		HealthCheckInterval: 30 * time.Second,
 		Retry: presets.Retry{
-			Strategy: presets.Exponential, Attempts: 3, InitialDelay: time.Second, MaxDelay: 30 * time.Second, Multiplier: 2, JitterFactor: -1,
+			Enabled: true, Strategy: presets.Exponential, Attempts: 3, InitialDelay: time.Second, MaxDelay: 30 * time.Second, Multiplier: 2, JitterFactor: -1,
 		},
 	}
 	if got := f.Policy("payments"); !same(got, want) {
@@ -1304,7 +1358,7 @@ func TestFileErrorText(t *testing.T) {
 
 // A switch that is put on again does something.
 func TestS10_SwitchedOnAgain(t *testing.T) {
-	f, err := presets.Decode(strings.NewReader("defaults: {enable_health_checks: false, retry_jitter: false}\n" +
+	f, err := presets.Decode(strings.NewReader("defaults: {enable_health_checks: false, retry_enabled: true, retry_jitter: false}\n" +
 		"policies: {a: {enable_health_checks: true, retry_jitter: true}, b: {retry: {jitter: true}}, c: {}}"))
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,9 @@ func Encode(w io.Writer, f *Fleet) error {
 	if limits := differences(reflect.ValueOf(f.Registry), reflect.ValueOf(Limits{})); limits != nil {
 		put(root, "registry", limits)
 	}
+	if f.StateFile != "" {
+		put(root, "state_file", scalar(stringTag, f.StateFile))
+	}
 	if defaults := policyNode(f.Defaults, Moderate()); defaults != nil {
 		put(root, "defaults", defaults)
 	}
@@ -133,10 +136,17 @@ func fieldNode(v, base reflect.Value) *yaml.Node {
 		}
 		return object() // there, with nothing of its own
 	case v.Type() == reflect.TypeFor[Retry]():
-		if retry, _ := reflect.TypeAssert[Retry](v); retry.Strategy == None {
-			base = reflect.ValueOf(Retry{Strategy: Fixed}) // "none" clears the rest
+		retry, _ := reflect.TypeAssert[Retry](v)
+		n := object()
+		switch {
+		case retry.Enabled:
+			return differences(reflect.ValueOf(retry.enabled()), base)
+		case differences(v, reflect.Zero(v.Type())) == nil:
+			put(n, "strategy", scalar(stringTag, None.String())) // which clears the rest
+		default: // which leaves what the preset says
+			put(n, "enabled", scalar("!!bool", "false"))
 		}
-		return differences(v, base)
+		return n
 	case v.Kind() == reflect.Struct: // given as a whole
 		if n := differences(v, reflect.Zero(v.Type())); n != nil {
 			return n

@@ -103,6 +103,9 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 		return core.Window{Calls: rapid.IntRange(1, 10_000).Draw(d.T, "calls")}
 	})
 	p.MinimumCalls = number("minimum", p.MinimumCalls, math.MinInt, math.MaxInt)
+	if p.FailureRateThreshold < 0 && p.SlowRateThreshold <= 0 { // no rule that would use them
+		p.Window, p.MinimumCalls = core.Window{}, min(p.MinimumCalls, 0)
+	}
 	if p.Window.For == 0 {
 		calls := p.Window.Calls
 		if calls == 0 {
@@ -131,6 +134,7 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 	if p.ProbeTimeout > 0 {
 		p.ProbeTimeout = max(p.ProbeTimeout, p.CallTimeout)
 	}
+	p.RecentCalls = number("recent calls", p.RecentCalls, math.MinInt, 10_000)
 	p.Durations = rapid.Bool().Draw(d.T, "durations")
 	p.History = maybe(d, "history", p.History, func() time.Duration {
 		if rapid.Bool().Draw(d.T, "history off") {
@@ -157,7 +161,15 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 		}
 		return d.duration("checks", 10*time.Millisecond, math.MaxInt64)
 	})
-	p.Retry = d.retry(p.Retry)
+	if rapid.Bool().Draw(d.T, "retry enabled") {
+		p.Retry = d.retry(p.WithRetry().Retry)
+		return p
+	}
+	// Without, a policy says what its preset does, or nothing.
+	p.Retry = presets.Retry{}
+	if own, err := presets.Named(p.Preset); err == nil && rapid.Bool().Draw(d.T, "as the preset says") {
+		p.Retry = own.Retry
+	}
 	return p
 }
 
@@ -166,7 +178,7 @@ func (d drawer) retry(r presets.Retry) presets.Retry {
 		return rapid.SampledFrom([]presets.Strategy{presets.Fixed, presets.Linear, presets.Exponential, presets.Random}).Draw(d.T, "strategy")
 	})
 	if r.Strategy == presets.None {
-		return presets.Retry{}
+		r.Strategy = presets.Exponential
 	}
 	r.Attempts = maybe(d, "attempts", r.Attempts, func() int { return rapid.IntRange(0, 100).Draw(d.T, "attempts") })
 	r.InitialDelay = maybe(d, "first delay", r.InitialDelay, func() time.Duration { return d.duration("first delay", 0, math.MaxInt64) })
@@ -210,6 +222,9 @@ func drawFleet(t *rapid.T) *presets.Fleet {
 			Max:  maybe(d, "max", 0, func() int { return rapid.IntRange(0, 1_000_000).Draw(t, "max") }),
 			Idle: maybe(d, "idle", 0, func() time.Duration { return d.anyDuration("idle") }),
 		},
+		StateFile: maybe(d, "state file", "", func() string {
+			return rapid.SampledFrom([]string{"state", "/var/lib/x", "a: b", "~", "true", "5", "ü#"}).Draw(t, "state file")
+		}),
 		Defaults: d.policy(presets.Moderate()),
 	}
 	n := rapid.IntRange(-1, 4).Draw(t, "policies")
@@ -283,16 +298,18 @@ func TestEncodeWhatWasDecoded(t *testing.T) {
 func TestEncodeText(t *testing.T) {
 	f := &presets.Fleet{
 		Registry: presets.Limits{Max: 500, Idle: -1},
-		Defaults: presets.Moderate().With(func(p *presets.Policy) { p.Durations = true }),
+		Defaults: presets.Moderate().With(func(p *presets.Policy) { p.Durations = false }),
 		Policies: map[string]presets.Policy{
 			"payments": presets.ExternalAPI().With(func(p *presets.Policy) {
-				p.Durations, p.FailureThreshold, p.Retry.Attempts = true, 3, 2
+				p.Durations, p.FailureThreshold = false, 3
+				p.Retry.Enabled, p.Retry.Attempts = true, 2
 				p.Window.For = 90 * time.Second
 			}),
 			"billing-*": presets.Database().With(func(p *presets.Policy) {
-				p.Retry, p.Durations, p.Health = presets.Retry{}, true, &core.HealthLimits{ErrorRate: 0.5}
+				p.Retry, p.Durations, p.Health = presets.Retry{}, false, &core.HealthLimits{ErrorRate: 0.5}
 			}),
-			"as defaults": presets.Moderate().With(func(p *presets.Policy) { p.Durations = true }),
+			"as defaults": presets.Moderate().With(func(p *presets.Policy) { p.Durations = false }),
+			"off":         presets.Moderate().With(func(p *presets.Policy) { p.Durations, p.Retry.Strategy = false, presets.None }),
 			"zero":        {},
 			"5":           presets.Moderate(),
 		},
@@ -301,10 +318,10 @@ func TestEncodeText(t *testing.T) {
   max: 500
   idle: -1ns
 defaults:
-  durations: true
+  durations: false
 policies:
   "5":
-    durations: false
+    durations: true
   as defaults: {}
   billing-*:
     preset: database
@@ -312,12 +329,16 @@ policies:
       error_rate: 0.5
     retry:
       strategy: none
+  off:
+    retry:
+      enabled: false
   payments:
     preset: external_api
     failure_threshold: 3
     window:
       for: 1m30s
     retry:
+      enabled: true
       attempts: 2
   zero:
     preset: none
@@ -343,6 +364,7 @@ policies:
 func TestEncodeLeavesOutFuncs(t *testing.T) {
 	p := presets.Moderate().With(func(p *presets.Policy) {
 		p.HealthCheck = nil
+		p.Retry = p.WithRetry().Retry
 		p.Retry.If = func(error) bool { return true }
 		p.Now = time.Now
 		p.Registry = new(presets.Registry)
@@ -355,7 +377,7 @@ func TestEncodeLeavesOutFuncs(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Decode: %v\n%s", err, got)
 	}
-	want := some(map[string]presets.Policy{"a": presets.Moderate()})
+	want := presets.Fleet{Defaults: presets.Moderate().WithRetry(), Policies: map[string]presets.Policy{"a": presets.Moderate().WithRetry()}}
 	if d := differ(said(back), want); d != "" {
 		t.Errorf("%s\n%s", d, got)
 	}

@@ -26,7 +26,7 @@ func (e gatewayError) Error() string { return fmt.Sprintf("the gateway answered 
 func quickly(r *presets.Registry) func(*presets.Policy) {
 	return func(p *presets.Policy) {
 		p.Registry = r
-		p.Retry.InitialDelay = time.Millisecond
+		p.Retry.Enabled, p.Retry.InitialDelay = true, time.Millisecond
 	}
 }
 
@@ -40,8 +40,8 @@ func Example() {
 	// Output: Hello, Ada <nil>
 }
 
-// A call that failed is made again; once the gateway has failed too often in a
-// row, it is left alone.
+// A call that failed is made again, as it is asked for; once the gateway has failed
+// too often in a row, it is left alone.
 func ExampleProtect() {
 	type order struct{ cents int }
 	type receipt struct{ text string }
@@ -58,7 +58,7 @@ func ExampleProtect() {
 	}
 
 	var registry presets.Registry // without one of its own, a policy uses presets.Default
-	policy := presets.ExternalAPI().With(func(p *presets.Policy) {
+	policy := presets.ExternalAPI().WithRetry().With(func(p *presets.Policy) {
 		p.Registry = &registry
 		p.FailureThreshold = 4                  // instead of 5
 		p.Retry.InitialDelay = time.Millisecond // instead of 1s; there are 3 attempts
@@ -105,10 +105,10 @@ func ExampleProtect_strategies() {
 		retry presets.Retry
 		waits time.Duration
 	}{
-		{presets.Retry{Strategy: presets.Fixed, InitialDelay: 2 * ms}, 2*ms + 2*ms},
-		{presets.Retry{Strategy: presets.Linear, InitialDelay: 2 * ms}, 2*ms + 4*ms},
-		{presets.Retry{Strategy: presets.Exponential, InitialDelay: 2 * ms, Multiplier: 3}, 2*ms + 6*ms},
-		{presets.Retry{Strategy: presets.Exponential, InitialDelay: 2 * ms, MaxDelay: 3 * ms}, 2*ms + 3*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 2 * ms}, 2*ms + 2*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.Linear, InitialDelay: 2 * ms}, 2*ms + 4*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 2 * ms, Multiplier: 3}, 2*ms + 6*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 2 * ms, MaxDelay: 3 * ms}, 2*ms + 3*ms},
 	} {
 		c.retry.Attempts = 3
 		c.retry.JitterFactor = -1
@@ -134,7 +134,7 @@ func ExampleProtect_strategies() {
 func ExampleProtect_jitter() {
 	var registry presets.Registry
 	policy := presets.Policy{Registry: &registry, Retry: presets.Retry{
-		Strategy: presets.Fixed, Attempts: 2, InitialDelay: 10 * time.Millisecond, JitterFactor: 0.5,
+		Enabled: true, Strategy: presets.Fixed, Attempts: 2, InitialDelay: 10 * time.Millisecond, JitterFactor: 0.5,
 	}}
 	protected := presets.ProtectFunc("cache", policy, func(context.Context) error { return errNoConnection })
 	begun := time.Now()
@@ -148,7 +148,7 @@ func ExampleProtect_jitter() {
 // vain.
 func ExampleProtect_context() {
 	var registry presets.Registry
-	policy := presets.Moderate().With(func(p *presets.Policy) {
+	policy := presets.Moderate().WithRetry().With(func(p *presets.Policy) {
 		p.Registry = &registry
 		p.Retry.InitialDelay = time.Minute
 		p.Retry.MaxDelay = time.Minute
@@ -242,7 +242,33 @@ func ExampleProtect_fallback() {
 	// [bestsellers] <nil>
 }
 
-// For a function without a result.
+// For a function without an argument. Its breaker is in the registry, by its name.
+func ExampleProtectCall() {
+	policy := presets.Moderate().With(func(p *presets.Policy) { p.FailureThreshold = 3 })
+	rate := presets.ProtectCall("exchange-rate", policy, func(context.Context) (float64, error) { return 1.08, nil })
+
+	fmt.Println(rate(context.Background()))
+	breaker, err := presets.Default().Breakers().Get("exchange-rate")
+	fmt.Println(breaker.Explain(), err)
+	// Output:
+	// 1.08 <nil>
+	// closed: 0 of 3 failures in a row; failure rate 0 % of 50 %, but only 1 of 20 calls <nil>
+}
+
+// A breaker without a registry, for calls that are admitted by hand. It makes no call
+// again, and says so where that is asked for.
+func ExamplePolicy_Breaker() {
+	breaker, err := presets.Conservative().Breaker("critical-service")
+	fmt.Println(breaker.Explain(), err)
+
+	_, err = presets.Conservative().WithRetry().Breaker("critical-service")
+	fmt.Println(err)
+	// Output:
+	// closed: 0 of 3 failures in a row; failure rate 0 % of 50 %, but only 0 of 20 calls <nil>
+	// switchgear: Retry.Enabled is true, allowed: false for a breaker alone, which makes no call again; use Protect, or roundtrip.RetryClient for an HTTP client
+}
+
+// For a function without argument and result.
 func ExampleProtectFunc() {
 	var registry presets.Registry
 	tries := 0
@@ -319,19 +345,18 @@ func ExamplePolicy_With() {
 	moderate := presets.Moderate()
 	strict := moderate.With(func(p *presets.Policy) {
 		p.FailureThreshold = 2
-		p.FailureRateThreshold = 0.5
+		p.FailureRateThreshold = 0.25
 		p.Window = core.Window{For: time.Minute}
-		p.Retry = presets.Retry{} // none
 	})
-	fmt.Println(moderate.FailureThreshold, moderate.Retry.Strategy)
-	fmt.Println(strict.FailureThreshold, strict.Retry.Strategy, strict.Timeout)
+	fmt.Println(moderate.FailureThreshold, moderate.Retry.Strategy, moderate.Retry.Enabled)
+	fmt.Println(strict.FailureThreshold, strict.WithRetry().Retry.Enabled, strict.Timeout)
 
 	wrong := strict.With(func(p *presets.Policy) { p.FailureRateThreshold = 50 })
 	fmt.Println(wrong.Validate())
 	// Output:
-	// 5 exponential
-	// 2 none 1m0s
-	// switchgear: FailureRateThreshold is 50, allowed: in (0, 1]; 0 or negative for off
+	// 5 exponential false
+	// 2 true 1m0s
+	// switchgear: FailureRateThreshold is 50, allowed: in (0, 1]; 0 for 0.5, negative for off
 }
 
 // A Retry of its own, and what is not made again although there are attempts
@@ -339,6 +364,7 @@ func ExamplePolicy_With() {
 func ExampleRetry() {
 	var registry presets.Registry
 	policy := presets.Policy{Registry: &registry, Retry: presets.Retry{
+		Enabled:      true,
 		Strategy:     presets.Exponential,
 		Attempts:     4, // the first included
 		InitialDelay: time.Millisecond,
@@ -367,12 +393,11 @@ func ExampleDecode() {
 	fleet, err := presets.Decode(strings.NewReader(`
 defaults:
   preset: moderate
-  durations: true
 policies:
   payments:
     preset: external_api
     failure_threshold: 3
-    retry: {attempts: 2}
+    retry: {enabled: true, attempts: 2}
   "billing-*":
     preset: database
     timeout: 45s
@@ -383,13 +408,13 @@ policies:
 	}
 	for _, name := range []string{"payments", "billing-eu", "search"} {
 		p := fleet.Policy(name)
-		fmt.Printf("%s: %s, %d failures open it for %v, %d attempts, durations %t\n",
-			name, p.Preset, p.FailureThreshold, p.Timeout, p.Retry.Attempts, p.Durations)
+		fmt.Printf("%s: %s, %d failures open it for %v, attempts: %d\n",
+			name, p.Preset, p.FailureThreshold, p.Timeout, p.Retry.WithDefaults().Attempts)
 	}
 	// Output:
-	// payments: external_api, 3 failures open it for 1m0s, 2 attempts, durations true
-	// billing-eu: database, 3 failures open it for 45s, 2 attempts, durations true
-	// search: moderate, 5 failures open it for 1m0s, 3 attempts, durations true
+	// payments: external_api, 3 failures open it for 1m0s, attempts: 2
+	// billing-eu: database, 3 failures open it for 45s, attempts: 1
+	// search: moderate, 5 failures open it for 1m0s, attempts: 1
 }
 
 // All faults are reported at once, each with its line and column.
@@ -470,11 +495,11 @@ func ExampleRegistry_Apply() {
 	fmt.Println(registry.Apply(fleet))
 	fmt.Println(db.Explain())
 	// Output:
-	// closed: 3 of 10 failures in a row
+	// closed: 3 of 10 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
 	// <nil>
-	// closed: 3 of 4 failures in a row
+	// closed: 3 of 4 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
 	// presets: the policy of "*": switchgear: FailureThreshold is 5000, allowed: at most 1000; 0 for 5, negative for off
-	// closed: 3 of 4 failures in a row
+	// closed: 3 of 4 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
 }
 
 // While a breaker is open, its health check asks the dependency; the break ends
@@ -610,4 +635,31 @@ export:
 	// Output:
 	// true localhost:9464 15s
 	// line 7:3: export.lables is not a known field; did you mean "labels"?
+}
+
+// A program that is restarted, or has crashed, goes on to leave alone what it had left
+// alone before.
+func ExampleRegistry_KeepState() {
+	dir, err := os.MkdirTemp("", "state")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	program := func() error {
+		var registry presets.Registry
+		charge := presets.ProtectFunc("payments", presets.Policy{
+			Config: core.Config{FailureThreshold: 1}, Registry: &registry,
+		}, func(context.Context) error { return errNoConnection })
+		if err := registry.KeepState(filepath.Join(dir, "breakers.state")); err != nil {
+			return err
+		}
+		err := charge(context.Background())
+		return errors.Join(err, registry.FlushState()) // at an end that is in order
+	}
+	fmt.Println(program())
+	fmt.Println("refused:", errors.Is(program(), core.ErrOpen))
+	// Output:
+	// connection refused
+	// refused: true
 }

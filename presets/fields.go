@@ -1,6 +1,7 @@
 package presets
 
 import (
+	"cmp"
 	"encoding"
 	"fmt"
 	"maps"
@@ -26,6 +27,19 @@ func (p places) alone(name string) bool {
 		}
 	}
 	return p[name] != nil
+}
+
+// firstIn returns the first place in the document of what was given of a struct, or
+// nil.
+func (p places) firstIn(name string) *yaml.Node {
+	var first *yaml.Node
+	for other, n := range p {
+		in := strings.HasPrefix(other, name) && len(other) > len(name) && strings.ContainsRune("./", rune(other[len(name)]))
+		if in && (first == nil || cmp.Or(cmp.Compare(n.Line, first.Line), cmp.Compare(n.Column, first.Column)) < 0) {
+			first = n
+		}
+	}
+	return first
 }
 
 // scope is where in the document, and in the Go value, a struct stands.
@@ -177,6 +191,9 @@ func (d *decoder) value(v reflect.Value, n *yaml.Node, s scope) {
 	case reflect.Pointer:
 		d.pointer(v, n, s)
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[Retry]() && d.retryWord(v, n, s) {
+			return
+		}
 		if v.Type() != reflect.TypeFor[Retry]() { // which is laid on the one below; others replace it
 			v.SetZero()
 		}
@@ -194,6 +211,29 @@ func (d *decoder) value(v reflect.Value, n *yaml.Node, s scope) {
 	default:
 		d.scalar(v, n, s.path)
 	}
+}
+
+// retryWord reads true, false or none for a retry: whether, and nothing of how. It
+// reports false for anything else.
+func (d *decoder) retryWord(v reflect.Value, n *yaml.Node, s scope) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	switch retry := v.Addr().Interface().(*Retry); {
+	case n.ShortTag() == "!!bool":
+		inner := s.to("enabled", "Enabled")
+		if d.once(n, n, inner) {
+			d.value(reflect.ValueOf(&retry.Enabled).Elem(), n, inner)
+		}
+		return true
+	case n.ShortTag() == stringTag && n.Value == None.String():
+		inner := s.to("strategy", "Strategy")
+		if d.once(n, n, inner) {
+			retry.Strategy = None
+		}
+		return true
+	}
+	return false
 }
 
 func (d *decoder) scalar(v reflect.Value, n *yaml.Node, path string) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -23,6 +25,10 @@ import (
 type Fleet struct {
 	// Registry is the size of the registry.
 	Registry Limits
+	// StateFile is where the breakers that are not closed are kept, so that breaks
+	// survive a restart: [Registry.KeepState] with it is called when the Registry is
+	// first used, and what it returns is logged. Empty means that nothing is kept.
+	StateFile string
 	// Defaults is the policy of a name that nothing else describes.
 	Defaults Policy
 	// Policies holds the others, by a name or a pattern. In a pattern each *
@@ -103,6 +109,9 @@ func (f *Fleet) Validate() error {
 		return nil
 	}
 	faults := f.Registry.faults()
+	if strings.ContainsFunc(f.StateFile, unicode.IsControl) || !utf8.ValidString(f.StateFile) {
+		faults = append(faults, &core.ConfigError{Field: "StateFile", Value: f.StateFile, Allowed: "the name of a file, in UTF-8 without control characters; empty for none"})
+	}
 	if err := f.Defaults.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("presets: defaults: %w", err))
 	}

@@ -227,7 +227,7 @@ func TestFleetValidate(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	want := map[string]int{"Registry.Max": 1, "Timeout": 1, "name": 4, "pattern": 5, "Preset": 1, "Retry.Strategy": 1, "HealthCheckInterval": 1, "Jitter": 1}
+	want := map[string]int{"Registry.Max": 1, "Timeout": 1, "name": 4, "pattern": 5, "Preset": 1, "Retry.Attempts": 1, "HealthCheckInterval": 1, "Jitter": 1}
 	got := make(map[string]int)
 	var collect func(err error)
 	collect = func(err error) {

@@ -29,7 +29,7 @@ func notData(v reflect.Value, name string, each func(name string, v reflect.Valu
 // full returns a Policy in which every field is set that no file gives. Its funcs
 // call mark.
 func full(mark func()) presets.Policy {
-	p := presets.Policy{Retry: presets.Retry{Strategy: presets.Fixed}}
+	p := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed}}
 	notData(reflect.ValueOf(&p).Elem(), "", func(_ string, v reflect.Value) {
 		if v.Kind() == reflect.Func {
 			v.Set(reflect.MakeFunc(v.Type(), func([]reflect.Value) []reflect.Value {
@@ -53,7 +53,7 @@ func TestEveryFuncIsKept(t *testing.T) {
 	given := full(func() {})
 	names := 0
 	given.Registry = registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{
-		"x": {Config: core.Config{FailureThreshold: 7}, Retry: presets.Retry{Strategy: presets.Linear}},
+		"x": {Config: core.Config{FailureThreshold: 7}, Retry: presets.Retry{Enabled: true, Strategy: presets.Linear}},
 	}})
 	protectNothing("x", given)
 	got := given.Registry.Policy("x")
@@ -79,7 +79,7 @@ func TestTheFuncOfAFleetIsKept(t *testing.T) {
 		if v.Kind() != reflect.Func {
 			return
 		}
-		ofFleet := presets.Policy{Retry: presets.Retry{Strategy: presets.Fixed}}
+		ofFleet := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed}}
 		own := full(func() { called = "the fleet's" })
 		named(&ofFleet, name).Set(named(&own, name))
 		r := registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{"x": ofFleet}})

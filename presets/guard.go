@@ -1,7 +1,9 @@
 package presets
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"sync/atomic"
 
@@ -34,6 +36,9 @@ func (g *guard) now() (core.Gate, *Retry, error) {
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
 			return nil, nil, fmt.Errorf("presets: the policy of %q: %w", g.name, err)
 		}
+		if g.code.Retry.Enabled && !p.Retry.Enabled {
+			p.warn("retries that the code enables are not made: what the file says of the breaker comes first, and does not enable them", g.name)
+		}
 		have = &held{f, p.Retry}
 		g.held.Store(have)
 	}
@@ -60,17 +65,35 @@ type faultError struct{ error }
 
 func (e *faultError) Unwrap() error { return e.error }
 
-// sameBreaker reports whether p and other describe the same breaker, but for
-// their funcs.
-func (p Policy) sameBreaker(other Policy) bool {
+// warn logs what a policy asks for and does not get.
+func (p Policy) warn(text, name string) {
+	logger := p.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	defer func() { _ = recover() }() // of the Logger
+	logger.LogAttrs(context.Background(), slog.LevelWarn, text, slog.String("breaker", name))
+}
+
+// differsFrom returns the fields, as in a file, in which p and other describe
+// different breakers, but for their funcs.
+func (p Policy) differsFrom(other Policy) []string {
 	p.Preset, p.Retry = other.Preset, other.Retry
-	return differences(reflect.ValueOf(p), reflect.ValueOf(other)) == nil
+	n := differences(reflect.ValueOf(p), reflect.ValueOf(other))
+	if n == nil {
+		return nil
+	}
+	var fields []string
+	for i := 0; i < len(n.Content); i += 2 {
+		fields = append(fields, n.Content[i].Value)
+	}
+	return fields
 }
 
 // adopt gives p what is not data from other, where it has none of its own: each
 // hook, and every other func, the logger and the clock.
 func (p Policy) adopt(other Policy) Policy {
-	if p.Retry.Strategy == None { // and so not valid with an If
+	if !p.Retry.Enabled { // and so not valid with an If
 		other.Retry.If = nil
 	}
 	adopt(reflect.ValueOf(&p).Elem(), reflect.ValueOf(other))

@@ -22,6 +22,8 @@ func TestNilIsTold(t *testing.T) {
 		err  error
 		want string
 	}{
+		"WriteJSON of a nil Registry":          {r.WriteJSON(io.Discard), "nil Registry"},
+		"WriteJSON to nothing":                 {new(presets.Registry).WriteJSON(nil), "nil Writer"},
 		"Apply of a nil Registry":              {r.Apply(&presets.Fleet{}), "nil Registry"},
 		"Apply of nil to a nil Registry":       {r.Apply(nil), "nil Registry"},
 		"CheckHealth of a nil Registry":        {r.CheckHealth(t.Context()), "nil Registry"},
@@ -77,7 +79,7 @@ func TestNilContext(t *testing.T) {
 	var none context.Context
 	inBubble(t, "of retries", func(t *testing.T) {
 		f := failsAlways()
-		if _, err := presets.Protect("x", retrying(presets.Retry{Strategy: presets.Fixed}), f.call)(none, ""); err != errDown || f.calls() != 3 {
+		if _, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed}), f.call)(none, ""); err != errDown || f.calls() != 3 {
 			t.Errorf("the call = %v after %d attempts, want 3 that fail", err, f.calls())
 		}
 	})

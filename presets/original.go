@@ -40,42 +40,24 @@ func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope
 			return d.flatRetry(target, strings.TrimPrefix(key, retryStart), k, n, s)
 		}
 	case *Retry:
-		if key != "enabled" && key != "jitter" {
+		if key != "jitter" {
 			break
 		}
 		// Not among the fields of Retry: nothing is set by it.
 		if !d.once(k, n, scope{path: join(s.path, s.prefix+key), name: "Retry/" + key, places: s.places}) {
 			return nil, true
 		}
-		switch key {
-		case "enabled":
-			return enableRetry(target, yes()), true
-		case "jitter":
-			jitter := yes()
-			return func() {
-				switch {
-				case target.Strategy == None: // nothing to spread
-				case !jitter:
-					target.JitterFactor = -1
-				case target.JitterFactor < 0: // of what it starts from
-					target.JitterFactor = 0
-				}
-			}, true
-		}
+		jitter := yes()
+		return func() {
+			switch {
+			case !jitter:
+				target.JitterFactor = -1
+			case target.JitterFactor < 0: // of what it starts from
+				target.JitterFactor = 0
+			}
+		}, true
 	}
 	return nil, false
-}
-
-// enableRetry returns what the original's retry_enabled does.
-func enableRetry(r *Retry, enabled bool) func() {
-	return func() {
-		switch {
-		case !enabled:
-			*r = Retry{}
-		case r.Strategy == None:
-			r.Strategy = Exponential
-		}
-	}
 }
 
 // flatRetry reads retry_attempts as attempts of the policy's retry.
@@ -114,7 +96,7 @@ func originalNames(t reflect.Type) []string {
 		}
 		return names
 	case reflect.TypeFor[Retry]():
-		return []string{"enabled", "jitter"}
+		return []string{"jitter"}
 	}
 	return nil
 }

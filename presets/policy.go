@@ -12,17 +12,20 @@ import (
 // CallTimeout of each attempt, and what is done when an attempt fails.
 //
 // A Policy is plain data; its func fields and Registry are not part of a file.
-// The zero Policy is the zero [core.Config]: five failures in a row open, no
-// retry, no CallTimeout. The functions of this package, [Moderate] and others,
+// The zero Policy is the zero [core.Config]: five failures in a row open, and so
+// does half of the last 100 calls; no retry, no CallTimeout. The functions of this package, [Moderate] and others,
 // return a new one each time; change it as you like, or use [Policy.With].
 type Policy struct {
 	// Preset is the preset that the policy was made from, for people and for
 	// [Encode]; it changes nothing. Empty means none.
 	Preset string `json:"preset,omitzero"`
 
+	// Config is what the breaker goes by. It knows nothing of Retry: for a breaker of
+	// its own use [Policy.Breaker], which says so where retries are enabled.
 	core.Config
 
-	// Retry says whether a call that failed is made again. Zero means no.
+	// Retry says how a call that failed is made again, and whether. Zero means that
+	// it is not; so it is with every preset until [Policy.WithRetry].
 	Retry Retry `json:"retry,omitzero"`
 
 	// HealthCheckInterval is the time between two health checks of a breaker
@@ -49,6 +52,32 @@ func (p Policy) With(change func(p *Policy)) Policy {
 	return p
 }
 
+// WithRetry returns a copy of p that makes calls again that failed, as its Retry
+// says: as the preset does, or [Exponential], 3 attempts, where that says nothing.
+// A call may then be made more than once, so it must be safe to repeat.
+//
+//	charge := presets.Protect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
+func (p Policy) WithRetry() Policy {
+	p = p.clone()
+	p.Retry = p.Retry.enabled()
+	return p
+}
+
+// Breaker returns a new breaker of p's Config that is in no [Registry], for code
+// that admits and settles calls by itself. A breaker does not make calls again, so
+// a policy whose retries are enabled is an error, a [*core.ConfigError], as is one
+// that is not valid; the HealthCheck of p is run by the caller, by
+// [core.Breaker.CheckHealth].
+func (p Policy) Breaker(name string) (*core.Breaker, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if p.Retry.Enabled {
+		return nil, &core.ConfigError{Field: "Retry.Enabled", Value: true, Allowed: "false for a breaker alone, which makes no call again; use Protect, or roundtrip.RetryClient for an HTTP client"}
+	}
+	return core.New(name, p.clone().Config)
+}
+
 // clone copies what p points to and a change could reach.
 func (p Policy) clone() Policy {
 	if p.Health != nil {
@@ -72,7 +101,11 @@ func (p Policy) Validate() error {
 			faults = append(faults, err)
 		}
 	}
-	faults = append(faults, p.Retry.faults()...)
+	retry := p.Retry.faults()
+	if field, value := p.Retry.inVain(retryOf(p.Preset)); field != "" && len(retry) == 0 {
+		retry = append(retry, &core.ConfigError{Field: "Retry." + field, Value: value, Allowed: "only with Retry.Enabled, which WithRetry sets; without it what the preset says, or nothing"})
+	}
+	faults = append(faults, retry...)
 	if p.HealthCheckInterval > 0 && p.HealthCheckInterval < minCheckInterval {
 		faults = append(faults, &core.ConfigError{Field: "HealthCheckInterval", Value: p.HealthCheckInterval, Allowed: "at least 10ms; 0 for 5s, negative for off"})
 	}

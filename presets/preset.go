@@ -2,6 +2,7 @@ package presets
 
 import (
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -17,8 +18,10 @@ func exponential(attempts int, first, limit time.Duration) Retry {
 	return Retry{Strategy: Exponential, Attempts: attempts, InitialDelay: first, MaxDelay: limit}
 }
 
-// table returns the presets, in the order of [Names].
-func table() []preset {
+// table returns the presets, in the order of [Names]. It is shared.
+//
+//nolint:gochecknoglobals // made once: each policy of a file is held against it
+var table = sync.OnceValue(func() []preset {
 	const s, ms = time.Second, time.Millisecond
 	return []preset{
 		{"conservative", 3, 3, 120 * s, 60 * s, exponential(2, 2*s, 10*s)},
@@ -31,7 +34,7 @@ func table() []preset {
 		{"agent_execution", 4, 2, 90 * s, 120 * s, Retry{}},
 		{"file_operations", 3, 2, 10 * s, 5 * s, Retry{Strategy: Fixed, Attempts: 2, InitialDelay: 1 * s}},
 	}
-}
+})
 
 func find(name string) (preset, bool) {
 	presets := table()
@@ -42,13 +45,34 @@ func find(name string) (preset, bool) {
 	return presets[i], true
 }
 
+// What every preset keeps, so that Health, percentiles and series can be asked for
+// without having been thought of before.
+const (
+	presetHistory     = 5 * time.Minute
+	presetRecentCalls = 100
+)
+
 // on returns base with what the preset says.
 func (s preset) on(base Policy) Policy {
+	if base.Preset == "" { // else it has them, unless the defaults of a file say otherwise
+		base.Durations, base.History, base.RecentCalls = true, presetHistory, presetRecentCalls
+	}
 	base.Preset = s.name
 	base.FailureThreshold, base.SuccessThreshold = s.failures, s.successes
 	base.Timeout, base.CallTimeout = s.timeout, s.callTimeout
+	// How a call is made again is the preset's, whether is not; but one that says
+	// that it is not to be is heeded.
+	enabled := base.Retry.Enabled && s.retry.Strategy != None
 	base.Retry = s.retry
+	base.Retry.Enabled = enabled
 	return base
+}
+
+// retryOf returns what a preset says of retries by itself; nothing for a name that
+// is none.
+func retryOf(preset string) Retry {
+	p, _ := find(preset)
+	return p.retry
 }
 
 func mustPreset(name string) Policy {
@@ -60,42 +84,46 @@ func mustPreset(name string) Policy {
 }
 
 // Conservative is for dependencies that recover slowly and must not be pressed:
-// 3 failures in a row open, for 120 s; 3 successes close; a call may take 60 s.
-// Exponential retry, 2 attempts, 2 s to 10 s.
+// 3 consecutive failures or half of the last 100 calls open, for 120 s; 3 successes
+// close; a call may take 60 s. Retries, where enabled: exponential, 2 attempts, 2 s to
+// 10 s.
 func Conservative() Policy { return mustPreset("conservative") }
 
-// Moderate is the default for everything: 5 failures in a row open, for 60 s;
-// 2 successes close; a call may take 30 s. Exponential retry, 3 attempts, 1 s to
-// 10 s.
+// Moderate is the default for everything: 5 consecutive failures or half of the last
+// 100 calls open, for 60 s; 2 successes close; a call may take 30 s. Retries, where
+// enabled: exponential, 3 attempts, 1 s to 10 s.
 func Moderate() Policy { return mustPreset("moderate") }
 
-// Aggressive stays in use for long and comes back soon: 10 failures in a row
-// open, for 30 s; 1 success closes; a call may take 15 s. No retry.
+// Aggressive stays in use for long and comes back soon: 10 consecutive failures or
+// half of the last 100 calls open, for 30 s; 1 success closes; a call may take 15 s.
+// No retries of its own.
 func Aggressive() Policy { return mustPreset("aggressive") }
 
-// CriticalService is for what must not be hurt further: 2 failures in a row
-// open, for 180 s; 3 successes close; a call may take 90 s. Exponential retry, 3
-// attempts, 3 s to 15 s.
+// CriticalService is for what must not be hurt further: 2 consecutive failures or half
+// of the last 100 calls open, for 180 s; 3 successes close; a call may take 90 s.
+// Retries, where enabled: exponential, 3 attempts, 3 s to 15 s.
 func CriticalService() Policy { return mustPreset("critical_service") }
 
-// NonCriticalService is for what the caller can do without: 8 failures in a row
-// open, for 30 s; 1 success closes; a call may take 10 s. No retry.
+// NonCriticalService is for what the caller can do without: 8 consecutive failures or
+// half of the last 100 calls open, for 30 s; 1 success closes; a call may take 10 s. No
+// retries of its own.
 func NonCriticalService() Policy { return mustPreset("non_critical_service") }
 
-// ExternalAPI is for other people's services: 5 failures in a row open, for
-// 60 s; 2 successes close; a call may take 30 s. Exponential retry, 3 attempts,
-// 1 s to 8 s.
+// ExternalAPI is for other people's services: 5 consecutive failures or half of the
+// last 100 calls open, for 60 s; 2 successes close; a call may take 30 s. Retries, where
+// enabled: exponential, 3 attempts, 1 s to 8 s.
 func ExternalAPI() Policy { return mustPreset("external_api") }
 
-// Database is for a database: 3 failures in a row open, for 30 s; 2 successes
-// close; a call may take 10 s. Linear retry, 2 attempts, 500 ms to 2 s.
+// Database is for a database: 3 consecutive failures or half of the last 100 calls
+// open, for 30 s; 2 successes close; a call may take 10 s. Retries, where enabled:
+// linear, 2 attempts, 500 ms to 2 s.
 func Database() Policy { return mustPreset("database") }
 
-// AgentExecution is for an agent's run: 4 failures in a row open, for 90 s; 2
-// successes close; a run may take 120 s. No retry.
+// AgentExecution is for an agent's run: 4 consecutive failures or half of the last 100
+// runs open, for 90 s; 2 successes close; a run may take 120 s. No retries of its own.
 func AgentExecution() Policy { return mustPreset("agent_execution") }
 
-// FileOperations is for a disk or a network share: 3 failures in a row open,
-// for 10 s; 2 successes close; a call may take 5 s. Fixed retry, 2 attempts, 1 s
-// apart.
+// FileOperations is for a disk or a network share: 3 consecutive failures or half of
+// the last 100 calls open, for 10 s; 2 successes close; a call may take 5 s. Retries,
+// where enabled: fixed, 2 attempts, 1 s apart.
 func FileOperations() Policy { return mustPreset("file_operations") }

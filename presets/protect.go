@@ -8,8 +8,9 @@ import (
 
 var errNilFunc = errors.New("nil function")
 
-// Protect returns fn behind the breaker of a name, with the retries and the
-// CallTimeout of its policy: the same function, ready to be used in fn's place.
+// Protect returns fn behind the breaker of a name, with the CallTimeout of its policy
+// and, if they are enabled, its retries: the same function, ready to be used in fn's
+// place. The breaker is at hand by its name, in [Registry.Breakers].
 //
 // Retry is outside, the breaker inside: every attempt is admitted, limited by
 // CallTimeout and counted by itself. A refusal ends the retries at once; it is
@@ -46,22 +47,32 @@ func Protect[In, Out any](name string, policy Policy, fn func(context.Context, I
 			return zero, err
 		}
 		out, first, err := call(ctx, gate, fn, in)
-		if err == nil || !first.ran || retry.Strategy == None {
+		if err == nil || !first.ran || !retry.Enabled {
 			return out, err
 		}
 		return again(ctx, gate, retry, fn, in, first, out, err)
 	}
 }
 
-// ProtectFunc is [Protect] for a function that takes nothing and returns an error.
-func ProtectFunc(name string, policy Policy, fn func(context.Context) error) func(context.Context) error {
-	var inner func(context.Context, struct{}) (struct{}, error)
+// ProtectCall is [Protect] for a function that takes nothing but its context.
+func ProtectCall[Out any](name string, policy Policy, fn func(context.Context) (Out, error)) func(context.Context) (Out, error) {
+	var inner func(context.Context, struct{}) (Out, error)
 	if fn != nil {
-		inner = func(ctx context.Context, _ struct{}) (struct{}, error) { return struct{}{}, fn(ctx) }
+		inner = func(ctx context.Context, _ struct{}) (Out, error) { return fn(ctx) }
 	}
 	protected := Protect(name, policy, inner)
+	return func(ctx context.Context) (Out, error) { return protected(ctx, struct{}{}) }
+}
+
+// ProtectFunc is [Protect] for a function that takes nothing and returns an error.
+func ProtectFunc(name string, policy Policy, fn func(context.Context) error) func(context.Context) error {
+	var inner func(context.Context) (struct{}, error)
+	if fn != nil {
+		inner = func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) }
+	}
+	protected := ProtectCall(name, policy, inner)
 	return func(ctx context.Context) error {
-		_, err := protected(ctx, struct{}{})
+		_, err := protected(ctx)
 		return err
 	}
 }

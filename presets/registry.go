@@ -1,8 +1,12 @@
 package presets
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +37,10 @@ type Registry struct {
 	// definitions counts what was entered there, before the breaker is updated.
 	definitions atomic.Int64
 	checks      checks
+	unmade      atomic.Bool // it was told of retries that no protected function makes
+	state       atomic.Pointer[stateFile]
+	stateFile   string // of the Fleet; KeepState is called at the first use
+	stateAsked  atomic.Bool
 }
 
 // NewRegistry returns a Registry of the size that the fleet says, with its
@@ -44,7 +52,7 @@ func NewRegistry(f *Fleet) (*Registry, error) {
 			return nil, err
 		}
 		f = f.clone()
-		r.breakers.Max, r.breakers.Idle = f.Registry.Max, f.Registry.Idle
+		r.breakers.Max, r.breakers.Idle, r.stateFile = f.Registry.Max, f.Registry.Idle, f.StateFile
 		r.fleet.Store(f)
 	}
 	return r, nil
@@ -66,7 +74,25 @@ func (r *Registry) Breakers() *core.Registry {
 	r.init.Do(func() {
 		r.breakers.Config = r.breakerConfig
 	})
+	if r.stateFile != "" && !r.stateAsked.Swap(true) { // not in init: hooks run here, and may come back
+		if err := r.KeepState(r.stateFile); err != nil {
+			slog.Default().LogAttrs(context.Background(), slog.LevelError, "open breakers are not saved", slog.Any("error", err))
+		}
+	}
 	return &r.breakers
+}
+
+// WriteJSON writes what [core.Registry.WriteJSON] does of the breakers: their sum,
+// and of each a snapshot with its last calls and transitions. A nil Registry is an
+// error, as is a nil w.
+func (r *Registry) WriteJSON(w io.Writer) error {
+	switch {
+	case r == nil:
+		return errNilRegistry
+	case w == nil:
+		return errNilWriter
+	}
+	return r.Breakers().WriteJSON(w)
 }
 
 // Policy returns what holds now for a name, whether it has a breaker or not, with
@@ -106,13 +132,28 @@ func (r *Registry) policyOf(f *Fleet, name string, code *Policy) Policy {
 }
 
 func (r *Registry) breakerConfig(name string) core.Config {
-	return r.Policy(name).breakerConfig(r, name)
+	p := r.Policy(name)
+	if p.Retry.Enabled {
+		if _, protected := r.code.Load(name); !protected && !r.unmade.Swap(true) {
+			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (told once)", name)
+		}
+	}
+	return p.breakerConfig(r, name)
 }
 
 // breakerConfig is the Config of the breaker of a name in r.
 func (p Policy) breakerConfig(r *Registry, name string) core.Config {
 	if p.checkEvery() > 0 {
 		p.Hooks.Transition = r.checks.watch(name, p.Hooks.Transition)
+	}
+	if s := r.state.Load(); s != nil {
+		next := p.Hooks.Transition
+		p.Hooks.Transition = func(ctx context.Context, t core.Transition) {
+			s.note(t)
+			if next != nil {
+				next(ctx, t)
+			}
+		}
 	}
 	return p.Config
 }
@@ -139,8 +180,8 @@ func (r *Registry) define(name string, code *Policy) error {
 		}
 	}
 	if ok {
-		if !code.sameBreaker(*known.(*Policy)) {
-			return &core.ConfigError{Field: "name", Value: name, Allowed: "one whose breaker is not protected with another policy; use the same policy, or another name"}
+		if fields := code.differsFrom(*known.(*Policy)); fields != nil {
+			return &core.ConfigError{Field: "name", Value: name, Allowed: fmt.Sprintf("one that is not protected with another policy; that of this name differs in %s; use the same, another name, or a Registry of your own", strings.Join(fields, ", "))}
 		}
 		return nil
 	}
@@ -190,8 +231,9 @@ func (r *Registry) refresh(b *core.Breaker) error {
 // Apply makes f the Registry's Fleet and updates every breaker by
 // [core.Breaker.Update]: states, windows and permits that are out are kept. It
 // is all or nothing: if f, or what Attach makes of it, is not valid, the error
-// says what and nothing changes. A nil f is none, a nil r an error. The size of the Registry is
-// set once; what f says of it is ignored if it differs, and [Watch] reports it.
+// says what and nothing changes. A nil f is none, a nil r an error. The size and the
+// state file of the Registry are set once; what f says of them is ignored if it
+// differs, and [Watch] reports it.
 //
 // An attempt sees the old settings or the new ones of its breaker, and a call
 // keeps the retries it began with. Breakers change one after the other, and after

@@ -102,7 +102,7 @@ func TestNewRegistry(t *testing.T) {
 		if r != nil || err == nil {
 			t.Fatalf("NewRegistry = %v, %v, want only an error", r, err)
 		}
-		for _, want := range []string{"Registry.Max", "Timeout", "Retry.Strategy", `"x"`} {
+		for _, want := range []string{"Registry.Max", "Timeout", "Retry.Attempts", `"x"`} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("the error %v does not tell %s", err, want)
 			}
@@ -157,9 +157,9 @@ func TestRegistryPrecedence(t *testing.T) {
 	})
 	inBubble(t, "retries", func(t *testing.T) {
 		attempts := func(n int) presets.Policy {
-			p := presets.Policy{Config: core.Config{FailureThreshold: -1}}
+			p := presets.Policy{Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}}
 			if n > 1 {
-				p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: n}
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: n}
 			}
 			return p
 		}
@@ -180,7 +180,7 @@ func TestRegistryPrecedence(t *testing.T) {
 // A file has no funcs: those of Protect's policy stay.
 func TestRegistryKeepsFuncs(t *testing.T) {
 	inBubble(t, "all of them", func(t *testing.T) {
-		fromFile := presets.Policy{Config: core.Config{FailureThreshold: 2}, Retry: presets.Retry{Strategy: presets.Fixed, Attempts: 5}}
+		fromFile := presets.Policy{Config: core.Config{FailureThreshold: 2}, Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 5}}
 		r := registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{"x": fromFile}})
 		var log bytes.Buffer
 		told, classified, asked, clock := 0, 0, 0, 0
@@ -190,6 +190,7 @@ func TestRegistryKeepsFuncs(t *testing.T) {
 		p.Classify = func(ctx context.Context, err error) core.Outcome { classified++; return core.DefaultClassify(ctx, err) }
 		p.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		p.Now = func() time.Time { clock++; return time.Now() }
+		p.Retry = p.WithRetry().Retry
 		p.Retry.If = func(error) bool { asked++; return asked < 2 }
 		p.HealthCheck = func(context.Context) error { return nil }
 		f := failsAlways()
@@ -206,7 +207,7 @@ func TestRegistryKeepsFuncs(t *testing.T) {
 	})
 	inBubble(t, "but If where the file has no retry", func(t *testing.T) {
 		r := registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{"x": limited(time.Second)}})
-		p := in(r, presets.Moderate())
+		p := in(r, presets.Moderate().WithRetry())
 		p.Retry.If = func(error) bool { return true }
 		if err := protectNothing("x", p)(t.Context()); err != nil {
 			t.Errorf("a call = %v, want a policy that is valid", err)
@@ -224,7 +225,7 @@ func TestAttach(t *testing.T) {
 		r.Attach = func(name string, p *presets.Policy) {
 			seen[name] = p.CallTimeout
 			p.CallTimeout += time.Minute
-			p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: 4}
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 4}
 			p.FailureThreshold = -1
 		}
 		for _, name := range []string{"file", "code"} {
@@ -269,7 +270,7 @@ func TestAttach(t *testing.T) {
 	t.Run("that spoils a policy", func(t *testing.T) {
 		for field, spoil := range map[string]func(p *presets.Policy){
 			"Timeout":             func(p *presets.Policy) { p.Timeout = -1 },
-			"Retry.Attempts":      func(p *presets.Policy) { p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: -1} },
+			"Retry.Attempts":      func(p *presets.Policy) { p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: -1} },
 			"HealthCheckInterval": func(p *presets.Policy) { p.HealthCheckInterval = 1 },
 		} {
 			r, bad := new(presets.Registry), true
@@ -313,7 +314,7 @@ func TestRegistryPastTheCap(t *testing.T) {
 		own := func(n int) presets.Policy {
 			p := in(r, limited(time.Duration(n)*time.Minute))
 			p.FailureThreshold = -1
-			p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: n}
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: n}
 			return p
 		}
 		for i, name := range []string{"a", "b"} {
@@ -445,7 +446,7 @@ func TestApply(t *testing.T) {
 	})
 	inBubble(t, "and the retries of functions", func(t *testing.T) {
 		r := new(presets.Registry)
-		p := in(r, retrying(presets.Retry{Strategy: presets.Fixed, Attempts: 2}))
+		p := in(r, retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 2}))
 		f := failsAlways()
 		call := presets.Protect("x", p, f.call)
 		attempts := func(want int) {
@@ -457,14 +458,14 @@ func TestApply(t *testing.T) {
 			}
 		}
 		attempts(2)
-		five := retrying(presets.Retry{Strategy: presets.Fixed, Attempts: 5, InitialDelay: time.Minute})
+		five := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 5, InitialDelay: time.Minute})
 		five.Registry = nil
 		if err := r.Apply(&presets.Fleet{Policies: map[string]presets.Policy{"*": five}}); err != nil {
 			t.Fatal(err)
 		}
 		attempts(5)
 		time.AfterFunc(90*time.Second, func() { // a call that has begun goes on as it began
-			if err := r.Apply(&presets.Fleet{Policies: map[string]presets.Policy{"*": {Config: core.Config{FailureThreshold: -1}}}}); err != nil {
+			if err := r.Apply(&presets.Fleet{Policies: map[string]presets.Policy{"*": {Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}}}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -519,7 +520,7 @@ func TestApplyAllOrNothing(t *testing.T) {
 		t.Helper()
 		r = registryFor(t, &presets.Fleet{Defaults: limited(time.Second), Policies: map[string]presets.Policy{"file": limited(2 * time.Second)}})
 		p := in(r, limited(3*time.Second))
-		p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: 2}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 2}
 		f := failsAlways()
 		call := presets.Protect("code", p, f.call)
 		breakerOf(t, r, "default")
@@ -556,7 +557,7 @@ func TestApplyAllOrNothing(t *testing.T) {
 		inBubble(t, "what Attach makes of "+spoilt, func(t *testing.T) {
 			for field, spoil := range map[string]func(p *presets.Policy){
 				"Timeout":             func(p *presets.Policy) { p.Timeout = -1 },
-				"Retry.Strategy":      func(p *presets.Policy) { p.Retry = presets.Retry{Attempts: 5} },
+				"Retry.Attempts":      func(p *presets.Policy) { p.Retry = presets.Retry{Attempts: 5} },
 				"HealthCheckInterval": func(p *presets.Policy) { p.HealthCheckInterval = 1 },
 			} {
 				r, asBefore := setup(t)
@@ -641,13 +642,13 @@ func TestRegistryFirstUse(t *testing.T) {
 
 // The first two functions of a registry may be protected, and called, at once.
 func TestRegistryFirstTwo(t *testing.T) {
-	fleet := &presets.Fleet{Policies: map[string]presets.Policy{"a*": {Config: core.Config{FailureThreshold: -1}}}}
+	fleet := &presets.Fleet{Policies: map[string]presets.Policy{"a*": {Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}}}}
 	for i := range 500 {
 		registry, err := presets.NewRegistry(fleet)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := presets.Moderate().With(func(p *presets.Policy) { p.Registry, p.Retry.InitialDelay = registry, 1 })
+		p := presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Registry, p.Retry.InitialDelay = registry, 1 })
 		var calls atomic.Int64
 		var wg sync.WaitGroup
 		for range 2 {
@@ -665,12 +666,12 @@ func TestRegistryFirstTwo(t *testing.T) {
 
 // A function past the cap has its retries by the file, and by the next one.
 func TestRetriesPastTheCap(t *testing.T) {
-	fleet := &presets.Fleet{Registry: presets.Limits{Max: 1}, Policies: map[string]presets.Policy{"b": {Config: core.Config{FailureThreshold: -1}}}}
+	fleet := &presets.Fleet{Registry: presets.Limits{Max: 1}, Policies: map[string]presets.Policy{"b": {Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}}}}
 	registry, err := presets.NewRegistry(fleet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := presets.Moderate().With(func(p *presets.Policy) { p.Registry, p.Retry.InitialDelay = registry, 1 })
+	p := presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Registry, p.Retry.InitialDelay = registry, 1 })
 	_ = presets.ProtectFunc("a", p, func(context.Context) error { return nil })
 	calls := 0
 	b := presets.ProtectFunc("b", p, func(context.Context) error { calls++; return errDown })
@@ -678,7 +679,7 @@ func TestRetriesPastTheCap(t *testing.T) {
 		t.Errorf("%d calls, want 1 as the file has no retry", calls)
 	}
 	fleet.Policies["b"] = fleet.Policies["b"].With(func(p *presets.Policy) {
-		p.Retry = presets.Retry{Strategy: presets.Fixed, Attempts: 2, InitialDelay: 1}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 2, InitialDelay: 1}
 	})
 	if err := registry.Apply(fleet); err != nil {
 		t.Fatal(err)

@@ -2,13 +2,16 @@ package presets
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Retry says when a call that failed is made again. The zero Retry never does.
-// With a Strategy, zero in another field means the stated default.
+// Retry says how a call that failed is made again, and whether. The zero Retry
+// never does; a preset says how, and it is the caller who says whether, by Enabled
+// or [Policy.WithRetry]: a call that is not safe to make twice is not made twice
+// unless its owner asks for that. In another field zero means the stated default.
 //
 // Every attempt is admitted and counted by the breaker. What is never made
 // again, whatever If says: a call that panicked; one that failed when its
@@ -17,7 +20,11 @@ import (
 // that returned [context.Canceled] or [context.DeadlineExceeded] of a context of
 // its own; and one that a breaker refused, which ends the retries at once.
 type Retry struct {
-	// Strategy is how the waits grow. Zero means no retry.
+	// Enabled says that a call that failed is made again. Zero means that it is
+	// not, whatever the other fields say.
+	Enabled bool `json:"enabled,omitzero"`
+	// Strategy is how the waits grow. Zero means [Exponential] where retries are
+	// enabled.
 	Strategy Strategy `json:"strategy,omitzero"`
 	// Attempts is how many calls are made at most, the first included. Zero
 	// means 3; at most 100.
@@ -59,8 +66,6 @@ func (r Retry) faults() []error {
 		}
 	}
 	check(r.Strategy <= Random, "Strategy", r.Strategy, allowedStrategies)
-	set := r.Attempts != 0 || r.InitialDelay != 0 || r.MaxDelay != 0 || r.Multiplier != 0 || r.JitterFactor != 0 || r.If != nil
-	check(r.Strategy != None || !set, "Strategy", r.Strategy, "fixed, linear, exponential or random when another field of Retry is set")
 	check(r.Attempts >= 0 && r.Attempts <= maxAttempts, "Attempts", r.Attempts, "1 to 100; 0 for 3")
 	check(r.InitialDelay >= 0, "InitialDelay", r.InitialDelay, "positive; 0 for 1s")
 	check(r.MaxDelay == 0 || r.MaxDelay >= r.WithDefaults().InitialDelay, "MaxDelay", r.MaxDelay, "at least InitialDelay; 0 for 10s")
@@ -69,10 +74,57 @@ func (r Retry) faults() []error {
 	return faults
 }
 
-// WithDefaults returns r with every default filled in, for those who retry by
-// other means. Without a Strategy there is one attempt.
-func (r Retry) WithDefaults() Retry {
+// inVain returns a field that was set and has no effect, because retries are not
+// enabled; empty if there is none. What a preset says by itself was not set; own is
+// what that of the policy says.
+func (r Retry) inVain(own Retry) (field string, value any) {
+	if r.Enabled || r.If == nil && slices.ContainsFunc(table(), func(p preset) bool { return r.isHow(p.retry) }) {
+		return "", nil
+	}
+	switch {
+	case r.If != nil:
+		return "If", "a func"
+	case r.Attempts != 0 && r.Attempts != own.Attempts:
+		return "Attempts", r.Attempts
+	case r.InitialDelay != 0 && r.InitialDelay != own.InitialDelay:
+		return "InitialDelay", r.InitialDelay
+	case r.MaxDelay != 0 && r.MaxDelay != own.MaxDelay:
+		return "MaxDelay", r.MaxDelay
+	case r.Multiplier != 0:
+		return "Multiplier", r.Multiplier
+	case r.JitterFactor != 0:
+		return "JitterFactor", r.JitterFactor
+	case r.Strategy != None:
+		return "Strategy", r.Strategy
+	}
+	return "", nil
+}
+
+// isHow reports whether r says how as own does, but perhaps for a strategy that was
+// taken away.
+func (r Retry) isHow(own Retry) bool {
 	if r.Strategy == None {
+		own.Strategy = None
+	}
+	return r.Strategy == own.Strategy && r.Attempts == own.Attempts && r.InitialDelay == own.InitialDelay &&
+		r.MaxDelay == own.MaxDelay && r.Multiplier == own.Multiplier && r.JitterFactor == own.JitterFactor
+}
+
+// enabled returns r with retries that are made.
+func (r Retry) enabled() Retry {
+	r.Enabled = true
+	if r.Strategy == None {
+		r.Strategy = Exponential
+	}
+	return r
+}
+
+// WithDefaults returns r with every default filled in, for those who retry by
+// other means. Unless retries are enabled there is one attempt.
+func (r Retry) WithDefaults() Retry {
+	if r.Enabled {
+		r = r.enabled()
+	} else {
 		r.Attempts = 1
 	}
 	if r.Attempts == 0 {

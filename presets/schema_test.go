@@ -54,6 +54,7 @@ func schemaBounds() map[string]bounds {
 		"Config.ProbeTimeout":         {positive: true},
 		"Window.Calls":                {most: 10_000},
 		"Window.For":                  {positive: true},
+		"Config.RecentCalls":          {most: 10_000, orNegative: true},
 		"HealthLimits.SuccessRate":    {most: 1, orNegative: true},
 		"HealthLimits.ErrorRate":      {most: 1, orNegative: true},
 		"HealthLimits.Over":           {positive: true},
@@ -90,6 +91,7 @@ func makeSchema(t *testing.T) []byte {
 	for _, section := range []string{"Registry", "Defaults", "Policies"} {
 		w.keys[section] = strings.ToLower(section)
 	}
+	w.keys["StateFile"] = "state_file"
 	for s := presets.None; s <= presets.Random; s++ {
 		w.keys[strings.ToUpper(s.String()[:1])+s.String()[1:]] = s.String()
 	}
@@ -121,6 +123,9 @@ func makeSchema(t *testing.T) []byte {
 		Type:        "object",
 		Properties: map[string]*jsonschema.Schema{
 			"registry": described(ref("registry"), w.docs["Fleet.Registry"]),
+			"state_file": {
+				Description: w.docs["Fleet.StateFile"], Type: "string", Pattern: `^[^\x00-\x1f\x7f-\x9f]*$`,
+			},
 			"defaults": described(ref("policy"), w.docs["Fleet.Defaults"]+" It starts from the moderate preset."),
 			"policies": {
 				Description:          w.docs["Fleet.Policies"] + " A policy starts from the defaults, on which its preset is laid, on which its own fields are.",
@@ -132,7 +137,7 @@ func makeSchema(t *testing.T) []byte {
 			"failsafe": {Type: "object", Description: "belongs to another package"},
 			"export":   {Type: "object", Description: "belongs to another package"},
 		},
-		PropertyOrder:        []string{"registry", "defaults", "policies", "ralph", "failsafe", "export"},
+		PropertyOrder:        []string{"registry", "state_file", "defaults", "policies", "ralph", "failsafe", "export"},
 		AdditionalProperties: nothing(),
 		Defs:                 w.defs,
 	}
@@ -233,7 +238,6 @@ func (w schemaWriter) object(t reflect.Type, text string) *jsonschema.Schema {
 	}
 	switch t {
 	case reflect.TypeFor[presets.Retry]():
-		add("enabled", "false is strategy: none; true is strategy: exponential where there is none.", bare)
 		add("jitter", "false is no jitter_factor.", bare)
 	case reflect.TypeFor[presets.Policy]():
 		add("sliding_window_size", "Another name of calls in window.", w.defs["window"].Properties["calls"])
@@ -248,8 +252,6 @@ func (w schemaWriter) object(t reflect.Type, text string) *jsonschema.Schema {
 				}
 			}
 		}
-		add("retry_enabled", "Another name of enabled in retry: false is strategy: none; true is strategy: exponential where there is none.", bare)
-		excludeWithin(s, "retry_enabled", "enabled")
 		excludeWithin(s, "retry_jitter", "jitter")
 		add("retry_jitter", "Another name of jitter in retry: false is no jitter_factor.", bare)
 	}
@@ -279,7 +281,7 @@ func (w schemaWriter) property(s *jsonschema.Schema, key string, f schemaField) 
 	case reflect.TypeFor[core.Window]():
 		add(key, text, ref("window"))
 	case reflect.TypeFor[presets.Retry]():
-		add(key, text, ref("retry"))
+		add(key, text+" true is enabled: true, false is enabled: false, none is strategy: none.", &jsonschema.Schema{AnyOf: []*jsonschema.Schema{ref("retry"), {Type: "boolean"}, {Const: new(any("none"))}}})
 	case reflect.TypeFor[*core.HealthLimits]():
 		add(key, strings.Replace(text, "Nil means", "null means", 1), &jsonschema.Schema{AnyOf: []*jsonschema.Schema{ref("health"), {Type: "null"}}})
 	case reflect.TypeFor[presets.Strategy]():
@@ -512,7 +514,7 @@ func TestSchemaBounds(t *testing.T) {
 	root := schema.Schema()
 	places := map[string]string{
 		"policy": "policies: {a: {%s: %v}}", "window": "policies: {a: {window: {%s: %v}}}",
-		"health": "policies: {a: {health: {%s: %v}}}", "retry": "policies: {a: {retry: {%s: %v}}}", "registry": "registry: {%s: %v}",
+		"health": "policies: {a: {health: {%s: %v}}}", "retry": "policies: {a: {retry_enabled: true, retry: {%s: %v}}}", "registry": "registry: {%s: %v}",
 	}
 	checked := 0
 	for _, name := range slices.Sorted(maps.Keys(places)) {
@@ -548,7 +550,7 @@ func TestSchemaBounds(t *testing.T) {
 // beyondSchema reports whether a fault lies in how two values go together, or in
 // the length of a duration.
 func beyondSchema(problem string) bool {
-	for _, part := range []string{"at least Timeout", "at least CallTimeout", "at most CallTimeout", "at least InitialDelay", "max_delay is", "1m to 24h", "10ms to 24h", "at least 10ms", "at most Window.Calls", "positive when SlowRateThreshold", "max_timeout"} {
+	for _, part := range []string{"which they are not; add retry_enabled", "only with a rate", "at most History", "at least Timeout", "at least CallTimeout", "at most CallTimeout", "at least InitialDelay", "max_delay is", "1m to 24h", "10ms to 24h", "at least 10ms", "at most Window.Calls", "positive when SlowRateThreshold", "max_timeout"} {
 		if strings.Contains(problem, part) {
 			return true
 		}

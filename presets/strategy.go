@@ -11,7 +11,7 @@ type Strategy uint8
 
 // The strategies; n is the number of attempts made so far.
 const (
-	None        Strategy = iota // no second attempt
+	None        Strategy = iota // none of its own: no second attempt, or Exponential where retries are enabled
 	Fixed                       // InitialDelay
 	Linear                      // InitialDelay × n
 	Exponential                 // InitialDelay × Multiplier^(n-1)

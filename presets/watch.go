@@ -36,8 +36,8 @@ const (
 // nothing within 10 s.
 //
 // A file that cannot be read or is not valid changes nothing; onError is told,
-// once for each content, with the [*FileError]s. It is also told when the size of
-// the registry in the file is not that of the registry, which takes effect at
+// once for each content, with the [*FileError]s. It is also told when the size or the
+// state file in the file is not that of the registry, which takes effect at
 // the next start; the rest is applied then. It is called by one goroutine; nil
 // logs to [slog.Default]. A nil registry is [Default], a nil ctx
 // [context.Background].
@@ -145,6 +145,9 @@ func (w *watcher) apply(data []byte) error {
 	}
 	if err := w.registry.Apply(f); err != nil {
 		return &FileError{File: w.path, Problem: "the file cannot be applied: " + err.Error(), Err: err}
+	}
+	if f.StateFile != w.registry.stateFile {
+		return &FileError{File: w.path, Field: "state_file", Problem: fmt.Sprintf("is %q, and stays %q until the next start; all else was applied", f.StateFile, w.registry.stateFile)}
 	}
 	if size := w.registry.size(); f.Registry.withDefaults() != size {
 		return &FileError{File: w.path, Field: "registry", Problem: fmt.Sprintf("is %+v, and stays %+v until the next start; all else was applied", f.Registry.withDefaults(), size)}

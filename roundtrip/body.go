@@ -27,9 +27,10 @@ type body struct {
 }
 
 // rare is what the body of a call needs that is a probe, has a body of its own that
-// is watched, or is classified by the user.
+// is watched, goes by a connection that carries others, or is classified by the user.
 type rare struct {
 	sending *sending
+	carried *carried
 	elapsed time.Duration
 	lease   lease
 }
@@ -45,7 +46,7 @@ func newBody(t *Transport, p *core.Permit, e *Exchange) *body {
 	switch {
 	case e.sending != nil && e.sending.answered.CompareAndSwap(false, true): // a Transport within may have come first
 		r = &e.sending.answer
-	case e.sending != nil || t.Classify != nil || p.Probe():
+	case e.sending != nil || e.carried != nil || t.Classify != nil || p.Probe():
 		r = new(rareBody)
 	default:
 		return new(body)
@@ -116,7 +117,7 @@ func (t *Transport) watch(p *core.Permit, e *Exchange) io.ReadCloser {
 	b.ReadCloser, b.transport, b.request, b.response, b.permit = e.Response.Body, t, e.Request, e.Response, p.Take()
 	b.ends = b.request.Context().Done() != nil
 	if b.rare != nil {
-		b.rare.sending, b.rare.elapsed = e.sending, e.Elapsed
+		b.rare.sending, b.rare.carried, b.rare.elapsed = e.sending, e.carried, e.Elapsed
 		if b.permit.Probe() {
 			b.lend()
 		}
@@ -185,9 +186,12 @@ func (b *body) end(err error, held bool) {
 	defer b.permit.Settle(ctx, core.Failure) // if Classify panics
 	e := Exchange{Request: b.request, Response: b.response, Err: err, Body: true, held: held}
 	if b.rare != nil {
-		e.Elapsed, e.sending = b.rare.elapsed, b.rare.sending
+		e.Elapsed, e.sending, e.carried = b.rare.elapsed, b.rare.sending, b.rare.carried
 	}
 	o := b.transport.classify(e)
+	if o == core.Failure && err != nil && b.transport.counted(&e) {
+		o = core.Ignored
+	}
 	b.permit.Report(ctx, o, e.reason(o))
 }
 

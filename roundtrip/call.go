@@ -37,10 +37,14 @@ func (c *call) prepare(t *Transport, p *core.Permit) *http.Request {
 	return out
 }
 
-// sent does what there is to do when Base has returned from a watched request.
-func (c *call) sent(out *http.Request, p *core.Permit) {
-	if c.Response != nil && c.Response.Request == out {
+// sent does what there is to do when Base has returned.
+func (c *call) sent(t *Transport, out *http.Request, p *core.Permit) {
+	if out != c.Request && c.Response != nil && c.Response.Request == out {
 		c.Response.Request = c.Request
+	}
+	t.losses.note(c.Response, c.carried)
+	if c.sending == nil {
+		return
 	}
 	c.takeBack(p)
 	waited, _ := c.sending.wait(clock())

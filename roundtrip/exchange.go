@@ -24,6 +24,7 @@ type Exchange struct {
 	// Elapsed is the time to the headers, or to Err.
 	Elapsed time.Duration
 
+	carried *carried // which connection, nil if that was not traced
 	sending *sending // what the request's body tells, nil if it was not wrapped
 	misfit  bool     // the body in memory had another length than announced
 	held    bool     // the caller was slow to read the body whose reading has failed

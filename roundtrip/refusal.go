@@ -38,11 +38,28 @@ func (t *Transport) refuse(req *http.Request, err error) (*http.Response, error)
 	if ctx := req.Context(); ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if open, ok := errors.AsType[*core.OpenError](err); ok && t.Respond {
+	if !errors.Is(err, core.ErrOpen) {
+		return nil, &faultError{err}
+	}
+	if t.Respond {
+		open, ok := errors.AsType[*core.OpenError](err)
+		if !ok {
+			open = &core.OpenError{State: core.Open}
+		}
 		return unavailable(req, open), nil
 	}
 	return nil, err
 }
+
+// faultError is the error of a gate that neither admits nor refuses. It is a fault of
+// the program: no host is to be charged with it, and trying again does not help.
+type faultError struct{ error }
+
+func (e *faultError) Error() string {
+	return "roundtrip: the request was not sent, because its gate cannot be asked: " + e.error.Error()
+}
+
+func (e *faultError) Unwrap() []error { return []error{e.error, ErrNotSent} }
 
 // notAProbe is the refusal of a request that may not be a probe.
 func notAProbe(g core.Gate) error {

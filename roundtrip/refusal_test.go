@@ -2,10 +2,12 @@
 package roundtrip_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,4 +162,44 @@ func TestProbes(t *testing.T) {
 			wantTotals(t, b, core.Totals{Calls: 3, Ignored: 1, Successes: 1, Failures: 1})
 		})
 	})
+}
+
+// gate is one that returns an error.
+type gate struct{ err error }
+
+func (g gate) Allow(context.Context) (core.Permit, error) { return core.Permit{}, g.err }
+
+// A gate that cannot be asked is a fault of the program: it is told at once, with the
+// reason, charged to no host and never taken for a break.
+func TestAGateThatCannotBeAsked(t *testing.T) {
+	invalid := &core.Registry{Config: func(string) core.Config { return core.Config{Timeout: -time.Second} }}
+	for name, c := range map[string]struct {
+		tr     *roundtrip.Transport
+		reason string
+	}{
+		"a nil Breaker":              {&roundtrip.Transport{Gate: (*core.Breaker)(nil)}, "make it with New"},
+		"the zero Breaker":           {&roundtrip.Transport{Gate: new(core.Breaker)}, "make it with New"},
+		"a Config that is not valid": {&roundtrip.Transport{Registry: invalid}, "Timeout"},
+		"an error of its own":        {&roundtrip.Transport{Gate: gate{errors.New("not connected")}}, "not connected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.tr.Base, c.tr.Respond = answers(http.StatusOK, ""), true
+			outer, outside := behind(t, c.tr, core.Config{FailureThreshold: 1})
+			_, err := outer.RoundTrip(request(t, http.MethodGet, "http://example.com", nil))
+			if err == nil || !strings.Contains(err.Error(), c.reason) || errors.Is(err, core.ErrOpen) || !errors.Is(err, roundtrip.ErrNotSent) {
+				t.Errorf("err = %v, want one with %q that matches ErrNotSent and not ErrOpen", err, c.reason)
+			}
+			wantTotals(t, outside, core.Totals{Calls: 1, Ignored: 1})
+
+			tries := 0
+			client := retrying(c.tr, roundtrip.Retry{Wait: func(int) time.Duration { tries++; return 0 }})
+			if _, err := client.Get("http://example.com"); err == nil || !strings.Contains(err.Error(), c.reason) || tries > 0 {
+				t.Errorf("RetryClient: %v after %d further tries, want the reason at once", err, tries)
+			}
+		})
+	}
+	tr := &roundtrip.Transport{Base: answers(http.StatusOK, ""), Respond: true, Gate: gate{fmt.Errorf("a gate: %w", core.ErrOpen)}}
+	if resp := get(t, tr, "http://example.com"); !roundtrip.Refused(resp) || resp.Header.Get("Switchgear-Refused") != "open" {
+		t.Errorf("of a gate that refuses with ErrOpen: %v, want a refusal as a response", resp)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -25,8 +26,11 @@ type Retry struct {
 	// for more is returned as it is. Zero means 10 s.
 	MaxWait time.Duration
 	// Check decides whether a response or an error is tried again. Nil means
-	// [retryablehttp.DefaultRetryPolicy], which tries errors, 429 and 5xx again,
-	// whatever the method. Refusals are never tried again.
+	// [retryablehttp.DefaultRetryPolicy], which tries errors, 429 and 5xx again, for
+	// requests that may be sent twice: GET, HEAD, OPTIONS, TRACE, PUT and DELETE, any
+	// other with a header Idempotency-Key or X-Idempotency-Key, and what was never
+	// sent because there was no connection. DefaultRetryPolicy itself as Check tries
+	// every method. Refusals are never tried again.
 	Check retryablehttp.CheckRetry
 }
 
@@ -43,9 +47,10 @@ const (
 // another. A nil t is New(nil). A request's body is held in memory, as
 // go-retryablehttp does.
 //
-// The policy of a preset fits:
+// The policy of a preset fits, one of a file, too; where it does not enable retries,
+// that is one attempt:
 //
-//	r := presets.ExternalAPI().Retry.WithDefaults()
+//	r := presets.ExternalAPI().WithRetry().Retry.WithDefaults()
 //	client := roundtrip.RetryClient(t, roundtrip.Retry{Attempts: r.Attempts, Wait: r.Wait, MaxWait: r.MaxDelay})
 func RetryClient(t *Transport, r Retry) *retryablehttp.Client {
 	if t == nil {
@@ -83,13 +88,58 @@ func RetryClient(t *Transport, r Retry) *retryablehttp.Client {
 // call that failed in the end, and would close the connections to all hosts.
 type keepIdle struct{ http.RoundTripper }
 
+// RoundTrip marks the error of a request that must not be sent twice: whoever
+// decides on a retry is told the error and not the request.
+func (k keepIdle) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := k.RoundTripper.RoundTrip(req)
+	if err != nil && !repeatable(req) {
+		if dial, ok := errors.AsType[*net.OpError](err); !ok || dial.Op != "dial" {
+			err = &onceError{err}
+		}
+	}
+	return resp, err
+}
+
+// repeatable reports whether sending req twice does what sending it once does.
+func repeatable(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return req.Header.Get("Idempotency-Key") != "" || req.Header.Get("X-Idempotency-Key") != ""
+}
+
+// onceError is the error of a request that must not be sent twice.
+type onceError struct{ error }
+
+func (e *onceError) Unwrap() error { return e.error }
+
+// Timeout and Temporary pass on what url.Error asks for without unwrapping.
+func (e *onceError) Timeout() bool {
+	t, ok := e.error.(interface{ Timeout() bool }) //nolint:errorlint // as url.Error does
+	return ok && t.Timeout()
+}
+
+func (e *onceError) Temporary() bool {
+	t, ok := e.error.(interface{ Temporary() bool }) //nolint:errorlint // as url.Error does
+	return ok && t.Temporary()
+}
+
+// careful is the default Check.
+func careful(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if _, once := errors.AsType[*onceError](err); once || resp != nil && resp.Request != nil && !repeatable(resp.Request) {
+		return false, ctx.Err()
+	}
+	return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+}
+
 func checkRetry(r Retry) retryablehttp.CheckRetry {
 	next := r.Check
 	if next == nil {
-		next = retryablehttp.DefaultRetryPolicy
+		next = careful
 	}
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if errors.Is(err, core.ErrOpen) || Refused(resp) {
+		if _, fault := errors.AsType[*faultError](err); fault || errors.Is(err, core.ErrOpen) || Refused(resp) {
 			return false, nil
 		}
 		if asked, ok := RetryAfter(resp); ok && asked > r.MaxWait {

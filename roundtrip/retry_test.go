@@ -217,7 +217,11 @@ func TestRetryClient(t *testing.T) {
 			got = append(got, string(text))
 			return answer(req, 500, ""), nil
 		}), core.Config{})
-		resp, err := retrying(tr, roundtrip.Retry{Attempts: 2}).Post("http://example.com", "text/plain", strings.NewReader("payload"))
+		req, err := retryablehttp.NewRequest(http.MethodPut, "http://example.com", strings.NewReader("payload"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := retrying(tr, roundtrip.Retry{Attempts: 2}).Do(req)
 		if err != nil || fmt.Sprint(got) != "[payload payload]" {
 			t.Errorf("sent %v, err = %v; want the payload twice", got, err)
 		}
@@ -282,7 +286,7 @@ func TestRetryClientOfPresets(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r := policy.Retry.WithDefaults()
+				r := policy.WithRetry().Retry.WithDefaults()
 				tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 				begun := time.Now()
 				if _, err := retrying(tr, roundtrip.Retry{Attempts: r.Attempts, Wait: r.Wait, MaxWait: r.MaxDelay}).Get("http://example.com"); !errors.Is(err, errSick) {

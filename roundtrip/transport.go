@@ -32,6 +32,9 @@ import (
 // the time in which the request's wrapped body was waited for. A body that is neither
 // read to its end nor closed, which holds its connection too, stays in flight.
 //
+// Calls that end because the HTTP/2 connection was lost which carried them count once
+// for each breaker.
+//
 // A probe takes as long as its call takes; a slow one is settled when it ends. Only
 // three things end it before: when the host has answered it is settled as a success
 // after Lease at the latest; when the caller cancels it is ignored; and when the
@@ -43,6 +46,11 @@ import (
 // A refusal is an [*core.OpenError], which errors.As finds in what http.Client
 // returns; nothing was sent. A 429 or 503 with a Retry-After that opens the breaker
 // keeps it open until then, within its MaxTimeout.
+//
+// A gate that neither admits nor refuses (a nil or zero Breaker, a registry whose
+// Config is not valid, a Gate whose error does not match [core.ErrOpen]) is a fault of
+// the program: the error says why, whether or not Respond is set, matches [ErrNotSent]
+// and is not tried again by [RetryClient].
 type Transport struct {
 	// Base makes the calls. Nil means [http.DefaultTransport].
 	Base http.RoundTripper
@@ -76,8 +84,9 @@ type Transport struct {
 	// hosts.
 	KeepIdle bool
 
-	own  core.Registry
-	keys keys
+	own    core.Registry
+	keys   keys
+	losses losses
 }
 
 // New returns a Transport with the breakers of a registry, one for each host. A
@@ -113,11 +122,15 @@ func (t *Transport) gate(req *http.Request) core.Gate {
 	if t.Gate != nil {
 		return t.Gate
 	}
-	key := t.Key
-	if key == nil {
-		key = t.keys.of
+	return t.Breakers().Gate(t.key(req))
+}
+
+// key returns what names the breaker of a request.
+func (t *Transport) key(req *http.Request) string {
+	if t.Key != nil {
+		return t.Key(req)
 	}
-	return t.Breakers().Gate(key(req))
+	return t.keys.of(req)
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -148,6 +161,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil && req.Body != http.NoBody {
 		out = c.prepare(t, &p)
 	}
+	if t.traces() {
+		out, c.carried = t.losses.trace(out)
+	}
 	var begun time.Time
 	if t.Classify != nil {
 		begun = time.Now()
@@ -156,10 +172,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.Classify != nil {
 		c.Elapsed = time.Since(begun)
 	}
-	if c.sending != nil {
-		c.sent(out, &p)
-	}
+	c.sent(t, out, &p)
 	o := t.classify(c.Exchange)
+	if o == core.Failure && c.Err != nil && t.counted(&c.Exchange) {
+		o = core.Ignored
+	}
 	if c.forfeited && o != core.Ignored {
 		askAgain(ctx, gate, &p)
 	}
@@ -191,6 +208,15 @@ func (t *Transport) classify(e Exchange) core.Outcome {
 		return DefaultClassify(e)
 	}
 	return t.Classify(e)
+}
+
+// counted reports whether a failure is the loss of a connection that was counted.
+func (t *Transport) counted(e *Exchange) bool {
+	key := ""
+	if t.Gate == nil {
+		key = t.key(e.Request)
+	}
+	return t.losses.counted(e, key)
 }
 
 // CloseIdleConnections passes on what [http.Client.CloseIdleConnections] asks for,

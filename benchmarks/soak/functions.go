@@ -31,7 +31,7 @@ policies:
     timeout: 30ms
     max_timeout: 60ms
     probe_timeout: 1h
-    retry: {strategy: fixed, attempts: %d, initial_delay: 1ms, max_delay: 1ms}
+    retry: {enabled: true, strategy: fixed, attempts: %d, initial_delay: 1ms, max_delay: 1ms}
   "late-*": {preset: none, failure_threshold: %[1]d, timeout: 30ms, probe_timeout: 1h, call_timeout: 5ms}
 `, 5+n%5, window, 1+n%3)
 }

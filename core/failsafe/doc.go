@@ -40,5 +40,5 @@
 // Solaris cannot be told.
 //
 // Errors of calls are counted by breakers; [ErrorLimits] makes conditions of what
-// they have counted.
+// they have counted. [Detector] looks at all of it once, when it is asked.
 package failsafe

@@ -44,3 +44,20 @@ func ExampleErrorLimits() {
 	// Output:
 	// consecutive_errors high - 5 calls in a row of "billing" failed, and 5 are too many
 }
+
+// A check is made at once, without vitals that run.
+func ExampleDetector() {
+	detector := failsafe.Detector{Confidence: 0.5}
+	conditions, err := detector.CheckConfidence(0.08)
+	if err != nil {
+		fmt.Println(err)
+	}
+	for _, c := range conditions {
+		fmt.Println(c.Type, c.Severity, "-", c.Message)
+	}
+	if _, err := detector.CheckResources(context.Background()); err != nil { // CPU, memory, disk
+		fmt.Println(err)
+	}
+	// Output:
+	// confidence high - a confidence of 0.08, and below 0.5 is too little
+}

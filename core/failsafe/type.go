@@ -10,5 +10,6 @@ const (
 	Disk              Type = "disk"               // room or inodes in use on one file system, percent, whichever is more
 	ErrorRate         Type = "error_rate"         // calls that failed, percent
 	ConsecutiveErrors Type = "consecutive_errors" // calls in a row that failed
+	Confidence        Type = "confidence"         // how sure an agent says it is, from 0 to 1
 	Sensor            Type = "sensor"             // something cannot be read; the age of what was read last, seconds
 )

@@ -33,6 +33,12 @@ const (
 	// floor is the time from which on a call may be unusual at all.
 	floor         = time.Second
 	defaultFactor = 2
+
+	// slack is how much sooner than here a deadline may have passed at the client,
+	// besides a tenth of it.
+	slack = 50 * time.Millisecond
+	// tries is the most tries that a handler is taken to share a client's time among.
+	tries = 8
 )
 
 // Took notes a success that took d.
@@ -64,26 +70,61 @@ func (c *Calls) Longest() (d time.Duration, known bool) {
 
 // Unusual reports whether a call that has run for so long has clearly run longer
 // than recent successes: for at least a second, and for at least factor times the
-// longest of them. While none is known a second is enough. A factor of zero means
-// 2; one that is negative or NaN means 0, so that a second is always enough.
+// longest of them. While none is known a second is enough. A factor of zero or NaN
+// means 2; with a negative one every call is unusual.
 //
 // A call of a second or more that is not unusual ages what is known as a success
 // does: where hundreds end so and none succeeds, what calls took before says
 // nothing any more.
+//
+// The second is what keeps one client from closing a route to others: with less, a
+// request that takes a few times as long as most, and a deadline to match, would do.
 func (c *Calls) Unusual(ran time.Duration, factor float64) bool {
+	if factor < 0 {
+		return true
+	}
 	if ran < floor {
 		return false
 	}
-	if factor == 0 {
-		factor = defaultFactor
-	}
-	if !(factor > 0) { // NaN too
-		return true
-	}
-	longest, _ := c.Longest()
-	if float64(ran) >= math.Min(factor*float64(longest), math.MaxInt64) {
+	if c.beyond(ran, factor) {
 		return true
 	}
 	c.note(0)
 	return false
+}
+
+// beyond reports whether a call has run for factor times the longest success, if one
+// is known.
+func (c *Calls) beyond(ran time.Duration, factor float64) bool {
+	if !(factor > 0) { // NaN too
+		factor = defaultFactor
+	}
+	longest, _ := c.Longest()
+	return float64(ran) >= math.Min(factor*float64(longest), math.MaxInt64)
+}
+
+// CutShort reports whether a handler that says it ran out of time, before the
+// deadline of its client, may have been cut short by that: handlers give each of
+// several tries a share of it. So it is if the client gave less time than recent
+// successes took; or if the handler had an eighth of it or more, and has not run
+// clearly longer than those, in the sense of Unusual but for the second. While none is
+// known, it is if the handler had an eighth and the client gave less than a second.
+func (c *Calls) CutShort(ran, limit time.Duration, factor float64) bool {
+	switch longest, known := c.Longest(); {
+	case factor < 0:
+		return false
+	case limit < longest:
+		return true
+	case ran < limit/tries:
+		return false
+	case !known:
+		return limit < floor
+	}
+	return !c.beyond(ran, factor)
+}
+
+// Passed reports whether a client that has gone after so long may have gone because
+// its deadline had passed: it passed there a moment before it did here.
+func Passed(elapsed, limit time.Duration) bool {
+	return limit > 0 && elapsed >= max(limit-limit/10-slack, limit/2)
 }

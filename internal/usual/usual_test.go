@@ -72,8 +72,9 @@ func TestUnusual(t *testing.T) {
 		{3 * s, 3 * s, 1, true},
 		{3 * s, 2 * s, 0.5, true},
 		{3 * s, s, -1, true},
-		{3 * s, s - 1, -1, false},
-		{3 * s, s, math.NaN(), true},
+		{3 * s, time.Millisecond, -1, true},
+		{3 * s, 6*s - 1, math.NaN(), false},
+		{3 * s, 6 * s, math.NaN(), true},
 		{3 * s, math.MaxInt64, 1e300, true},
 		{3 * s, 1000 * time.Hour, math.Inf(1), false},
 	} {
@@ -83,6 +84,60 @@ func TestUnusual(t *testing.T) {
 		}
 		if got := calls.Unusual(c.ran, c.factor); got != c.want {
 			t.Errorf("longest %v, factor %v: %v is unusual: %t, want %t", c.longest, c.factor, c.ran, got, c.want)
+		}
+	}
+}
+
+// A handler that gives up before its client's deadline may do so because of that.
+func TestCutShort(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	for _, c := range []struct {
+		longest, ran, limit time.Duration // 0: none known
+		factor              float64
+		want                bool
+	}{
+		{20 * ms, 15 * ms, 30 * ms, 0, true},
+		{20 * ms, 39 * ms, 80 * ms, 0, true},
+		{20 * ms, 40 * ms, 80 * ms, 0, false},
+		{20 * ms, 40 * ms, 80 * ms, 3, true},
+		{20 * ms, 60 * ms, 80 * ms, 3, false},
+		{20 * ms, 500 * ms, 2 * s, 0, false},
+		{300 * ms, 500 * ms, 4 * s, 0, true},
+		{300 * ms, 500*ms - 1, 4 * s, 0, false}, // less than an eighth: a limit of its own
+		{500 * ms, ms, 400 * ms, 0, true},
+		{400 * ms, ms, 400 * ms, 0, false},
+		{500 * ms, ms, 400 * ms, -1, false},
+		{20 * ms, 15 * ms, 30 * ms, -1, false},
+		{0, ms, 2 * ms, 0, true},
+		{0, 999 * ms, s - 1, 0, true},
+		{0, 500 * ms, s, 0, false},
+	} {
+		var calls Calls
+		if c.longest > 0 {
+			calls.Took(c.longest)
+		}
+		if got := calls.CutShort(c.ran, c.limit, c.factor); got != c.want {
+			t.Errorf("longest %v, factor %v: %v of %v was cut short: %t, want %t", c.longest, c.factor, c.ran, c.limit, got, c.want)
+		}
+	}
+}
+
+func TestPassed(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		elapsed, limit time.Duration
+		want           bool
+	}{
+		{time.Hour, 0, false},
+		{2000 * ms, 2000 * ms, true},
+		{1750 * ms, 2000 * ms, true},
+		{1749 * ms, 2000 * ms, false},
+		{10 * ms, 20 * ms, true},
+		{9 * ms, 20 * ms, false}, // which was cancelled
+		{0, 1, true},
+	} {
+		if got := Passed(c.elapsed, c.limit); got != c.want {
+			t.Errorf("gone after %v of %v: %t, want %t", c.elapsed, c.limit, got, c.want)
 		}
 	}
 }
