@@ -45,7 +45,8 @@
 //	circuit_breaker.export.skipped        UpDownCounter  {breaker}     .skip.reason=limit|duplicate
 //
 // Those of [RegisterAgents] have gen_ai.agent.name, but for agent.status and
-// agent.handoffs; it is the name of a role, not of a single agent. What has happened
+// agent.handoffs; it is the name of a role, not of a single agent. The circuit breakers
+// of agents are among the others, as "agent/" and the id of the agent. What has happened
 // once to a name or pair is there with all values of the last attribute, from zero.
 //
 //	circuit_breaker.agent.status          UpDownCounter  {agent}       .agent.state=running|paused|recovering|escalated|stopped

@@ -1,6 +1,8 @@
 package otelexport
 
 import (
+	"errors"
+	"iter"
 	"reflect"
 
 	"go.opentelemetry.io/otel/metric"
@@ -17,7 +19,12 @@ import (
 // taken; what is registered twice counts once. 300 names and 900 pairs of a hand-off
 // have series of their own, for as long as anything is registered with the meter;
 // more are summed as "(other)", as are states, results and reasons that are not
-// among those of [Agents]. A panic of agents ends neither the collection nor the
+// among those of [Agents].
+//
+// If agents have a method AgentBreakers() iter.Seq2[string, *core.Breaker], as a
+// *ralph.Supervisor has, their circuit breakers are exported as by [Register] with the
+// zero [Options]: at most 300 of them, those that are not closed first. A breaker's name
+// is "agent/" and the id of its agent, as that method says. A panic of agents ends neither the collection nor the
 // program, and OpenTelemetry's error handler is told.
 //
 // The agents are exported until unregister is called, which may be more than once.
@@ -29,8 +36,30 @@ func RegisterAgents(meter metric.Meter, agents Agents) (unregister func() error,
 	if v := reflect.ValueOf(agents); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, &core.ConfigError{Field: "agents", Value: agents, Allowed: "Agents, such as a *ralph.Supervisor"}
 	}
-	return supervised.join(meter, func(e *agentsExporter) func() { return e.add(agents) })
+	leave, err := supervised.join(meter, func(e *agentsExporter) func() { return e.add(agents) })
+	if err != nil {
+		return nil, err
+	}
+	own, ok := agents.(guarded)
+	if !ok {
+		return leave, nil
+	}
+	release, err := Register(meter, agentBreakers{own}, nil)
+	if err != nil {
+		return nil, errors.Join(err, leave())
+	}
+	return func() error { return errors.Join(leave(), release()) }, nil
 }
+
+// guarded are agents that have circuit breakers.
+type guarded interface {
+	AgentBreakers() iter.Seq2[string, *core.Breaker]
+}
+
+// agentBreakers is the [Source] of those.
+type agentBreakers struct{ of guarded }
+
+func (a agentBreakers) All() iter.Seq2[string, *core.Breaker] { return a.of.AgentBreakers() }
 
 //nolint:gochecknoglobals // the names in a meter are unique, whoever registers
 var supervised = meters[*agentsExporter]{create: newAgentsExporter, forget: true}

@@ -171,7 +171,8 @@ func syntaxError(file string, err error) error {
 // decoder collects the faults of one document.
 type decoder struct {
 	file   string
-	quiet  bool // values are another package's, and may be secret
+	quiet  bool                  // values are another package's, and may be secret
+	others map[*yaml.Node]string // values given by another name than that of the field, and that
 	faults []*FileError
 	more   bool
 }
@@ -448,14 +449,17 @@ func (d *decoder) report(n *yaml.Node, path string, where places, t reflect.Type
 			d.faultBy(n, path, err.Error(), err)
 			continue
 		}
-		at := n
+		at, named := n, fileName(t, fault.Field)
 		for name := fault.Field; name != ""; name = parent(name) {
 			if found := where[name]; found != nil {
 				at = found
 				break
 			}
 		}
-		d.reportOne(at, join(path, fileName(t, fault.Field)), fault)
+		if other := d.others[at]; other != "" && at == where[fault.Field] {
+			named = named[:strings.LastIndexByte(named, '.')+1] + other
+		}
+		d.reportOne(at, join(path, named), fault)
 	}
 }
 

@@ -56,6 +56,7 @@ func (s scope) to(key, name string) scope {
 // field is a struct field that a file can give.
 type field struct {
 	key  string // in the file
+	aka  string // another name that it may have there, by a tag aka; empty for none
 	name string // in Go
 	typ  reflect.Type
 	at   []int
@@ -73,7 +74,7 @@ func fieldsOf(t reflect.Type) []field {
 		if f.Anonymous || !f.IsExported() || key == "" || key == "-" {
 			continue
 		}
-		all = append(all, field{key: key, name: f.Name, typ: f.Type, at: f.Index})
+		all = append(all, field{key: key, aka: f.Tag.Get("aka"), name: f.Name, typ: f.Type, at: f.Index})
 	}
 	knownFields.Store(t, all)
 	return all
@@ -84,7 +85,7 @@ var knownFields sync.Map // reflect.Type to []field
 
 func fieldNamed(t reflect.Type, key string) (field, bool) {
 	all := fieldsOf(t)
-	i := slices.IndexFunc(all, func(f field) bool { return f.key == key })
+	i := slices.IndexFunc(all, func(f field) bool { return key != "" && (f.key == key || f.aka == key) })
 	if i < 0 {
 		return field{}, false
 	}
@@ -117,6 +118,7 @@ func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 	var after []func() // what has the last word
 	d.mapping(n, s.path, func(key string, k, value *yaml.Node) {
 		if f, ok := fieldNamed(v.Type(), key); ok {
+			d.calls(value, f, key)
 			if d.once(k, value, s.to(key, f.name)) {
 				d.value(v.FieldByIndex(f.at), value, s.to(key, f.name))
 			}
@@ -124,6 +126,7 @@ func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 		}
 		if bare, cut := strings.CutSuffix(key, msSuffix); cut {
 			if f, ok := fieldNamed(v.Type(), bare); ok && f.typ == reflect.TypeFor[time.Duration]() {
+				d.calls(value, f, bare)
 				if d.once(k, value, s.to(key, f.name)) {
 					d.milliseconds(v.FieldByIndex(f.at), value, join(s.path, key))
 				}
@@ -135,6 +138,9 @@ func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 			known := originalNames(v.Type())
 			for _, f := range fieldsOf(v.Type()) {
 				known = append(known, f.key)
+				if f.aka != "" {
+					known = append(known, f.aka)
+				}
 			}
 			d.unknown(k, s.path, key, known)
 		}
@@ -149,6 +155,17 @@ func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 	for _, last := range after {
 		last()
 	}
+}
+
+// calls notes that a field was given by its other name.
+func (d *decoder) calls(value *yaml.Node, f field, key string) {
+	if key != f.aka {
+		return
+	}
+	if d.others == nil {
+		d.others = make(map[*yaml.Node]string)
+	}
+	d.others[value] = key
 }
 
 // once notes where a field was given; it reports false if it had been.
@@ -317,7 +334,12 @@ func (d *decoder) duration(v reflect.Value, n *yaml.Node, path string) {
 func (d *decoder) milliseconds(v reflect.Value, n *yaml.Node, path string) {
 	var ms int64
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" || n.Load(&ms) != nil || ms > math.MaxInt64/int64(time.Millisecond) || ms < math.MinInt64/int64(time.Millisecond) {
-		d.fault(n, path, "must be a whole number of milliseconds, and is "+d.shown(n))
+		problem := "must be a whole number of milliseconds, and is " + d.shown(n)
+		if _, err := time.ParseDuration(n.Value); err == nil && !d.quiet && n.Kind == yaml.ScalarNode && n.ShortTag() == stringTag {
+			name := strings.TrimSuffix(path[strings.LastIndexByte(path, '.')+1:], msSuffix)
+			problem += fmt.Sprintf("; for a duration with a unit write %s: %s", name, clip(n.Value))
+		}
+		d.fault(n, path, problem)
 		return
 	}
 	v.SetInt(ms * int64(time.Millisecond))

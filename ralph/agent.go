@@ -42,11 +42,13 @@ type Agent struct {
 	cause   *Cause        // of the pause, kept while recovering
 	trial   *trial        // nil unless recovering
 	story   *story        // nil while there is nothing to tell
+	ids     *ids          // nil if Options gave none
 
 	since, resumeAt, escalateAt time.Duration
 	due                         time.Duration // what the schedule was last asked for
 	task                        uint64        // hash of the id of the task
 	handoffs                    uint64
+	hops                        uint32              // hand-offs in this task
 	calls                       [recentCalls]uint32 // hashes of the last calls and replies that did not fail
 	steps                       [numResults]uint32
 
@@ -68,6 +70,27 @@ type story struct {
 	nudges []nudge // not told yet
 	events []Event // the last, oldest first
 	seq    uint64  // of the last event
+}
+
+// ids name what an agent is part of and works on. They do not change: another task has
+// others.
+type ids struct{ session, task string }
+
+// name notes the ids that are given. It needs mu.
+func (a *Agent) name(session, task string) {
+	of := a.of()
+	of.session, of.task = or(session, of.session), or(task, of.task)
+	if of != (ids{}) {
+		a.ids = &of
+	}
+}
+
+// of are the agent's ids. It needs mu.
+func (a *Agent) of() ids {
+	if a.ids == nil {
+		return ids{}
+	}
+	return *a.ids
 }
 
 // recentCalls is among how many of the last calls one is not new.
@@ -140,7 +163,12 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 	a.mu.Lock()
 	findings, err := a.follow(at).Observe(step)
 	call := a.run.Call()
-	result := a.credit(&step, call, len(findings) > 0)
+	result := stepNoProgress
+	if step.Report() {
+		a.sure(step.Confidence)
+	} else {
+		result = a.credit(&step, call, len(findings) > 0)
+	}
 	a.judge(findings, false, now)
 	if use, tree := used(&step, err), a.tree.Load(); tree != nil && use != (detect.Use{}) {
 		if more, e := tree.Spend(use, step.At); e == nil && more != nil {
@@ -148,7 +176,7 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 			findings = worse(findings, more)
 		}
 	}
-	if a.trial != nil {
+	if a.trial != nil && !step.Report() {
 		a.try(&step, result == stepProgress && (call != 0 || a.run.Totals().Calls == 0), now)
 	}
 	a.touch(now)
@@ -242,7 +270,8 @@ func (a *Agent) Nudge() (text string, ok bool) {
 	return strings.Join(texts, "\n"), len(texts) > 0
 }
 
-// Begin begins a new task, named by any text: a person has said something new. What
+// Begin begins a new task, named by its id or any text, of which the first 256 bytes
+// are kept as the id: a person has said something new. What
 // is counted in a row, in a window or of a budget begins anew, for an agent without
 // a parent also the budget it shares with those below it and its part in hand-offs.
 // Its state, totals and known tokens of progress are kept. The same task again does
@@ -261,7 +290,8 @@ func (a *Agent) Begin(task string) {
 	id := hashOf(task)
 	fresh := id != a.task
 	if fresh {
-		a.task = id
+		a.task, a.hops = id, 0
+		a.name("", clippedTo(task, maxText))
 		a.follow(at).NewTask(at)
 		a.attempts = 0
 		a.hush()
@@ -276,23 +306,13 @@ func (a *Agent) Begin(task string) {
 	}
 }
 
-// Execute runs fn as one iteration: it asks for admission, calls fn and settles
-// with what became of it. Unlike core.Do with a, it also tells the rules the text of
-// the error. It returns what fn returned, or the refusal. A panic and a
-// [runtime.Goexit] of fn are failures and pass through.
+// Execute is [Execute] for a function without a result.
 func (a *Agent) Execute(ctx context.Context, fn func(context.Context) error) error {
-	if !a.made() {
-		return errNoAgent
-	}
 	if fn == nil {
-		return errNilFunc
+		_, err := Execute[struct{}](ctx, a, nil)
+		return err
 	}
-	it := &iteration{agent: a}
-	_, err := core.Do(ctx, it, func(ctx context.Context) (struct{}, error) {
-		err := fn(ctx)
-		it.err = err
-		return struct{}{}, err
-	})
+	_, err := Execute(ctx, a, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
 	return err
 }
 
@@ -353,10 +373,15 @@ func (a *Agent) credit(step *detect.Step, call uint64, found bool) result {
 	}
 	a.steps[r]++
 	a.role.steps[r].Add(1)
-	if c := step.Confidence; c != nil && *c >= 0 && *c <= 1 {
+	a.sure(step.Confidence)
+	return r
+}
+
+// sure notes how sure the agent is, if that is known.
+func (a *Agent) sure(c *float64) {
+	if c != nil && *c >= 0 && *c <= 1 {
 		a.doubt.Store(math.Float64bits(*c) + 1)
 	}
-	return r
 }
 
 // reply is a hash of the beginning of what was said without a tool; 0 for nothing.

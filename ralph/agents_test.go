@@ -91,7 +91,7 @@ func TestAgents02_FailuresReachTheBreaker(t *testing.T) {
 			n := 0
 			for ; n < 55; n++ {
 				if err := pass(t, a); err != nil {
-					if !errors.Is(err, ralph.ErrAgentPaused) {
+					if !refusedByAgent(err) {
 						t.Fatal(err)
 					}
 					break
@@ -120,7 +120,7 @@ func TestAgents02_ASpinOnRefusals(t *testing.T) {
 		n := 0
 		for ; n < 100; n++ {
 			err := a.Execute(t.Context(), func(ctx context.Context) error { return provider.Do(ctx, func(context.Context) error { return nil }) })
-			if errors.Is(err, ralph.ErrAgentPaused) {
+			if refusedByAgent(err) {
 				break
 			}
 		}

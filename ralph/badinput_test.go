@@ -117,7 +117,7 @@ func TestStrangeTexts(t *testing.T) {
 		}
 		a.Progress(text)
 		a.Begin(text)
-		if _, err := s.Handoff("a", "b", text); err != nil && !errors.Is(err, ralph.ErrAgentPaused) {
+		if _, err := s.Handoff("a", "b", text); err != nil && !refusedByAgent(err) {
 			t.Errorf("%d: %v", i, err)
 		}
 		_ = a.AllowTool(t.Context(), text, text)
@@ -149,7 +149,7 @@ func TestHandoffToOneself(t *testing.T) {
 		n := 0
 		for ; n < 50; n++ {
 			if _, err := s.Handoff("a", "a", "I will do this myself"); err != nil {
-				if !errors.Is(err, ralph.ErrAgentPaused) {
+				if !refusedByAgent(err) {
 					t.Fatal(err)
 				}
 				break
@@ -254,7 +254,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		}
 		a, _ := s.Agent(st.ID)
 		refused := a.AllowModelCall(t.Context())
-		spent := st.TreeUsed != nil && errors.Is(refused, ralph.ErrAgentPaused) // found out only now
+		spent := st.TreeUsed != nil && refusedByAgent(refused) // found out only now
 		if open := st.State == ralph.Running || st.State == ralph.Recovering; open != (refused == nil) && (!open || !spent) {
 			t.Errorf("%s is %v: %v", st.ID, st.State, refused)
 		}

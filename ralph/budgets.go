@@ -61,6 +61,7 @@ func (s *Supervisor) change(a *Agent, o Options, now time.Duration) error {
 	if o.Name != "" {
 		a.role = s.roles.get(o.Name)
 	}
+	a.name(o.Session, "") // a task begins, see Begin
 	if o.Tree == (detect.Budgets{}) && o.Budget == (detect.Budgets{}) {
 		a.touch(now)
 		return nil
@@ -108,7 +109,7 @@ func (a *Agent) exhausted() bool {
 	case detect.RuleToolCalls.String():
 		return reached(float64(use.ToolCalls), float64(limit.ToolCalls))
 	case detect.RuleHops.String():
-		return reached(float64(use.Hops), float64(limit.Hops))
+		return reached(float64(a.hops), float64(limit.Hops))
 	}
 	return false
 }

@@ -36,7 +36,7 @@ func TestTreeSharesABudget(t *testing.T) {
 		}, "tool_calls", 5},
 		"hops": {detect.Budgets{Hops: 4}, func(s *ralph.Supervisor, a *ralph.Agent, i int) error {
 			_, err := s.Handoff(a.ID(), "boss", word(i)+" "+word(i*3))
-			if errors.Is(err, ralph.ErrAgentPaused) {
+			if refusedByAgent(err) {
 				return nil
 			}
 			return err
@@ -65,7 +65,7 @@ func TestTreeSharesABudget(t *testing.T) {
 					}
 				}
 				late := monitor(t, s, "late", ralph.Options{Parent: "w1"}) // joins a tree that has nothing left
-				if err := late.AllowModelCall(t.Context()); !errors.Is(err, ralph.ErrAgentPaused) {
+				if err := late.AllowModelCall(t.Context()); !refusedByAgent(err) {
 					t.Errorf("late: %v", err)
 				}
 				if err := iterate(other, nil); err != nil {
@@ -233,7 +233,7 @@ func TestNoOvershoot(t *testing.T) {
 			kept := p.Take()
 			out = append(out, &kept)
 		}
-		if len(out) != 5 || !errors.Is(refused, ralph.ErrAgentPaused) {
+		if len(out) != 5 || !refusedByAgent(refused) {
 			t.Fatalf("%d are out, and then %v", len(out), refused)
 		}
 		wantState(t, s, "w7", ralph.Running) // it may yet come to it

@@ -27,17 +27,54 @@ type Config struct {
 	// together in one task, unless its [Options] say so. Zero fields are no limit.
 	Budget detect.Budgets `json:"budget,omitzero"`
 	// Breaker is the circuit breaker that each agent has for its iterations.
-	// Zero FailureThreshold means 3, zero CallTimeout 2 min, which Execute and core.Do
-	// apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
-	// refused, a budget that is used up included, and what this machine was short of
-	// (file descriptors, ports, memory, disk, a resolver that answers) is
-	// [core.Ignored]. The rest is as [core.Config] says.
+	// Zero FailureThreshold means as many as AgentFailureThreshold, and it may not be
+	// less; where none of FailureRateThreshold, MinimumCalls and Window is given, the rate
+	// does not open it before so many failures in a row do; zero CallTimeout means 2 min, which Execute and core.Do apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
+	// refused, a budget that is used up included, what this machine was short of
+	// (file descriptors, ports, memory, disk, a resolver that answers), and an error of
+	// credentials, permissions or quotas, see [Execute], is [core.Ignored]. The rest is as [core.Config] says.
 	Breaker core.Config `json:"breaker,omitzero"`
 
+	// AgentFailureThreshold is how many iterations in a row may fail: then the agent
+	// is paused, and its circuit breaker opens. It is both Rules.Failures.Trip, which
+	// may not be given besides it, and what Breaker.FailureThreshold is at least. Zero
+	// means 3, negative that neither happens.
+	AgentFailureThreshold int `json:"agent_failure_threshold,omitzero"`
+	// HandoffThreshold is how many hand-offs an agent may make in one task, whatever
+	// they are about: the one that reaches it is refused, and the agent escalated, until
+	// its next task, see [Agent.Begin], or until Options.Budget.Hops is raised. It is
+	// Rules.Budgets.Hops, which may not be given besides it. Zero means 200, negative no
+	// limit. That work goes round and round is found long before, by the rules named
+	// Handoff….
+	HandoffThreshold int `json:"handoff_threshold,omitzero"`
+	// LowConfidenceThreshold is what a confidence, see [detect.Step], must not be
+	// below: one such value pauses, and one of 0.1 or less escalates. Each value counts
+	// by itself, because the caller who reports it and sets a threshold asks for no
+	// less. Zero means 0.3, negative off. For values that scatter, Rules.Confidence,
+	// which may not be given besides it, goes by their average.
+	LowConfidenceThreshold float64 `json:"low_confidence_threshold,omitzero"`
+	// StuckTaskThreshold is how many iterations there may be without progress, as
+	// [Agent.Progress] is told of it: then the agent is paused. It is
+	// Rules.NoProgress.Trip, which may not be given besides it. Zero means 10, negative
+	// off.
+	StuckTaskThreshold int `json:"stuck_task_threshold,omitzero"`
+	// CPUThreshold, MemoryThreshold and DiskThreshold are the percentages of what the
+	// machine, or the container, has, from which on agents are paused. If one of them is
+	// not zero, the supervisor reads all three every 5 s, in a goroutine of its own,
+	// until it is closed: zero is then 90, negative not read. With more to say, or for
+	// several supervisors, make [failsafe.Vitals] and give them as Vitals; not both.
+	CPUThreshold    float64 `json:"cpu_threshold,omitzero"`
+	MemoryThreshold float64 `json:"memory_threshold,omitzero"`
+	DiskThreshold   float64 `json:"disk_threshold,omitzero"`
+
+	// AutoResumeEnabled says whether paused agents are resumed by themselves. Nil
+	// means true; false is as a negative AutoResumeAfter.
+	AutoResumeEnabled *bool `json:"auto_resume_enabled,omitzero"`
 	// AutoResumeAfter is after how long a paused agent is resumed on trial, at
 	// the soonest. Zero means 30 s; negative means that only a person resumes. At
-	// most EscalationTimeout, at which there would be nothing left to resume.
-	AutoResumeAfter time.Duration `json:"auto_resume_after,omitzero"`
+	// most EscalationTimeout, at which there would be nothing left to resume. In a file
+	// of presets it may be called auto_resume_delay.
+	AutoResumeAfter time.Duration `json:"auto_resume_after,omitzero" aka:"auto_resume_delay"`
 	// ResumeFactor multiplies that time with every resume that did not last.
 	// Zero means 2; 1 to 100.
 	ResumeFactor float64 `json:"resume_factor,omitzero"`
@@ -128,6 +165,8 @@ const (
 	defaultMaxAgents         = 100_000
 	defaultIdle              = time.Hour
 	defaultEvents            = 16
+	defaultHandoffs          = 200 // of package detect, as the next
+	defaultStuck             = 10
 
 	maxResumeFactor     = 100
 	maxRecoveryAttempts = 100
@@ -150,7 +189,9 @@ func (c Config) Validate() error {
 	_, err := detect.NewBudget(c.Budget, nil)
 	faults = append(faults, inside("Budget", err)...)
 	faults = append(faults, inside("Breaker", c.Breaker.Validate())...)
+	c.thresholds(check)
 
+	c.AutoResumeAfter = c.resolved().AutoResumeAfter
 	after, escalation := or(c.AutoResumeAfter, defaultAutoResumeAfter), or(c.EscalationTimeout, defaultEscalationTimeout)
 	if after > 0 && escalation > 0 && after > escalation {
 		check(false, "AutoResumeAfter", c.AutoResumeAfter, fmt.Sprintf("at most EscalationTimeout (%v), which ends a pause; 0 for 30s, negative for off", escalation))
@@ -190,7 +231,7 @@ func inside(field string, err error) []error {
 // withDefaults returns c with every default filled in and what is off at a value
 // that is never reached. It must be valid.
 func (c Config) withDefaults() Config {
-	c.Breaker.FailureThreshold = or(c.Breaker.FailureThreshold, defaultFailureThreshold)
+	c = c.resolved()
 	c.Breaker.CallTimeout = or(c.Breaker.CallTimeout, defaultCallTimeout)
 	if c.Breaker.Classify == nil {
 		c.Breaker.Classify = classify

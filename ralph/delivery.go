@@ -207,6 +207,12 @@ func (d *delivery) log(e Event) {
 		slog.String("agent", e.Agent), slog.String("name", e.Name),
 		slog.String("from", e.From.String()), slog.String("to", e.To.String()),
 	}
+	if e.Session != "" {
+		attrs = append(attrs, slog.String("session", e.Session))
+	}
+	if e.Task != "" {
+		attrs = append(attrs, slog.String("task", e.Task))
+	}
 	if c := e.Cause; c.Rule != "" {
 		attrs = append(attrs,
 			slog.String("rule", c.Rule), slog.String("reason", c.Reason.String()), slog.String("severity", c.Severity.String()),

@@ -53,17 +53,23 @@
 // The operations of the system that this package continues, and where they are:
 //
 //	monitor_agent            Supervisor.Monitor
-//	execute_agent            Agent.Execute, or core.Do with the Agent, which is a Gate
+//	execute_agent            Execute and Agent.Execute, or core.Do with the Agent, which is a Gate
 //	detect_failsafe          Supervisor.Detect; by itself at every Agent.Observe and when time is up
 //	trigger_pause            Supervisor.Pause; by itself for what was detected
-//	auto_resume              by itself; Supervisor.Resume for a person
+//	auto_resume              by itself; Supervisor.TryResume at once, Supervisor.Resume for a person
 //	update_context           Agent.Observe, Agent.Progress, Supervisor.Handoff, Agent.Begin; Supervisor.Update for budgets
 //	get_agent_status         Supervisor.Status, in words Supervisor.Explain
 //	get_all_status           Supervisor.Statuses, summed up Supervisor.Stats
 //	reset_agent              Supervisor.Reset
-//	AgentPausedError         PausedError, ErrAgentPaused
-//	FailsafeTriggeredError   failsafe.ErrFailsafe, which a PausedError matches as well
+//	AgentPausedError         ErrAgentPaused, which a PausedError matches unless it is
+//	FailsafeTriggeredError   ErrFailsafeTriggered, of an agent that is escalated
 //	CircuitBreakerOpenError  core.OpenError, core.ErrOpen
+//	['circuit_breaker']      Agent.Breaker
+//
+// Its options have their names in the section "ralph" of a file of presets, and these
+// in [Config]: AgentFailureThreshold, HandoffThreshold, LowConfidenceThreshold,
+// StuckTaskThreshold, AutoResumeEnabled, AutoResumeAfter (auto_resume_delay_ms),
+// MaxRecoveryAttempts, CPUThreshold, MemoryThreshold, DiskThreshold, EscalationTimeout.
 //
 // # What holds
 //
@@ -78,9 +84,9 @@
 //   - with Config.Path, agents survive a crash but for its last second; a file that
 //     is not understood is an error and left as it is;
 //   - there is one timer for all agents, none while nothing is due, and no
-//     goroutine but the one that writes the file, and for a while one that tells
-//     events which a slow OnEvent has left; memory is bounded by
-//     Config.MaxAgents.
+//     goroutine but the one that writes the file, the one that reads the host if
+//     Config has thresholds for it, and for a while one that tells events which a slow
+//     OnEvent has left; memory is bounded by Config.MaxAgents.
 //
 // In tests, run the code under testing/synctest: supervisor and agents then live on
 // the bubble's clock.

@@ -13,9 +13,13 @@ type Event struct {
 	Kind  Kind      `json:"kind"`
 	Agent string    `json:"agent,omitempty"` // its id; none for those of the store
 	Name  string    `json:"name,omitempty"`  // its role
-	From  State     `json:"from"`            // the state before
-	To    State     `json:"to"`              // and after
-	Cause Cause     `json:"cause,omitzero"`
+	// Session and Task are the ids of what it is part of and works on, see [Options].
+	Session string `json:"session,omitempty"`
+	Task    string `json:"task,omitempty"`
+
+	From  State `json:"from"` // the state before
+	To    State `json:"to"`   // and after
+	Cause Cause `json:"cause,omitzero"`
 	// By is who did it, if it was a person; Note what they said.
 	By   string `json:"by,omitempty"`
 	Note string `json:"note,omitempty"`

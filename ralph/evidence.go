@@ -15,7 +15,7 @@ import (
 // says nothing about the agent is ignored.
 func classify(ctx context.Context, err error) core.Outcome {
 	o := core.DefaultClassify(ctx, err)
-	if o == core.Failure && (vetoed(err) || lacking(err)) {
+	if o == core.Failure && (vetoed(err) || lacking(err) || needsAPerson(kindOf(err))) {
 		return core.Ignored
 	}
 	return o

@@ -37,7 +37,7 @@ func Example() {
 			_, err := agent.Observe(detect.Step{Tool: "search", Args: `{"q":"atlantis"}`, Output: "nothing found", Tokens: 350})
 			return err
 		})
-		if errors.Is(err, ralph.ErrAgentPaused) {
+		if errors.Is(err, ralph.ErrFailsafeTriggered) {
 			fmt.Println("stopped")
 			break
 		}

@@ -284,24 +284,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 		ctx = context.Background()
 	}
 	at, now := a.sup.clock()
-	end := detect.Iteration{At: at, Failed: o == core.Failure}
-	told := o != core.Ignored
-	if err := it.err; err != nil {
-		end.Err = err.Error()
-		switch {
-		case vetoed(err), lacking(err): // not its fault; but it must not try again in a loop
-			end.Kind, end.Failed = detect.TransientError, true
-			told = told || ctx.Err() == nil
-		case errors.Is(err, context.DeadlineExceeded):
-			end.Kind = detect.TransientError
-		}
-		if exit, ok := errors.AsType[interface {
-			error
-			ExitCode() int
-		}](err); ok {
-			end.Exit = exit.ExitCode()
-		}
-	}
+	end, told := it.end(ctx, at, o)
 	if a.alive(now) != nil { // it was reset and then forgotten
 		if it.reserved != nil {
 			it.reserved.Release()
@@ -337,6 +320,35 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 	a.mu.Unlock()
 	a.sup.exhaust(a, findings, now)
 	a.sup.delivery.deliver()
+}
+
+// end is what the rules are told of the iteration, if told.
+func (it *iteration) end(ctx context.Context, at time.Time, o core.Outcome) (end detect.Iteration, told bool) {
+	end = detect.Iteration{At: at, Failed: o == core.Failure}
+	told = o != core.Ignored
+	if err := it.err; err != nil {
+		end.Err = err.Error()
+		switch {
+		case vetoed(err), lacking(err): // not its fault; but it must not try again in a loop
+			end.Kind, end.Failed = detect.TransientError, true
+			told = told || ctx.Err() == nil
+		default:
+			end.Kind = kindOf(err)
+			if end.Kind == detect.OtherError && errors.Is(err, context.DeadlineExceeded) {
+				end.Kind = detect.TransientError
+			}
+			if needsAPerson(end.Kind) && ctx.Err() == nil { // whatever the breaker makes of it
+				end.Failed, told = true, true
+			}
+		}
+		if exit, ok := errors.AsType[interface {
+			error
+			ExitCode() int
+		}](err); ok {
+			end.Exit = exit.ExitCode()
+		}
+	}
+	return end, told
 }
 
 // guard returns the agent's circuit breaker, made at its first iteration.

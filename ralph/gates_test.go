@@ -85,7 +85,7 @@ func TestPermitsOfTheHost(t *testing.T) {
 			t.Fatal(err)
 		}
 		check("as probes", 2, 2)
-		if _, err := a.AllowIteration(t.Context()); !errors.Is(err, ralph.ErrAgentPaused) && !errors.Is(err, core.ErrOpen) {
+		if _, err := a.AllowIteration(t.Context()); !refusedByAgent(err) && !errors.Is(err, core.ErrOpen) {
 			t.Fatal(err)
 		}
 		if g.out != 2 {
@@ -117,7 +117,7 @@ func TestErrorsOfTheHost(t *testing.T) {
 				id := fmt.Sprint("a", i)
 				a := monitor(t, s, id, ralph.Options{})
 				err := ask(a)
-				if shadow && err != nil || !shadow && (!errors.Is(err, ralph.ErrAgentPaused) || !errors.Is(err, g.err)) {
+				if shadow && err != nil || !shadow && (!refusedByAgent(err) || !errors.Is(err, g.err)) {
 					t.Errorf("%d, in shadow %v: %v", i, shadow, err)
 				}
 				wantState(t, s, id, ralph.Paused)

@@ -2,7 +2,9 @@ package ralph
 
 import (
 	"errors"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/ralph/detect"
@@ -68,6 +70,10 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	a.mu.Lock()
 	a.follow(at).HandedOff(at)
 	a.handoffs++
+	if more := a.hopped(at); more != nil {
+		a.judge(more, false, now)
+		findings = worse(findings, more)
+	}
 	if tree := a.tree.Load(); tree != nil {
 		if more, e := tree.Spend(detect.Use{Hops: 1}, at); e == nil && more != nil {
 			a.judge(more, false, now)
@@ -86,6 +92,30 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	}
 	return worst, a.refused()
 }
+
+// hopped counts a hand-off of the agent's task, and returns what its limit says of that.
+// It needs mu.
+func (a *Agent) hopped(at time.Time) []detect.Finding {
+	a.hops = min(a.hops+1, math.MaxInt32)
+	limit := a.sup.detector.Rules().Budgets.Hops
+	if a.limits != nil && a.limits.Own.Hops != 0 {
+		limit = a.limits.Own.Hops
+	}
+	n := int(a.hops)
+	warned := a.sup.cfg.Rules.Warn >= 0 && n == warnAt(limit)
+	if limit <= 0 || n < limit && !warned {
+		return nil
+	}
+	b, err := detect.NewBudget(detect.Budgets{Hops: limit}, nil) // says it as any budget does
+	if err != nil {
+		return nil
+	}
+	findings, _ := b.Spend(detect.Use{Hops: n}, at) // a number that is possible
+	return findings
+}
+
+// warnAt is the number of hand-offs that a budget first nudges at.
+func warnAt(limit int) int { return int(math.Ceil(0.8 * float64(limit))) }
 
 // handing is a hand-off that was refused as the arguments of a call: of a long payload,
 // what package detect looks at.

@@ -217,3 +217,9 @@ func (h *host) Conditions() []failsafe.Condition {
 func hot(severity failsafe.Severity) failsafe.Condition {
 	return failsafe.Condition{Type: failsafe.CPU, Severity: severity, Message: "the CPU is hot", Threshold: 90, Value: 93, At: time.Now()}
 }
+
+// refusedByAgent reports whether err is the refusal of an agent, in whatever state.
+func refusedByAgent(err error) bool {
+	_, ok := errors.AsType[*ralph.PausedError](err)
+	return ok
+}

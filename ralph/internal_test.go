@@ -31,7 +31,7 @@ func TestEveryDefault(t *testing.T) {
 			},
 			Config{
 				Breaker:         core.Config{FailureThreshold: off, CallTimeout: off},
-				AutoResumeAfter: off, ResumeFactor: 2, MaxResumeAfter: 30 * time.Minute, MaxRecoveryAttempts: 0,
+				AutoResumeAfter: -1, ResumeFactor: 2, MaxResumeAfter: 30 * time.Minute, MaxRecoveryAttempts: 0,
 				Probe: Probe{Iterations: 3, Steps: off, Tokens: off, Cost: off}, EscalationTimeout: math.MaxInt64,
 				MaxAgents: 100_000, Idle: math.MaxInt64,
 			},
@@ -57,6 +57,10 @@ func TestEveryDefault(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		got := c.given.withDefaults()
+		if got.Rules.Confidence != (detect.Confidence{Trip: 0.3, Single: true}) {
+			t.Errorf("%s: %+v", name, got.Rules.Confidence)
+		}
+		got.Rules.Confidence = detect.Confidence{}
 		if got.Breaker.Classify == nil {
 			t.Errorf("%s: the breaker has no Classify", name)
 		}

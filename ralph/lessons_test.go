@@ -38,7 +38,7 @@ func TestLesson1_LatchedAtEveryGate(t *testing.T) {
 		for range 3 {
 			time.Sleep(time.Hour)
 			for name, err := range map[string]error{"iteration": iterate(a, nil), "model": a.AllowModelCall(t.Context()), "tool": a.AllowTool(t.Context(), "x", "")} {
-				if !errors.Is(err, ralph.ErrAgentPaused) {
+				if !refusedByAgent(err) {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
@@ -217,7 +217,7 @@ func TestLesson4_TrialNeedsANewToken(t *testing.T) {
 				t.Error("a revert is progress")
 			}
 		}
-		if err := iterate(a, nil); !errors.Is(err, ralph.ErrAgentPaused) {
+		if err := iterate(a, nil); !refusedByAgent(err) {
 			t.Errorf("a fourth: %v", err)
 		}
 		wantState(t, s, "a", ralph.Paused)

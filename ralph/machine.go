@@ -236,6 +236,7 @@ func (a *Agent) tell(e Event, now time.Duration) {
 	st := a.note()
 	st.seq++
 	e.Seq, e.At, e.Agent, e.Name, e.Shadow = st.seq, a.wall(now), a.id, a.role.name, cfg.Shadow
+	e.Session, e.Task = a.of().session, a.of().task
 	switch {
 	case cfg.Events == 0:
 	case len(st.events) < cfg.Events:
@@ -339,22 +340,8 @@ func (a *Agent) watchAfter(now time.Duration) {
 // otherwise. It gives the lock back while the host's gate is asked.
 func (a *Agent) reconsider(at time.Time, now time.Duration) {
 	stay := a.stay
-	a.mu.Unlock()
-	sick := a.sup.sick()
-	a.mu.Lock()
+	next, _ := a.tryResume(at, now)
 	if a.stay != stay || a.state != Paused {
-		return
-	}
-	next := later(now, a.sup.cfg.pauseFor(int(a.attempts)))
-	until, refusing := a.refusing(now)
-	switch {
-	case sick:
-	case a.exhausted():
-		next = never
-	case refusing:
-		next = max(until, now+time.Millisecond)
-	default:
-		a.resume(Recovering, "", "", at, now)
 		return
 	}
 	if next != never && a.escalateAt > now {
@@ -363,6 +350,30 @@ func (a *Agent) reconsider(at time.Time, now time.Duration) {
 	a.resumeAt = next
 	a.replan()
 	a.watch()
+}
+
+// tryResume resumes a paused agent on trial if nothing is against it, and says otherwise
+// when to try again. It gives the lock back while the host's gate is asked.
+func (a *Agent) tryResume(at time.Time, now time.Duration) (next time.Duration, resumed bool) {
+	stay := a.stay
+	a.mu.Unlock()
+	sick := a.sup.sick()
+	a.mu.Lock()
+	if a.stay != stay || a.state != Paused {
+		return never, false
+	}
+	until, refusing := a.refusing(now)
+	switch {
+	case sick:
+	case a.exhausted():
+		return never, false
+	case refusing:
+		return max(until, now+time.Millisecond), false
+	default:
+		a.resume(Recovering, "", "", at, now)
+		return never, true
+	}
+	return later(now, a.sup.cfg.pauseFor(int(a.attempts))), false
 }
 
 // refusing reports whether the circuit breaker refuses every iteration, and until when.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/core/failsafe"
@@ -53,7 +54,27 @@ func (s *Supervisor) Resume(id, by, note string) error {
 	})
 }
 
-// Update changes an agent's name and budgets, those that o gives. A budget that is
+// TryResume resumes a paused agent at once, on trial, if that is safe, and reports
+// whether it did: the host is well, the agent's circuit breaker is not open, no budget is
+// used up, and it has been resumed by itself less than Config.MaxRecoveryAttempts times,
+// of which this is one. It is what happens by itself when the pause is over, see
+// [Config], but sooner, and also for an agent that was paused by hand. It reports false,
+// and changes nothing, for an agent that is in any other state, unknown, or escalated:
+// that is for a person, see [Supervisor.Resume]; and always where nothing is resumed by
+// itself.
+func (s *Supervisor) TryResume(id string) (resumed bool) {
+	_ = s.operate(id, func(a *Agent, at time.Time, now time.Duration) error {
+		most := s.cfg.MaxRecoveryAttempts
+		if a.state != Paused || int(a.attempts) >= most {
+			return nil
+		}
+		_, resumed = a.tryResume(at, now)
+		return nil
+	})
+	return resumed
+}
+
+// Update changes what o gives of an agent: its name, ids and budgets. A budget that is
 // raised lets an agent that has used it up be resumed by itself as from any other
 // pause; one that was escalated still waits for [Supervisor.Resume]. The error is a
 // [*core.ConfigError] or matches [ErrUnknownAgent].
@@ -65,17 +86,25 @@ func (s *Supervisor) Update(id string, o Options) error {
 		return err
 	}
 	defer s.delivery.deliver()
+	a, err := s.update(id, o)
+	if err == nil && o.Task != "" {
+		a.Begin(o.Task)
+	}
+	return err
+}
+
+func (s *Supervisor) update(id string, o Options) (*Agent, error) {
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.agents[id]
 	if a == nil {
-		return fmt.Errorf("%w %s", ErrUnknownAgent, quoted(id))
+		return nil, fmt.Errorf("%w %s", ErrUnknownAgent, quoted(id))
 	}
 	if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
-		return &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
+		return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
 	}
-	return s.change(a, o, now)
+	return a, s.change(a, o, now)
 }
 
 // Reset makes an agent what it was when it was first monitored, running and with
@@ -85,7 +114,7 @@ func (s *Supervisor) Update(id string, o Options) error {
 func (s *Supervisor) Reset(id string) error {
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		from := a.state
-		a.run, a.attempts, a.out, a.tokens, a.task = nil, 0, 0, false, 0
+		a.run, a.attempts, a.out, a.tokens, a.task, a.hops = nil, 0, 0, false, 0, 0
 		a.calls, a.steps, a.handoffs = [recentCalls]uint32{}, [numResults]uint32{}, 0
 		a.hush()
 		a.doubt.Store(0)
@@ -188,4 +217,14 @@ func clipped(s string) string {
 		s = s[:most] + "…"
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// clippedTo is the beginning of a text, fit to be an id.
+func clippedTo(s string, most int) string {
+	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s[:min(len(s), most)]), "")
 }

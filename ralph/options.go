@@ -10,6 +10,13 @@ type Options struct {
 	// be few. Past 200 names, more count as "(other)". 1 to 256 bytes of UTF-8
 	// without control characters; empty means "agent".
 	Name string
+	// Session and Task are the ids of what the agent is part of and works on, "" if
+	// there are none: they stand in its [Status] and in every [Event] and line of the
+	// log, and in no metric, whose labels must be few. Another Task than the agent has
+	// begins as by [Agent.Begin]. At most 256 bytes of UTF-8 without control characters.
+	// Updated with "", they stay.
+	Session string
+	Task    string
 	// Parent is the id of the agent that this one works for. Budgets are shared
 	// with it, see Tree. It cannot be changed later. Empty means none.
 	Parent string

@@ -13,9 +13,13 @@ import (
 // The sentinels of this package's errors. As the refusals of a gate, they match
 // [core.ErrOpen], too.
 var (
-	// ErrAgentPaused is what every refusal of an agent matches, whatever state it
-	// is in; use errors.As with [*PausedError].
+	// ErrAgentPaused is what a refusal of an agent matches that is not escalated: it is
+	// paused and may recover, or its work is over. Use errors.As with [*PausedError].
 	ErrAgentPaused error = refusal("ralph: the agent is paused")
+	// ErrFailsafeTriggered is what a refusal of an agent matches that is escalated: a
+	// person has to look at it. No error matches both; what all refusals of agents have
+	// in common is that they are a [*PausedError].
+	ErrFailsafeTriggered error = refusal("ralph: the agent is escalated")
 	// ErrUnknownAgent is for an id that is not monitored, or no longer.
 	ErrUnknownAgent error = refusal("ralph: unknown agent")
 	// ErrTooManyAgents is for a new agent when there are Config.MaxAgents.
@@ -32,8 +36,11 @@ func (refusal) Is(target error) bool { return target == core.ErrOpen }
 // PausedError is a refusal: what was asked for must not be done. One is built for
 // each pause, not for each call; do not change it.
 //
-// It matches [ErrAgentPaused] and, as the refusal of any gate, [core.ErrOpen]: a
-// breaker ignores it, retries stop, and the adapters answer 503 and Unavailable,
+// It matches one of two sentinels, so that they can be asked for in either order:
+// [ErrFailsafeTriggered] if the agent is escalated, which a person has to end, and
+// else [ErrAgentPaused].
+//
+// As the refusal of any gate it also matches [core.ErrOpen]: a breaker ignores it, retries stop, and the adapters answer 503 and Unavailable,
 // for which errors.As also finds an [*core.OpenError] in it. If a rule or the host
 // is the cause, and not a person, it matches [failsafe.ErrFailsafe], and errors.As
 // finds a [*failsafe.Error] with the condition.
@@ -94,7 +101,11 @@ func (e *PausedError) ToolResult() string {
 
 // Is reports whether target is one of the sentinels that e matches.
 func (e *PausedError) Is(target error) bool {
-	return target == ErrAgentPaused || target == core.ErrOpen ||
+	sentinel := ErrAgentPaused
+	if e.State == Escalated {
+		sentinel = ErrFailsafeTriggered
+	}
+	return target == sentinel || target == core.ErrOpen ||
 		target == failsafe.ErrFailsafe && e.Cause.Rule != RuleManual && e.Cause.Rule != ""
 }
 

@@ -18,6 +18,8 @@ type record struct {
 	Saved      time.Time          `json:"saved"`
 	Name       string             `json:"name"`
 	Parent     string             `json:"parent,omitempty"`
+	Session    string             `json:"session,omitempty"`
+	TaskID     string             `json:"task_id,omitempty"`
 	State      State              `json:"state"`
 	Cause      *Cause             `json:"cause,omitempty"`
 	Since      time.Duration      `json:"since"`       // before Saved
@@ -29,6 +31,7 @@ type record struct {
 	Task       uint64             `json:"task,omitempty"`
 	Seq        uint64             `json:"seq,omitempty"`
 	Handoffs   uint64             `json:"handoffs,omitempty"`
+	Hops       uint32             `json:"hops,omitempty"`
 	Steps      [numResults]uint32 `json:"steps"`
 	Limits     *limits            `json:"limits,omitempty"`
 	Confidence *float64           `json:"confidence,omitempty"`
@@ -45,10 +48,10 @@ func (a *Agent) record(at time.Time, now time.Duration) record {
 		return max(d-now, 0)
 	}
 	r := record{
-		Saved: at, Name: a.role.name, State: a.state, Cause: a.cause,
+		Saved: at, Name: a.role.name, Session: a.of().session, TaskID: a.of().task, State: a.state, Cause: a.cause,
 		Since: max(now-a.since, 0), ResumeIn: until(a.resumeAt), EscalateIn: until(a.escalateAt),
 		Attempts: a.attempts, Iterates: a.iterates, Tokens: a.tokens, Task: a.task,
-		Handoffs: a.handoffs, Steps: a.steps,
+		Handoffs: a.handoffs, Hops: a.hops, Steps: a.steps,
 	}
 	if a.parent != nil {
 		r.Parent = a.parent.id
@@ -87,7 +90,8 @@ func (a *Agent) restore(r *record, events []Event, at time.Time, now time.Durati
 	}
 	a.state, a.cause, a.since = r.State, r.Cause, now-r.Since-away
 	a.attempts, a.iterates, a.tokens, a.task = r.Attempts, r.Iterates, r.Tokens, r.Task
-	a.handoffs, a.steps = r.Handoffs, r.Steps
+	a.handoffs, a.hops, a.steps = r.Handoffs, r.Hops, r.Steps
+	a.name(r.Session, r.TaskID)
 	if r.Seq > 0 || len(events) > 0 {
 		a.story = &story{events: events, seq: r.Seq}
 	}

@@ -1,7 +1,6 @@
 package ralph_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -36,7 +35,7 @@ type scene struct {
 func (sc scene) observe(step detect.Step) { observe(sc.t, sc.a, step) }
 
 func (sc scene) handoff(from, to, payload string) {
-	if _, err := sc.s.Handoff(from, to, payload); err != nil && !errors.Is(err, ralph.ErrAgentPaused) {
+	if _, err := sc.s.Handoff(from, to, payload); err != nil && !refusedByAgent(err) {
 		sc.t.Fatal(err)
 	}
 }

@@ -52,7 +52,7 @@ func (s *Supervisor) join(a, b *Agent) *session {
 func (s *Supervisor) sessionOf(root *Agent) (current *session, anew bool) {
 	anew = root.anew.Swap(false)
 	if current = root.session.Load(); current == nil {
-		current = &session{graph: s.detector.NewGraph()}
+		current = &session{graph: s.graphs.NewGraph()}
 	}
 	current = current.current()
 	root.session.Store(current)

@@ -1,7 +1,6 @@
 package ralph_test
 
 import (
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +15,7 @@ func rally(t *testing.T, s *ralph.Supervisor, a, b string, most int) int {
 	t.Helper()
 	for n := range most {
 		if _, err := s.Handoff(a, b, "somebody has to decide this, and it is not me"); err != nil {
-			if !errors.Is(err, ralph.ErrAgentPaused) {
+			if !refusedByAgent(err) {
 				t.Fatal(err)
 			}
 			return n

@@ -82,7 +82,7 @@ func TestTrialNeedsProgress(t *testing.T) {
 				}
 				a.Progress("one") // nothing new
 			}
-			if err := iterate(a, nil); !errors.Is(err, ralph.ErrAgentPaused) {
+			if err := iterate(a, nil); !refusedByAgent(err) {
 				t.Fatalf("a fourth iteration: %v", err)
 			}
 		}
@@ -219,7 +219,7 @@ func TestEscalation(t *testing.T) {
 		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		wantState(t, s, "b", ralph.Escalated)
-		if err := b.AllowModelCall(t.Context()); !errors.Is(err, ralph.ErrAgentPaused) {
+		if err := b.AllowModelCall(t.Context()); !refusedByAgent(err) {
 			t.Error(err)
 		}
 	})
@@ -247,7 +247,7 @@ func TestHostPauses(t *testing.T) {
 				}
 				h.set(hot(failsafe.Medium))
 				err := ask()
-				if !errors.Is(err, ralph.ErrAgentPaused) || !errors.Is(err, failsafe.ErrFailsafe) || !errors.Is(err, core.ErrOpen) {
+				if !refusedByAgent(err) || !errors.Is(err, failsafe.ErrFailsafe) || !errors.Is(err, core.ErrOpen) {
 					t.Errorf("refused with %v", err)
 				}
 				if f, ok := errors.AsType[*failsafe.Error](err); !ok || f.Conditions[0].Type != failsafe.CPU {
@@ -317,7 +317,7 @@ func TestBreakerRefuses(t *testing.T) {
 			}
 		}
 		err := iterate(a, nil)
-		if !errors.Is(err, core.ErrOpen) || errors.Is(err, ralph.ErrAgentPaused) {
+		if !errors.Is(err, core.ErrOpen) || refusedByAgent(err) {
 			t.Errorf("refused with %v", err)
 		}
 		if open, ok := errors.AsType[*core.OpenError](err); !ok || open.Name != "a" || time.Until(open.RetryAt) != time.Minute {

@@ -18,7 +18,11 @@ type Status struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Parent string `json:"parent,omitempty"`
-	State  State  `json:"state"`
+	// Session and Task are the ids of what it is part of and works on, see [Options];
+	// Task is that of the last [Agent.Begin].
+	Session string `json:"session,omitempty"`
+	Task    string `json:"task,omitempty"`
+	State   State  `json:"state"`
 	// Cause is why it is not running; of one that is recovering, why it was
 	// paused.
 	Cause    Cause     `json:"cause,omitzero"`
@@ -29,7 +33,7 @@ type Status struct {
 	ResumeAt   time.Time  `json:"resume_at,omitzero"`
 	EscalateAt time.Time  `json:"escalate_at,omitzero"`
 	Attempts   int        `json:"attempts"` // how often it has been resumed by itself
-	Breaker    core.State `json:"breaker"`
+	Breaker    core.State `json:"breaker"`  // of which more is told by [Agent.Breaker]
 	// Iterations out, and what was counted since it was first monitored.
 	InFlight   int           `json:"in_flight"`
 	Totals     detect.Totals `json:"totals"`
@@ -76,7 +80,7 @@ func (a *Agent) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	st := Status{
-		ID: a.id, Name: a.role.name, State: a.state, Since: a.wall(a.since), LastSeen: a.wall(time.Duration(a.seen.Load())),
+		ID: a.id, Name: a.role.name, Session: a.of().session, Task: a.of().task, State: a.state, Since: a.wall(a.since), LastSeen: a.wall(time.Duration(a.seen.Load())),
 		ResumeAt: a.wall(a.resumeAt), EscalateAt: a.wall(a.escalateAt), Attempts: int(a.attempts), InFlight: int(a.out), Handoffs: a.handoffs,
 		Progress: uint64(a.steps[stepProgress]), NoProgress: uint64(a.steps[stepNoProgress]),
 		Budget: a.sup.detectorFor(a.limits).Rules().Budgets, Nudges: len(a.waiting()),
@@ -96,6 +100,7 @@ func (a *Agent) Status() Status {
 	if a.run != nil {
 		st.Totals, st.Used = a.run.Totals(), a.run.Used()
 	}
+	st.Used.Hops = int(a.hops)
 	if b := a.tree.Load(); b != nil {
 		used := b.Used()
 		st.TreeUsed = &used

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -26,6 +27,12 @@ type store struct {
 	sup  *Supervisor
 	path string
 	db   *bbolt.DB
+	file *os.File // that of db
+
+	// broken is why db is not used any more: it has panicked. It may have done so again
+	// when it took back what it had begun, and then it holds a lock for ever that each
+	// transaction and its Close wait for. It is the writer's.
+	broken error
 
 	wake chan struct{} // something has changed
 	stop chan struct{} // closed by close
@@ -104,7 +111,7 @@ func (st *store) close(ctx context.Context) error {
 func (st *store) run() {
 	defer close(st.done)
 	defer func() {
-		if err := st.db.Close(); err != nil {
+		if err := st.giveBack(); err != nil {
 			st.report(err)
 		}
 	}()
@@ -143,10 +150,23 @@ func (st *store) run() {
 	}
 }
 
+// giveBack closes the file, with the database if that is whole.
+func (st *store) giveBack() error {
+	if st.broken == nil {
+		return st.db.Close()
+	}
+	_ = st.file.Close() // which also ends the lock; what is wrong with the file is known
+	return st.broken
+}
+
 // report notes how a write went, and tells it when that has changed.
 func (st *store) report(err error) {
 	if err != nil {
-		err = &StoreError{Path: st.path, Problem: "cannot be written; agents go on, and it is tried again", Err: err}
+		problem := "cannot be written; agents go on, and it is tried again"
+		if st.broken != nil {
+			problem = "was changed or damaged by something else, and is not written any more; agents go on" + restoreIt + ", and start again"
+		}
+		err = &StoreError{Path: st.path, Problem: problem, Err: err}
 	}
 	st.mu.Lock()
 	was := st.err
@@ -205,8 +225,28 @@ type saved struct {
 	events []Event
 }
 
+// unwritten puts back what was to be written.
+func (st *store) unwritten(all []saved) {
+	var again []*Agent
+	for i := range all {
+		a := all[i].agent
+		a.mu.Lock()
+		a.told = a.told || all[i].told
+		if !a.listed { // else it has changed meanwhile, and is in the list
+			a.listed = true
+			again = append(again, a)
+		}
+		a.mu.Unlock()
+	}
+	st.again(again)
+}
+
 // put writes agents in one transaction.
 func (st *store) put(agents []*Agent) (err error) {
+	if st.broken != nil {
+		st.again(agents)
+		return st.broken
+	}
 	// The file is mapped into memory: where somebody has cut it short, reading is
 	// a fault, and where somebody has written into it, bbolt panics.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -229,23 +269,12 @@ func (st *store) put(agents []*Agent) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the file was changed or damaged by something else: %v", p)
+			err = fmt.Errorf("the database has panicked: %v", p)
+			st.broken = err
 		}
-		if err == nil {
-			return
+		if err != nil {
+			st.unwritten(all)
 		}
-		var again []*Agent
-		for i := range all {
-			a := all[i].agent
-			a.mu.Lock()
-			a.told = a.told || all[i].told
-			if !a.listed { // else it has changed meanwhile, and is in the list
-				a.listed = true
-				again = append(again, a)
-			}
-			a.mu.Unlock()
-		}
-		st.again(again)
 	}()
 	return st.db.Update(func(tx *bbolt.Tx) error {
 		records, events := counted{tx, agentsBucket}, counted{tx, eventsBucket}

@@ -23,11 +23,11 @@ func (s *Supervisor) open(path string) error {
 			return err
 		}
 	}
-	db, err := openFile(path)
+	db, file, err := openFile(path)
 	if err != nil {
 		return err
 	}
-	st := &store{sup: s, path: path, db: db, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	st := &store{sup: s, path: path, db: db, file: file, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	if err := st.load(); err != nil {
 		return errors.Join(err, db.Close())
 	}
@@ -85,27 +85,25 @@ func create(path string) error {
 
 const restoreIt = "; restore it from a backup, or move it away to begin without what it knew"
 
-// openFile opens what is at path, which must be a store, or says what is wrong. It
-// is looked at first by a reader, who believes no more of it than has a checksum.
-func openFile(path string) (*bbolt.DB, error) {
+// openFile opens what is at path, which must be a store, or says what is wrong; file is
+// the database's own. It is looked at first by a reader, who believes no more of it than has a checksum.
+func openFile(path string) (db *bbolt.DB, file *os.File, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, &StoreError{Path: path, Problem: "cannot be opened", Err: err}
+		return nil, nil, &StoreError{Path: path, Problem: "cannot be opened", Err: err}
 	case !info.Mode().IsRegular():
-		return nil, &StoreError{Path: path, Problem: "is not a regular file"}
+		return nil, nil, &StoreError{Path: path, Problem: "is not a regular file"}
 	case info.Size() == 0:
-		return nil, &StoreError{Path: path, Problem: "is empty, which a store never is" + restoreIt}
+		return nil, nil, &StoreError{Path: path, Problem: "is empty, which a store never is" + restoreIt}
 	}
-	var file *os.File
 	options := bbolt.Options{Timeout: lockWait, ReadOnly: true, OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		var err error
 		file, err = os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the path is the caller's to choose
 		return file, err
 	}}
-	db, err := bbolt.Open(path, 0o600, &options)
-	if err != nil {
-		return nil, openFault(path, err)
+	if db, err = bbolt.Open(path, 0o600, &options); err != nil {
+		return nil, nil, openFault(path, err)
 	}
 	err = db.View(func(tx *bbolt.Tx) error {
 		size := db.Info().PageSize
@@ -115,13 +113,13 @@ func openFile(path string) (*bbolt.DB, error) {
 		return verify(file, size, tx.ID()%2, int(tx.Size()/int64(size)))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
-		return nil, &StoreError{Path: path, Problem: "is corrupt" + restoreIt, Err: err}
+		return nil, nil, &StoreError{Path: path, Problem: "is corrupt" + restoreIt, Err: err}
 	}
 	options.ReadOnly = false
 	if db, err = bbolt.Open(path, 0o600, &options); err != nil {
-		return nil, openFault(path, err)
+		return nil, nil, openFault(path, err)
 	}
-	return db, nil
+	return db, file, nil
 }
 
 // openFault says why bbolt did not open the file.
@@ -180,7 +178,7 @@ func (s *Supervisor) restore(records map[string]*record, events map[string]*[]Ev
 		if r == nil || depth > maxDepth {
 			return nil, fmt.Errorf("agent %s has no record, or is below itself", quoted(id))
 		}
-		if err := s.check(id, Options{Name: r.Name, Parent: r.Parent}); err != nil {
+		if err := s.check(id, Options{Name: r.Name, Parent: r.Parent, Session: r.Session, Task: r.TaskID}); err != nil {
 			return nil, err
 		}
 		a := s.newAgent(id, now)

@@ -22,8 +22,8 @@ import (
 )
 
 // Supervisor looks after agents. It is made by [New], safe for concurrent use, and
-// has to be closed. It has one timer for all agents, and with Config.Path one
-// goroutine that writes. Of one that is nil or zero, methods that return an error return
+// has to be closed. It has one timer for all agents, with Config.Path one goroutine
+// that writes, and with Config.CPUThreshold and the like one that reads the host. Of one that is nil or zero, methods that return an error return
 // one that says so, and the others find no agents.
 type Supervisor struct {
 	cfg      Config
@@ -32,7 +32,9 @@ type Supervisor struct {
 	seed     maphash.Seed // of replies
 	plan     *schedule
 	delivery delivery
-	store    *store // nil without Config.Path
+	store    *store           // nil without Config.Path
+	vitals   *vitals          // nil unless it reads them itself
+	graphs   *detect.Detector // of hand-offs between agents
 	roles    roles
 	states   [numStates]atomic.Int64
 	closed   atomic.Bool
@@ -84,6 +86,16 @@ func New(cfg Config) (*Supervisor, error) {
 		delivery: delivery{hook: cfg.OnEvent, logger: cfg.Logger},
 		variants: make(map[detect.Budgets]*detect.Detector),
 	}
+	cfg.Rules.Budgets.Hops = -1 // each agent has those by itself, however sessions are joined
+	if s.graphs, err = detect.New(cfg.Rules); err != nil {
+		return nil, err
+	}
+	if cfg.watchesHost() {
+		if s.vitals, err = newVitals(cfg); err != nil {
+			return nil, err
+		}
+		s.cfg.Vitals = s.vitals
+	}
 	s.epoch = time.Now()
 	if cfg.Now != nil {
 		s.epoch = cfg.Now()
@@ -91,13 +103,17 @@ func New(cfg Config) (*Supervisor, error) {
 	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.delivery.deliver)
 	if cfg.Path != "" {
 		if err := s.open(cfg.Path); err != nil {
+			if s.vitals != nil {
+				s.vitals.stop() // what is being read ends soon
+			}
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-// Close ends the timer, writes what is not in the file yet and waits until what is
+// Close ends the timer and the readings of the host, writes what is not in the file yet
+// and waits until what is
 // queued for Config.OnEvent was told, until ctx is done; it returns what went wrong.
 // Agents are then refused their iterations, and nothing is resumed or escalated any
 // more. A nil ctx is [context.Background]. Further calls wait for the same and return
@@ -112,17 +128,12 @@ func (s *Supervisor) Close(ctx context.Context) error {
 	}
 	s.closed.Store(true)
 	s.plan.close(ctx.Done())
-	err := ctx.Err()
-	if s.store != nil {
-		err = s.store.close(ctx)
-	}
-	return cmp.Or(err, s.delivery.wait(ctx))
+	return cmp.Or(s.closeAll(ctx), s.delivery.wait(ctx))
 }
 
 // Monitor returns the agent of an id, which begins to be looked after if it is new;
 // it is then running, unless the tree that it joins has used up its budget. Of one
-// that is known, Name and budgets are changed as by [Supervisor.Update], if o gives
-// any. The id is 1 to 256 bytes of UTF-8 without control characters; it identifies
+// that is known, what o gives is changed as by [Supervisor.Update]. The id is 1 to 256 bytes of UTF-8 without control characters; it identifies
 // a run of an agent, such as a conversation or a process, not its role.
 //
 // The error is a [*core.ConfigError], or matches [ErrUnknownAgent] for a parent
@@ -142,6 +153,14 @@ func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 		return nil, ErrClosed
 	}
 	defer s.delivery.deliver()
+	a, err := s.monitor(id, o)
+	if err == nil && o.Task != "" {
+		a.Begin(o.Task) // nothing new for one that was made for it
+	}
+	return a, err
+}
+
+func (s *Supervisor) monitor(id string, o Options) (*Agent, error) {
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,6 +190,10 @@ func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.role = s.roles.get(or(o.Name, defaultName))
+	a.name(o.Session, o.Task)
+	if o.Task != "" {
+		a.task = hashOf(o.Task)
+	}
 	a.setTree(o.Tree)
 	a.setOwn(o.Budget)
 	a.touch(now)
@@ -197,6 +220,11 @@ func (s *Supervisor) check(id string, o Options) error {
 	for _, one := range [][2]string{{"id", id}, {"Name", or(o.Name, defaultName)}} {
 		if text := one[1]; text == "" || len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 			return &core.ConfigError{Field: one[0], Value: text, Allowed: "1 to 256 bytes of UTF-8 without control characters"}
+		}
+	}
+	for _, one := range [][2]string{{"Session", o.Session}, {"Task", o.Task}} {
+		if text := one[1]; len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return &core.ConfigError{Field: one[0], Value: text, Allowed: "at most 256 bytes of UTF-8 without control characters; none if it is empty"}
 		}
 	}
 	if o.Parent == id {

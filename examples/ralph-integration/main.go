@@ -96,6 +96,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 // hire makes a worker whose model is a script: it is told the number of the call, and
 // whether a person has said something, and thinks for a while.
 func (s *story) hire(id string, o ralph.Options, script func(n int, told bool) reply) (*worker, error) {
+	o.Session = "session-123" // with its id, it is in every event
 	agent, err := s.supervisor.Monitor(id, o)
 	n := 0
 	return &worker{
@@ -118,7 +119,7 @@ func (s *story) resume(w *worker, advice string) error {
 
 // escalated checks that err is a refusal for which a person has to come.
 func escalated(err error) error {
-	if refusal, ok := errors.AsType[*ralph.PausedError](err); ok && refusal.State == ralph.Escalated {
+	if errors.Is(err, ralph.ErrFailsafeTriggered) { // where it is paused only: ErrAgentPaused
 		return nil
 	}
 	return fmt.Errorf("a person should have been asked, but: %w", err)

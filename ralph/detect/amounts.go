@@ -58,6 +58,9 @@ func (r *Run) judged() bool {
 
 // Due is when Check may find something next if nothing else happens; zero if never.
 func (r *Run) Due() time.Time {
+	if !r.made() {
+		return time.Time{}
+	}
 	rules := &r.d.rules
 	spans := func(limit time.Duration) Spans {
 		return Spans{Nudge: time.Duration(max(rules.Warn, 0) * float64(limit)), Trip: limit}

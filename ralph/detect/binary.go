@@ -54,6 +54,9 @@ type (
 
 // AppendBinary appends all that r knows, about 1.1 kB. It never fails.
 func (r *Run) AppendBinary(b []byte) ([]byte, error) {
+	if !r.made() {
+		return b, errNoRun
+	}
 	at := len(b)
 	b, err := binary.Append(append(b, make([]byte, headSize)...), binary.LittleEndian, &savedRun{r.clock.clockState, r.s})
 	if err != nil {
@@ -65,6 +68,9 @@ func (r *Run) AppendBinary(b []byte) ([]byte, error) {
 // UnmarshalBinary makes r what it was when data was written. The error says what is
 // wrong with data; r is then as before. The rules are those of r's Detector.
 func (r *Run) UnmarshalBinary(data []byte) error {
+	if !r.made() {
+		return errNoRun
+	}
 	data, err := unseal(data, kindRun, "run")
 	if err != nil {
 		return err
@@ -88,6 +94,9 @@ func errDamaged(what string) error {
 // AppendBinary appends all that g knows, the names of agents included, at most
 // 12 kB. It never fails.
 func (g *Graph) AppendBinary(b []byte) ([]byte, error) {
+	if !g.made() {
+		return b, errNoGraph
+	}
 	at := len(b)
 	b = append(b, make([]byte, headSize)...)
 	b, err := binary.Append(b, binary.LittleEndian, &savedGraph{g.clock.clockState, g.s})
@@ -112,6 +121,9 @@ func (g *Graph) AppendBinary(b []byte) ([]byte, error) {
 // UnmarshalBinary makes g what it was when data was written. The error says what is
 // wrong with data; g is then as before.
 func (g *Graph) UnmarshalBinary(data []byte) error {
+	if !g.made() {
+		return errNoGraph
+	}
 	data, err := unseal(data, kindGraph, "graph")
 	if err != nil {
 		return err
@@ -170,6 +182,9 @@ type budgetState struct {
 
 // AppendBinary appends what was used, without what is set aside. It never fails.
 func (b *Budget) AppendBinary(data []byte) ([]byte, error) {
+	if !b.made() {
+		return data, errNoBudget
+	}
 	b.tree.Lock()
 	defer b.tree.Unlock()
 	at := len(data)
@@ -185,6 +200,9 @@ func (b *Budget) AppendBinary(data []byte) ([]byte, error) {
 // data was written; the limits stay those of b. The error says what is wrong with
 // data; b is then as before.
 func (b *Budget) UnmarshalBinary(data []byte) error {
+	if !b.made() {
+		return errNoBudget
+	}
 	data, err := unseal(data, kindMoney, "budget")
 	if err != nil {
 		return err

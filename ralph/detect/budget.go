@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/blackbox4/switchgear/core"
 )
 
 // Budget is what the agents of a tree may use together. It is safe for concurrent
@@ -12,6 +14,9 @@ import (
 //
 // Times are taken as by a [Run]. Wall and Idle count from the first event, the
 // former for ever, the latter from the last one.
+//
+// It is made by [NewBudget]. Of one that is nil or zero, methods that return an error
+// return one that says so, and the others do nothing.
 type Budget struct {
 	tree   *sync.Mutex // of the whole tree: a use is booked in all its levels or in none
 	parent *Budget
@@ -25,10 +30,19 @@ type Budget struct {
 	levels   [numRules]Level // reported
 }
 
+var errNoBudget = errors.New("detect: the Budget is nil, or was not made by NewBudget")
+
+// made reports whether b is of NewBudget's making.
+func (b *Budget) made() bool { return b != nil && b.tree != nil }
+
 // NewBudget returns a Budget of which nothing is used. A nil parent makes it a
 // root. The error is a [*core.ConfigError].
 func NewBudget(limits Budgets, parent *Budget) (*Budget, error) {
-	if err := errors.Join(limits.faults("")...); err != nil {
+	faults := limits.faults("")
+	if parent != nil && !parent.made() {
+		faults = append(faults, &core.ConfigError{Field: "parent", Value: "the zero Budget", Allowed: "nil, or one that NewBudget has made"})
+	}
+	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
 	b := &Budget{parent: parent, limits: limits.limits()}
@@ -44,6 +58,9 @@ func NewBudget(limits Budgets, parent *Budget) (*Budget, error) {
 // none: the error is then an [*ExhaustedError], or a [*core.ConfigError] if u has a
 // number that is negative or not finite. It has to be settled or released.
 func (b *Budget) Reserve(u Use, at time.Time) (*Reservation, error) {
+	if !b.made() {
+		return nil, errNoBudget
+	}
 	n, err := u.check("Use.")
 	if err != nil {
 		return nil, err
@@ -82,6 +99,9 @@ func (b *Budget) refusal(n used) error {
 // [*core.ConfigError], and not booked, the others are: a cost that is not known is
 // not zero.
 func (b *Budget) Spend(u Use, at time.Time) ([]Finding, error) {
+	if !b.made() {
+		return nil, errNoBudget
+	}
 	n, err := u.check("Use.")
 	b.tree.Lock()
 	defer b.tree.Unlock()
@@ -108,6 +128,9 @@ func (b *Budget) touch(at time.Time) {
 
 // Check returns the findings that come of time alone.
 func (b *Budget) Check(at time.Time) []Finding {
+	if !b.made() {
+		return nil
+	}
 	b.tree.Lock()
 	defer b.tree.Unlock()
 	var found []Finding
@@ -121,6 +144,9 @@ func (b *Budget) Check(at time.Time) []Finding {
 
 // Due is when Check may find something next if nothing else happens; zero if never.
 func (b *Budget) Due() time.Time {
+	if !b.made() {
+		return time.Time{}
+	}
 	b.tree.Lock()
 	defer b.tree.Unlock()
 	var due time.Time
@@ -148,6 +174,9 @@ func warned(limit time.Duration) Spans {
 // Err is nil, or an [*ExhaustedError] if b, or a budget above, is used up, as far as
 // Spend, Settle and Check have found. It costs one atomic load for each level.
 func (b *Budget) Err() error {
+	if !b.made() {
+		return errNoBudget
+	}
 	for one := b; one != nil; one = one.parent {
 		if e := one.out.Load(); e != nil {
 			return e
@@ -158,6 +187,9 @@ func (b *Budget) Err() error {
 
 // Used is what was used of b and what is set aside.
 func (b *Budget) Used() Use {
+	if !b.made() {
+		return Use{}
+	}
 	b.tree.Lock()
 	defer b.tree.Unlock()
 	all := b.used
@@ -167,6 +199,9 @@ func (b *Budget) Used() Use {
 
 // Limits returns what may be used of b.
 func (b *Budget) Limits() Budgets {
+	if !b.made() {
+		return Budgets{}
+	}
 	b.tree.Lock()
 	defer b.tree.Unlock()
 	return b.limits
@@ -175,6 +210,9 @@ func (b *Budget) Limits() Budgets {
 // Raise sets new limits: the way on for agents that have used up the old ones. They
 // are what may be used all told, including what was used already.
 func (b *Budget) Raise(limits Budgets) error {
+	if !b.made() {
+		return errNoBudget
+	}
 	if err := errors.Join(limits.faults("")...); err != nil {
 		return err
 	}

@@ -5,7 +5,8 @@ import (
 )
 
 // Confidence are the limits of [RuleConfidence]. They are for a moving average, in
-// which a new value counts 30 % and an old one the less the older it is.
+// which a new value counts 30 % and an old one the less the older it is; with Single,
+// each value trips by itself.
 type Confidence struct {
 	// Nudge and Trip are what it nudges and trips below. Zero means 0.5 and 0.3,
 	// negative never.
@@ -17,8 +18,13 @@ type Confidence struct {
 	// Leave is what the average must get back to before the rule reports anew. Zero
 	// means 0.6, or Nudge or Trip if that is more.
 	Leave float64 `json:"leave,omitzero"`
-	// Samples is how many values there must be for a trip. Zero means 3.
+	// Samples is how many values there must be for a trip. Zero means 3, or 1 with
+	// Single.
 	Samples int `json:"samples,omitzero"`
+	// Single compares every value with Trip by itself, and not the average, which
+	// then only nudges: one value below Trip is enough. It suits agents whose values
+	// mean something; where they scatter, the average stops fewer that are well.
+	Single bool `json:"single,omitzero"`
 }
 
 const (
@@ -34,6 +40,9 @@ func (c Confidence) withDefaults() Confidence {
 	c.Trip = max(or(c.Trip, 0.3), never)
 	c.High = max(or(c.High, 0.1), never)
 	c.Leave = or(c.Leave, max(0.6, c.Nudge, c.Trip))
+	if c.Single {
+		c.Samples = or(c.Samples, 1)
+	}
 	c.Samples = or(c.Samples, 3)
 	return c
 }

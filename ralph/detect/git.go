@@ -33,8 +33,12 @@ const (
 // runs none of its hooks. The error is ctx.Err() if ctx has ended, and says otherwise
 // what git said. Without git, and where no work tree is, there is no token, which is
 // not to be taken for no progress; see [Run.Unknown]. Of files of more than 1 MiB that are not tracked,
-// both ends and the size count; with more than 10,000 such files there is no token.
+// both ends and the size count; with more than 10,000 such files there is no token. A
+// nil ctx is [context.Background].
 func GitToken(ctx context.Context, dir string) (string, error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	ctx, cancel := context.WithTimeout(ctx, gitTimeout)
 	defer cancel()
 	g := git{ctx: ctx, dir: dir, sum: sha256.New()}

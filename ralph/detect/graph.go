@@ -27,6 +27,9 @@ import (
 // template would have its variables, they are two items of one batch. Who hands on the
 // same words by design, such as "go on", reports progress, or switches
 // [RuleHandoffStall] off.
+//
+// It is made by [Detector.NewGraph]. Of one that is nil or zero, methods that return an
+// error return one that says so, and the others do nothing.
 type Graph struct {
 	d      *Detector
 	clock  clock
@@ -35,6 +38,11 @@ type Graph struct {
 	hops   []hop // a ring of edgeRing
 	found  []Finding
 }
+
+var errNoGraph = errors.New("detect: the Graph is nil, or was not made by NewGraph of a Detector that New has made")
+
+// made reports whether g can follow anything.
+func (g *Graph) made() bool { return g != nil && g.d.made() }
 
 // graphState is what a Graph knows besides agents and hops; see runState.
 type graphState struct {
@@ -90,6 +98,9 @@ type hop struct {
 // come by way of others. It is needed only where the order of events does not show
 // it; see [Graph].
 func (g *Graph) Parent(child, parent string) error {
+	if !g.made() {
+		return errNoGraph
+	}
 	if err := named2(child, parent, "child", "parent"); err != nil {
 		return err
 	}
@@ -101,6 +112,9 @@ func (g *Graph) Parent(child, parent string) error {
 // Handoff takes in a hand-off. An agent that hands to itself passes work on like any
 // other. The error says that a name is empty; then nothing is counted.
 func (g *Graph) Handoff(h Handoff) ([]Finding, error) {
+	if !g.made() {
+		return nil, errNoGraph
+	}
 	if err := named2(h.From, h.To, "Handoff.From", "Handoff.To"); err != nil {
 		return nil, err
 	}
@@ -144,7 +158,7 @@ func named2(a, b, fieldA, fieldB string) error {
 // Acted says that the agent has made a call; see [Run.Call]. It shows whether what
 // was handed to it leads to anything new. A zero call says nothing.
 func (g *Graph) Acted(agent string, call uint64) {
-	if call == 0 {
+	if call == 0 || !g.made() {
 		return
 	}
 	fresh := true
@@ -162,7 +176,7 @@ func (g *Graph) Acted(agent string, call uint64) {
 
 // Progress takes in what the session's work looks like now; see [Run.Progress].
 func (g *Graph) Progress(token string) bool {
-	if !g.s.Tokens.add(token) {
+	if !g.made() || !g.s.Tokens.add(token) {
 		return false
 	}
 	g.clear()
@@ -171,6 +185,9 @@ func (g *Graph) Progress(token string) bool {
 
 // NewTask begins a new window and a new budget; see [Run.NewTask]. Parents are kept.
 func (g *Graph) NewTask(at time.Time) {
+	if !g.made() {
+		return
+	}
 	g.clock.now(at)
 	g.clear()
 	g.s.Used = 0
@@ -182,6 +199,9 @@ func (g *Graph) NewTask(at time.Time) {
 
 // Resume clears what all rules have counted but the budget; see [Run.Resume].
 func (g *Graph) Resume(at time.Time) {
+	if !g.made() {
+		return
+	}
 	g.clock.now(at)
 	g.clear()
 	g.s.Marks = marks{}
@@ -201,6 +221,9 @@ func (g *Graph) clear() {
 // Nudged says that the agents have been told of a finding of the rule; see
 // [Run.Nudged].
 func (g *Graph) Nudged(rule Rule) {
+	if !g.made() {
+		return
+	}
 	if rule == RuleHandoffRepeat {
 		g.s.Since = g.s.Index
 	}

@@ -13,6 +13,9 @@ import "time"
 // not make one is not judged by them. Progress ends what the rules about repetition
 // have counted. If nobody can tell, see [Run.Unknown].
 func (r *Run) Progress(token string, at time.Time) bool {
+	if !r.made() {
+		return false
+	}
 	s, now := &r.s, r.clock.now(at)
 	if !s.Tokens.Armed {
 		s.ProgressAt = now
@@ -32,6 +35,9 @@ func (r *Run) Progress(token string, at time.Time) bool {
 // failed. The rules about progress count anew from here: what cannot be seen is not
 // missing.
 func (r *Run) Unknown(at time.Time) {
+	if !r.made() {
+		return
+	}
 	s := &r.s
 	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, r.clock.now(at)
 	s.Marks.forget(RuleNoProgress)

@@ -55,9 +55,15 @@ func (r *Run) confidence(v *float64) error {
 	}
 	s.Confidence += newest * (*v - s.Confidence)
 	s.Confidences = min(s.Confidences+1, maxSamples)
+	judged := s.Confidence // what trips
+	if lim.Single {
+		judged = *v
+	}
 	level, limit, count := Level(0), 0.0, s.Confidence
 	switch {
-	case int(s.Confidences) >= lim.Samples && s.Confidence < lim.Trip:
+	case lim.Single && *v >= lim.Leave: // it is sure again, whatever the average
+	case int(s.Confidences) >= lim.Samples && judged < lim.Trip:
+		count = judged
 		level, limit = Trip, lim.Trip
 	case s.Confidence < lim.Nudge:
 		level, limit = Nudge, lim.Nudge

@@ -17,6 +17,9 @@ import (
 // there.
 //
 // A Run is saved with AppendBinary and got back with UnmarshalBinary.
+//
+// It is made by [Detector.NewRun]. Of one that is nil or zero, methods that return an
+// error return one that says so, and the others do nothing.
 type Run struct {
 	d     *Detector
 	found *[]Finding // nil, nearly always
@@ -24,15 +27,25 @@ type Run struct {
 	s     runState
 }
 
+var errNoRun = errors.New("detect: the Run is nil, or was not made by NewRun of a Detector that New has made")
+
+// made reports whether r can follow anything.
+func (r *Run) made() bool { return r != nil && r.d.made() }
+
 // Observe takes in a step. It looks at no more than 4 KiB of each text, 8 KiB of the
 // arguments if they are JSON, and keeps none of it.
 func (r *Run) Observe(s Step) ([]Finding, error) {
+	if !r.made() {
+		return nil, errNoRun
+	}
 	now := r.event(s.At)
 	s.Tool = s.Tool[:min(len(s.Tool), maxText)] // no name of a tool is that long
 	err := r.meter(s.Tokens, s.Cost)
 	r.s.Totals.Steps++
 	switch {
 	case s.Own:
+	case s.Report():
+		err = errors.Join(err, r.confidence(s.Confidence))
 	case s.Compaction:
 		bump(&r.s.Compactions, 1)
 		r.count(RuleCompaction, r.d.rules.Compaction, uint32(r.s.Compactions))
@@ -79,6 +92,9 @@ func (r *Run) act(s *Step, now time.Duration) {
 
 // Iteration takes in the end of an iteration.
 func (r *Run) Iteration(it Iteration) ([]Finding, error) {
+	if !r.made() {
+		return nil, errNoRun
+	}
 	now := r.event(it.At)
 	err := r.meter(it.Tokens, it.Cost)
 	r.iteration(&it)
@@ -90,12 +106,19 @@ func (r *Run) Iteration(it Iteration) ([]Finding, error) {
 // Iterating says that an iteration has begun, for who knows it. Without it, a task has
 // iterations once the first has ended. Within an iteration nobody may be able to tell
 // what progress there is, see [Rules].
-func (r *Run) Iterating() { r.s.Iterates = true }
+func (r *Run) Iterating() {
+	if r.made() {
+		r.s.Iterates = true
+	}
+}
 
 // HandedOff takes in that the agent has passed work, or the answer to it, to another:
 // what it says then is not the same over and over. What it passed on is judged by a
 // [Graph].
 func (r *Run) HandedOff(at time.Time) {
+	if !r.made() {
+		return
+	}
 	r.event(at)
 	r.s.Empty, r.s.EmptySaid = 0, 0
 	r.s.Marks.forget(RuleEmpty)
@@ -103,6 +126,9 @@ func (r *Run) HandedOff(at time.Time) {
 
 // Check returns the findings that come of time alone: idle, wall, no progress.
 func (r *Run) Check(at time.Time) []Finding {
+	if !r.made() {
+		return nil
+	}
 	r.times(r.clock.now(at), true)
 	return r.take()
 }
@@ -111,6 +137,9 @@ func (r *Run) Check(at time.Time) []Finding {
 // is not for what the agent or the caller tells itself, which would hide a loop.
 // Tokens of progress and totals are kept.
 func (r *Run) NewTask(at time.Time) {
+	if !r.made() {
+		return
+	}
 	now := r.event(at)
 	r.s.TaskAt = now
 	r.s.Iterates = false
@@ -122,6 +151,9 @@ func (r *Run) NewTask(at time.Time) {
 // that goes on after a pause. Totals, budgets and tokens of progress are kept; the
 // time of the pause counts for no rule.
 func (r *Run) Resume(at time.Time) {
+	if !r.made() {
+		return
+	}
 	now := r.clock.now(at)
 	r.s.TaskAt += now - r.s.Event
 	r.s.Event = now
@@ -152,6 +184,9 @@ func (r *Run) clear(now time.Duration) {
 // without a window it clears nothing: what it counts in a row ends when the agent
 // complies, and amounts stay what they are.
 func (r *Run) Nudged(rule Rule) {
+	if !r.made() {
+		return
+	}
 	if rule == RuleRepeat { // the same calls lie in the window, too
 		if key, n := r.last(); n > 0 {
 			rule = RuleWindow
@@ -169,13 +204,26 @@ func (r *Run) Nudged(rule Rule) {
 
 // Call is a hash of the last call observed, for [Graph.Acted]; zero if the last step
 // was none, or one whose repetition means nothing.
-func (r *Run) Call() uint64 { return r.s.LastCall }
+func (r *Run) Call() uint64 {
+	if !r.made() {
+		return 0
+	}
+	return r.s.LastCall
+}
 
 // Totals are what the run has been told since it began; they are never cleared.
-func (r *Run) Totals() Totals { return r.s.Totals }
+func (r *Run) Totals() Totals {
+	if !r.made() {
+		return Totals{}
+	}
+	return r.s.Totals
+}
 
 // Used is what the task has used of its budgets.
 func (r *Run) Used() Use {
+	if !r.made() {
+		return Use{}
+	}
 	return Use{
 		Iterations: int(r.s.UsedIts),
 		Tokens:     r.s.UsedTokens,

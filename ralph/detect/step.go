@@ -32,8 +32,8 @@ type Step struct {
 	// zero because it is not.
 	Tokens int64
 	Cost   float64
-	// Confidence is how sure the agent, or its judge, is: 0 to 1. Nil means that
-	// nobody has said.
+	// Confidence is how sure the agent, or its judge, is: 0 to 1. Nil means that it
+	// was not said. A step that says nothing else is a report, see [Step.Report].
 	Confidence *float64
 
 	// Question says that the agent has asked a human, Blocked that it cannot go on
@@ -52,4 +52,13 @@ type Step struct {
 	Reasoning bool
 	// Compaction says that the step was nothing but the shortening of the context.
 	Compaction bool
+}
+
+// Report reports whether s says nothing but how sure the agent is: it has a Confidence
+// and nothing besides it but At. It is then no reply, so that it is neither an empty one
+// nor work of any sort, and ends nothing that is counted in a row.
+func (s *Step) Report() bool {
+	return s.Confidence != nil && s.Tool == "" && s.Args == "" && len(s.ArgsBytes) == 0 &&
+		s.Output == "" && len(s.OutputBytes) == 0 && !s.Failed && s.Err == "" && s.Exit == 0 && s.Kind == OtherError &&
+		s.Tokens == 0 && s.Cost == 0 && !s.Question && !s.Blocked && !s.Refused && !s.Own && !s.Reasoning && !s.Compaction
 }

@@ -65,7 +65,7 @@ func (c *crew) hand(from, to, payload string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.handoffs[[3]string{from, to, result}]++
-	if errors.Is(err, ralph.ErrAgentPaused) {
+	if _, refused := errors.AsType[*ralph.PausedError](err); refused {
 		return nil
 	}
 	return err

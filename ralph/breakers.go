@@ -1,0 +1,33 @@
+package ralph
+
+import (
+	"iter"
+
+	"github.com/blackbox4/switchgear/core"
+)
+
+// Breaker is the circuit breaker of the agent's iterations, which has the agent's id for
+// a name: for its Snapshot, Health and Explain. Nil for an Agent that is nil or zero.
+// It is another one after the agent was forgotten or the program started anew.
+func (a *Agent) Breaker() *core.Breaker {
+	if !a.made() {
+		return nil
+	}
+	return a.guard()
+}
+
+// AgentBreakers ranges over the circuit breakers of the agents that have had an
+// iteration, each by "agent/" and the id of its agent, in no particular order. It is for
+// exporters of metrics, which have limits of their own on how many they export.
+func (s *Supervisor) AgentBreakers() iter.Seq2[string, *core.Breaker] {
+	return func(yield func(string, *core.Breaker) bool) {
+		for _, a := range s.list() {
+			a.mu.Lock()
+			b := a.breaker
+			a.mu.Unlock()
+			if b != nil && !yield("agent/"+a.id, b) {
+				return
+			}
+		}
+	}
+}
