@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -362,11 +363,32 @@ func (d *decoder) policy(n *yaml.Node, path string, base Policy) Policy {
 	case given != nil && p.Preset == "" && given.ShortTag() == stringTag:
 		d.fault(given, join(path, "preset"), `is "", allowed: none, `+strings.Join(Names(), ", "))
 	}
+	d.zeros(&p, path, places)
 	d.whether(&p, path, places, len(d.faults) == sound)
 	if err := p.Validate(); err != nil {
 		d.report(n, path, places, reflect.TypeFor[Policy](), configErrors(err))
 	}
 	return p
+}
+
+// zeros refuses a zero that reads as "none" and would stand for a default.
+func (d *decoder) zeros(p *Policy, path string, where places) {
+	if n := where["Timeout"]; n != nil && p.Timeout == 0 && isZero(n) {
+		d.fault(n, join(path, "timeout"), "is 0, which would stand for 60s; leave it out, or say how long the breaker stays open")
+	}
+	if n := where["Retry.Attempts"]; n != nil && p.Retry.Attempts == 0 && isZero(n) {
+		d.fault(n, join(path, "retry.attempts"), "is 0, which would stand for 3; attempts: 1 makes the call once, and so does retry: false")
+	}
+}
+
+// isZero reports whether n is a zero that was understood: 0, "0", 0s, 0ms.
+func isZero(n *yaml.Node) bool {
+	at := strings.Trim(n.Value, "+-")
+	if d, err := time.ParseDuration(at); err == nil {
+		return d == 0
+	}
+	v, err := strconv.Atoi(at)
+	return err == nil && v == 0
 }
 
 // whether settles whether the calls of a policy are made again, once its fields are
