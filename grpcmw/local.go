@@ -54,8 +54,18 @@ func (c *client) unsent(cc *grpc.ClientConn, err error, w *wire) bool {
 	if st.Code() != codes.Unavailable && c.through.reached.Load() {
 		return true
 	}
-	ready := cc != nil && cc.GetState() == connectivity.Ready
-	return ready && (c.through.reached.Load() || !c.through.blind.Load())
+	return connected(cc, st.Code()) && (c.through.reached.Load() || !c.through.blind.Load())
+}
+
+// connected reports whether there was a connection for a call of that status. A
+// connection is used a moment before its state is Ready, so one that is Connecting may
+// be there; but then Unavailable may also be what the last attempt to connect has left.
+func connected(cc *grpc.ClientConn, code codes.Code) bool {
+	if cc == nil {
+		return false
+	}
+	state := cc.GetState()
+	return state == connectivity.Ready || state == connectivity.Connecting && code != codes.Unavailable
 }
 
 // userClosed reports whether the user has closed a connection.
