@@ -250,6 +250,7 @@ func (s *stream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
 	over, at := err, receiving
 	switch {
+	case err == io.EOF: //nolint:errorlint // streams return it as it is; the usual end needs no status made of it
 	case err != nil && s.plannedEnd(m, err):
 		at = planned
 	case err == nil && !s.heard.Load():
