@@ -477,7 +477,7 @@ func histories(t *testing.T, usual, short int) int {
 		}
 		return n
 	}
-	if testing.Short() {
+	if testing.Short() || underRace() {
 		return short
 	}
 	return usual

@@ -669,7 +669,7 @@ func rapidDraws(rt *rapid.T) drawFunc {
 // fixed seed; what it finds is put into TestModel's hands by hand.
 func TestModelRandom(t *testing.T) {
 	scripts := 20_000
-	if testing.Short() {
+	if testing.Short() || underRace() {
 		scripts = 3000
 	}
 	for seed := range scripts {

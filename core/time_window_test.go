@@ -235,3 +235,29 @@ func TestAPermitKeepsNoOldWindows(t *testing.T) {
 	wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
 	runtime.KeepAlive(b)
 }
+
+// A success that is not in the window yet, when a streak is read, ends that streak.
+func TestASuccessEndsTheStreakBeforeItsCredit(t *testing.T) {
+	var between int
+	for range scaled(20_000) {
+		b := core.MustNew("order", neverOpens(core.Config{Window: core.Window{For: time.Hour}, FailureRateThreshold: 1, MinimumCalls: 10}))
+		bad, good := take(t, b), take(t, b)
+		var seen core.Counts
+		hammer(2, 1, func(g, _ int) {
+			if g == 0 {
+				good.Settle(bg, core.Success)
+				return
+			}
+			bad.Settle(bg, core.Failure)
+			seen = b.Snapshot().Window
+		})
+		if seen.Calls != 1 {
+			continue
+		}
+		between++
+		if got := b.Snapshot().Window; got.InRow != 0 {
+			t.Fatalf("a success after %+v leaves %+v", seen, got)
+		}
+	}
+	t.Logf("%d successes came after the reading", between)
+}

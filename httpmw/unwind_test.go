@@ -1,12 +1,15 @@
 package httpmw_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/httpmw"
@@ -150,3 +153,29 @@ func TestPanicsOfOptions(t *testing.T) {
 		})
 	}
 }
+
+// A wait for the client ends though what is waited for panics: what the handler does
+// after that is its own time.
+func TestAPanicEndsAWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		settled := make(chan core.Settlement, 1)
+		b := core.MustNew("b", core.Config{SlowAfter: time.Second, Hooks: core.Hooks{
+			Settled: func(_ context.Context, s core.Settlement) { settled <- s },
+		}})
+		h := httpmw.New(nil, &httpmw.Options{Gate: b})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			func() {
+				defer func() { _ = recover() }()
+				_, _ = r.Body.Read(make([]byte, 1))
+			}()
+			time.Sleep(3 * time.Second)
+		}))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", panickingBody{}))
+		if got := <-settled; got.Duration != 3*time.Second {
+			t.Errorf("the call is said to have taken %v, want 3s", got.Duration)
+		}
+	})
+}
+
+type panickingBody struct{}
+
+func (panickingBody) Read([]byte) (int, error) { panic("no body") }

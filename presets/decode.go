@@ -362,40 +362,12 @@ func (d *decoder) policy(n *yaml.Node, path string, base Policy) Policy {
 	case given != nil && p.Preset == "" && given.ShortTag() == stringTag:
 		d.fault(given, join(path, "preset"), `is "", allowed: none, `+strings.Join(Names(), ", "))
 	}
+	d.zeros(&p, path, places)
 	d.whether(&p, path, places, len(d.faults) == sound)
 	if err := p.Validate(); err != nil {
 		d.report(n, path, places, reflect.TypeFor[Policy](), configErrors(err))
 	}
 	return p
-}
-
-// whether settles whether the calls of a policy are made again, once its fields are
-// read: only where a file says so in this policy or in what it starts from. How they
-// would be made again, without that, is told to be in vain if all else is sound.
-func (d *decoder) whether(p *Policy, path string, where places, sound bool) {
-	enabled, strategy := where["Retry.Enabled"], where["Retry.Strategy"]
-	switch {
-	case where.alone("Retry.Strategy") && p.Retry.Strategy == None:
-		p.Retry = Retry{} // what it starts from has no say in it
-	case p.Retry.Enabled && strategy != nil && p.Retry.Strategy == None:
-		d.fault(strategy, join(path, "retry.strategy"), "is none while retries are enabled, allowed: fixed, linear, exponential or random; retry_enabled: false for no retries")
-	case p.Retry.Enabled:
-		p.Retry = p.Retry.enabled()
-	case enabled != nil: // what else is given is for the day on which it is enabled
-		p.Retry = retryOf(p.Preset)
-	default:
-		in := where.firstIn("Retry")
-		switch {
-		case in == nil:
-		case p.Retry.faults() != nil:
-			p.Retry.Enabled = true // those are told first
-		case sound:
-			d.fault(in, join(path, "retry"), "says how calls are made again, which they are not; add retry_enabled: true if they may be made more than once, else take it out")
-			fallthrough
-		default:
-			p.Retry = Retry{}
-		}
-	}
 }
 
 // fieldOf returns the value of a field of a mapping, or nil.

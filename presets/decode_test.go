@@ -180,12 +180,11 @@ policies:
   a:
     failure_threshold: 0
     success_threshold: 0
-    timeout: 0
     call_timeout: 0s
-    retry: {enabled: true, attempts: 0, initial_delay_ms: 0, max_delay: "0"}
+    retry: {enabled: true, initial_delay_ms: 0, max_delay: "0"}
 `, one(presets.Policy{
-			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.Exponential},
-			Config: core.Config{Durations: true, History: 5 * time.Minute, RecentCalls: 100},
+			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 3},
+			Config: core.Config{Timeout: time.Minute, Durations: true, History: 5 * time.Minute, RecentCalls: 100},
 		})},
 		{"durations of every unit", `
 policies:
@@ -814,6 +813,11 @@ func badDocuments() []bad {
 		{"a state file of two lines", `state_file: ‸"a\nb"`, fault1("state_file", "without control characters"), true},
 		{"a state file twice", "state_file: a\n‸state_file: b\n", fault1("state_file", "is given twice"), false},
 		{"a state file, misspelt", `‸statefile: a`, fault1("statefile", `did you mean "state_file"?`), true},
+		{"no time open", `policies: {a: {timeout: ‸0s}}`, fault1("policies.a.timeout", "is 0, which would stand for 60s"), false},
+		{"no time open, in milliseconds", `policies: {a: {timeout_ms: ‸0}}`, fault1("policies.a.timeout", "is 0, which would stand for 60s"), false},
+		{"no attempts", `policies: {a: {retry: {enabled: true, attempts: ‸0}}}`, fault1("policies.a.retry.attempts", "is 0, which would stand for 3"), false},
+		{"no attempts, as in the original", `policies: {a: {retry_enabled: true, retry_attempts: ‸0}}`, fault1("policies.a.retry.attempts", "retry: false"), false},
+		{"a time of nanoseconds", `policies: {a: {timeout: ‸60ns}}`, allowed1("policies.a.timeout", "Timeout", "is 60ns, allowed: at least 1µs; write 60 * time.Second"), false},
 		{"a window without a rule, by the original's name", "policies:\n  a:\n    failure_rate_threshold: -1\n    sliding_window_size: ‸50\n", allowed1("policies.a.window", "Window", "only with a rate"), false},
 		{"a word that is no retry", `policies: {a: {retry: ‸sometimes}}`, fault1("policies.a.retry", `must have fields, "name: value", and is "sometimes"`), true},
 		{"the retry switched by a word and a name", `policies: {a: {retry: true, ‸retry_enabled: true}}`, fault1("policies.a.retry_enabled", "is given twice"), false},

@@ -15,7 +15,8 @@ import (
 )
 
 // Encode writes f as a document that [Decode] reads back as f: each policy by
-// its preset and what differs from that, or from the defaults. Func fields and
+// its preset and what differs from that, or from the defaults. A Timeout or Attempts of
+// zero over one that is not is written as what it stands for. Func fields and
 // Registry are not written. A Fleet that is not valid is an error, [Fleet.Validate]'s,
 // as is one that is too long for a file, and nothing is written; any other error is
 // the writer's.
@@ -85,6 +86,13 @@ func policyNode(p, base Policy) *yaml.Node {
 		} else if s, ok := find(preset); ok {
 			base = s.on(base)
 		}
+	}
+	// A file cannot say these zeros, but what they stand for.
+	if p.Timeout == 0 && base.Timeout != 0 {
+		p.Timeout = defaultTimeout
+	}
+	if p.Retry.Enabled && p.Retry.Attempts == 0 && base.Retry.Attempts != 0 {
+		p.Retry.Attempts = defaultAttempts
 	}
 	n := differences(reflect.ValueOf(p), reflect.ValueOf(base))
 	if preset == "" {

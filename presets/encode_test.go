@@ -113,7 +113,9 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 		}
 		p.MinimumCalls = min(p.MinimumCalls, calls)
 	}
-	p.Timeout = duration("timeout", p.Timeout, 0, math.MaxInt64)
+	if p.Timeout = duration("timeout", p.Timeout, 1000, math.MaxInt64); p.Timeout == 0 && (base.Timeout != 0 || p.Preset != "") {
+		p.Timeout = time.Minute // which a file says in its place
+	}
 	least := p.Timeout
 	if least == 0 {
 		least = time.Minute
@@ -130,6 +132,9 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 	p.CallTimeout = maybe(d, "call timeout", p.CallTimeout, func() time.Duration { return d.anyDuration("call timeout") })
 	if p.SlowRateThreshold > 0 && p.CallTimeout > 0 {
 		p.SlowAfter = min(p.SlowAfter, p.CallTimeout)
+	}
+	if p.CallTimeout > 0 {
+		p.CallTimeout = max(p.CallTimeout, time.Microsecond)
 	}
 	if p.ProbeTimeout > 0 {
 		p.ProbeTimeout = max(p.ProbeTimeout, p.CallTimeout)
@@ -180,7 +185,10 @@ func (d drawer) retry(r presets.Retry) presets.Retry {
 	if r.Strategy == presets.None {
 		r.Strategy = presets.Exponential
 	}
-	r.Attempts = maybe(d, "attempts", r.Attempts, func() int { return rapid.IntRange(0, 100).Draw(d.T, "attempts") })
+	r.Attempts = maybe(d, "attempts", r.Attempts, func() int { return rapid.IntRange(1, 100).Draw(d.T, "attempts") })
+	if r.Attempts == 0 {
+		r.Attempts = 3 // which a file says in its place
+	}
 	r.InitialDelay = maybe(d, "first delay", r.InitialDelay, func() time.Duration { return d.duration("first delay", 0, math.MaxInt64) })
 	least := r.InitialDelay
 	if least == 0 {

@@ -3,6 +3,7 @@ package presets
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -88,6 +89,7 @@ func (p Policy) clone() Policy {
 }
 
 const (
+	defaultTimeout       = time.Minute // that of core
 	defaultCheckInterval = 5 * time.Second
 	minCheckInterval     = 10 * time.Millisecond
 )
@@ -101,6 +103,7 @@ func (p Policy) Validate() error {
 			faults = append(faults, err)
 		}
 	}
+	faults = append(faults, unitless("Timeout", p.Timeout), unitless("CallTimeout", p.CallTimeout))
 	retry := p.Retry.faults()
 	if field, value := p.Retry.inVain(retryOf(p.Preset)); field != "" && len(retry) == 0 {
 		retry = append(retry, &core.ConfigError{Field: "Retry." + field, Value: value, Allowed: "only with Retry.Enabled, which WithRetry sets; without it what the preset says, or nothing"})
@@ -110,6 +113,14 @@ func (p Policy) Validate() error {
 		faults = append(faults, &core.ConfigError{Field: "HealthCheckInterval", Value: p.HealthCheckInterval, Allowed: "at least 10ms; 0 for 5s, negative for off"})
 	}
 	return errors.Join(faults...)
+}
+
+// unitless refuses a number that was taken for nanoseconds because it has no unit.
+func unitless(field string, d time.Duration) error {
+	if d <= 0 || d >= time.Microsecond {
+		return nil
+	}
+	return &core.ConfigError{Field: field, Value: d, Allowed: fmt.Sprintf("at least 1µs; write %d * time.Second for seconds", d)}
 }
 
 // checkEvery returns the time between health checks, or 0 if there are none.

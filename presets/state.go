@@ -236,7 +236,7 @@ func readState(path string) ([]saved, error) {
 	if text.Format != stateFormat {
 		return nil, &badStateError{fmt.Errorf("its format is %.40q, not %q", text.Format, stateFormat)}
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // a decoder returns it as it is
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, &badStateError{errors.New("it goes on after its end")}
 	}
 	if len(text.Breakers) > maxSaved {

@@ -77,7 +77,7 @@ func TestS25_AnOpenBreakerSurvivesARestart(t *testing.T) {
 		}
 		time.Sleep(90*time.Second - 1)
 		stateIs(t, b, core.Open)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		stateIs(t, b, core.HalfOpen)
 		if err := b.Do(t.Context(), func(context.Context) error { return nil }); err != nil {
 			t.Fatal(err)
@@ -376,7 +376,7 @@ func TestStateFileIsBounded(t *testing.T) {
 // Calls, transitions, reloads and flushes at once; at last the file tells the truth.
 func TestStateConcurrently(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
-	f := fleetBy(core.Config{FailureThreshold: 1, Timeout: time.Nanosecond, SuccessThreshold: 1})
+	f := fleetBy(core.Config{FailureThreshold: 1, Timeout: time.Microsecond, SuccessThreshold: 1})
 	r := keeping(t, path, f)
 	var wg sync.WaitGroup
 	for i := range 4 {

@@ -97,7 +97,7 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 // It needs mu.
 func (a *Agent) hopped(at time.Time) []detect.Finding {
 	a.hops = min(a.hops+1, math.MaxInt32)
-	limit := a.sup.detector.Rules().Budgets.Hops
+	limit := a.sup.hops
 	if a.limits != nil && a.limits.Own.Hops != 0 {
 		limit = a.limits.Own.Hops
 	}

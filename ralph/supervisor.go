@@ -35,6 +35,7 @@ type Supervisor struct {
 	store    *store           // nil without Config.Path
 	vitals   *vitals          // nil unless it reads them itself
 	graphs   *detect.Detector // of hand-offs between agents
+	hops     int              // that each agent may make in one task; not above zero is no limit
 	roles    roles
 	states   [numStates]atomic.Int64
 	closed   atomic.Bool
@@ -86,6 +87,7 @@ func New(cfg Config) (*Supervisor, error) {
 		delivery: delivery{hook: cfg.OnEvent, logger: cfg.Logger},
 		variants: make(map[detect.Budgets]*detect.Detector),
 	}
+	s.hops = detector.Rules().Budgets.Hops
 	cfg.Rules.Budgets.Hops = -1 // each agent has those by itself, however sessions are joined
 	if s.graphs, err = detect.New(cfg.Rules); err != nil {
 		return nil, err

@@ -188,10 +188,7 @@ func (b *body) end(err error, held bool) {
 	if b.rare != nil {
 		e.Elapsed, e.sending, e.carried = b.rare.elapsed, b.rare.sending, b.rare.carried
 	}
-	o := b.transport.classify(e)
-	if o == core.Failure && err != nil && b.transport.counted(&e) {
-		o = core.Ignored
-	}
+	o := b.transport.judge(&e)
 	b.permit.Report(ctx, o, e.reason(o))
 }
 

@@ -165,7 +165,7 @@ func TestStreamsThatFailOneByOneCountEach(t *testing.T) {
 		time.Sleep(time.Second)
 		panic(http.ErrAbortHandler)
 	}
-	run := func(t *testing.T, tr *roundtrip.Transport, ctx context.Context) { //nolint:revive // t comes first in a helper
+	run := func(t *testing.T, tr *roundtrip.Transport, ctx context.Context) {
 		t.Helper()
 		var all sync.WaitGroup
 		for range 8 {

@@ -116,12 +116,12 @@ func (e *onceError) Unwrap() error { return e.error }
 
 // Timeout and Temporary pass on what url.Error asks for without unwrapping.
 func (e *onceError) Timeout() bool {
-	t, ok := e.error.(interface{ Timeout() bool }) //nolint:errorlint // as url.Error does
+	t, ok := e.error.(interface{ Timeout() bool })
 	return ok && t.Timeout()
 }
 
 func (e *onceError) Temporary() bool {
-	t, ok := e.error.(interface{ Temporary() bool }) //nolint:errorlint // as url.Error does
+	t, ok := e.error.(interface{ Temporary() bool })
 	return ok && t.Temporary()
 }
 

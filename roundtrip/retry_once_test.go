@@ -1,4 +1,3 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
 package roundtrip_test
 
 import (

@@ -173,10 +173,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.Elapsed = time.Since(begun)
 	}
 	c.sent(t, out, &p)
-	o := t.classify(c.Exchange)
-	if o == core.Failure && c.Err != nil && t.counted(&c.Exchange) {
-		o = core.Ignored
-	}
+	o := t.judge(&c.Exchange)
 	if c.forfeited && o != core.Ignored {
 		askAgain(ctx, gate, &p)
 	}
@@ -208,6 +205,15 @@ func (t *Transport) classify(e Exchange) core.Outcome {
 		return DefaultClassify(e)
 	}
 	return t.Classify(e)
+}
+
+// judge classifies what has not been counted yet.
+func (t *Transport) judge(e *Exchange) core.Outcome {
+	o := t.classify(*e)
+	if o == core.Failure && e.Err != nil && t.counted(e) {
+		return core.Ignored
+	}
+	return o
 }
 
 // counted reports whether a failure is the loss of a connection that was counted.

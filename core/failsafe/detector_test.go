@@ -131,8 +131,17 @@ func TestCheckConfidence(t *testing.T) {
 		threshold, confidence float64
 		want                  Severity
 	}{
-		{0, 0.3, 0}, {0, 0.29, Medium}, {0, 0.11, Medium}, {0, 0.1, High}, {0, 0, High}, {0, 1, 0},
-		{0.8, 0.79, Medium}, {0.8, 0.8, 0}, {0.05, 0.07, 0}, {0.05, 0.04, High}, {-1, 0, 0},
+		{0, 0.3, 0},
+		{0, 0.29, Medium},
+		{0, 0.11, Medium},
+		{0, 0.1, High},
+		{0, 0, High},
+		{0, 1, 0},
+		{0.8, 0.79, Medium},
+		{0.8, 0.8, 0},
+		{0.05, 0.07, 0},
+		{0.05, 0.04, High},
+		{-1, 0, 0},
 	} {
 		got, err := Detector{Confidence: row.threshold}.CheckConfidence(row.confidence)
 		if err != nil {
@@ -163,7 +172,7 @@ func TestDetectorIsChecked(t *testing.T) {
 		"confidence": func() error { _, err := d.CheckConfidence(0.5); return err },
 	} {
 		err := check()
-		joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // three faults, each by itself
+		joined, ok := err.(interface{ Unwrap() []error })
 		if !ok || len(joined.Unwrap()) != 3 {
 			t.Errorf("%s: %v, want three faults", what, err)
 		}
