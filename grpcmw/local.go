@@ -99,16 +99,21 @@ func unsendable(err error, w *wire) bool {
 // of this very call in it.
 func tooLong(err error, opts []grpc.CallOption, w *wire) bool {
 	st := statusOf(err)
-	return st.Code() == codes.ResourceExhausted && w.header != nil && len(w.trailer) == 0 && overLimit(st.Message(), opts)
+	return st.Code() == codes.ResourceExhausted && w.header != nil && len(w.trailer) == 0 && overLimit(st.Message(), limitOf(opts))
 }
 
-func overLimit(text string, opts []grpc.CallOption) bool {
+// limitOf returns the longest answer that the options of a call allow.
+func limitOf(opts []grpc.CallOption) int {
 	limit := 4 << 20 // gRPC's
 	for _, o := range opts {
 		if o, ok := o.(grpc.MaxRecvMsgSizeCallOption); ok {
 			limit = o.MaxRecvMsgSize
 		}
 	}
+	return limit
+}
+
+func overLimit(text string, limit int) bool {
 	var size, stated int
 	for _, form := range [...]string{
 		"grpc: received message larger than max (%d vs. %d)",
