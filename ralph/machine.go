@@ -255,7 +255,7 @@ func (a *Agent) wall(d time.Duration) time.Time {
 // become sooner, or is no longer needed.
 func (a *Agent) watch() {
 	due := never
-	switch a.state {
+	switch a.state { //nolint:exhaustive // the others wait for a person
 	case Running, Recovering:
 		due = a.dueAtWork()
 		if due >= a.due { // it is found out then
@@ -263,7 +263,6 @@ func (a *Agent) watch() {
 		}
 	case Paused:
 		due = min(a.resumeAt, a.escalateAt)
-	case Escalated, Stopped:
 	}
 	if due != a.due {
 		a.due = due
@@ -294,7 +293,7 @@ func (s *Supervisor) tick(a *Agent) {
 	defer a.mu.Unlock()
 	a.due = never // it has no place any more
 	var findings []detect.Finding
-	switch a.state {
+	switch a.state { //nolint:exhaustive // the others wait for a person
 	case Running, Recovering:
 		if a.dueAtWork() > now {
 			break
@@ -311,7 +310,6 @@ func (s *Supervisor) tick(a *Agent) {
 		if a.state == Paused && a.escalateAt <= now {
 			a.escalate(*a.cause, a.hostErr(), fmt.Sprintf("paused for %v", (now-a.since).Round(time.Second)), now)
 		}
-	case Escalated, Stopped:
 	}
 	if a.due == never {
 		a.watchAfter(now)
