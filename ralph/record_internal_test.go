@@ -215,7 +215,7 @@ func TestClosingWaitsForTheReadings(t *testing.T) {
 		v := &vitals{stop: func() { stopped = true }, over: make(chan struct{})}
 		done, cancel := context.WithCancel(context.Background())
 		cancel()
-		if err := v.close(done); err != context.Canceled || !stopped { //nolint:errorlint // no other
+		if err := v.close(done); err != context.Canceled || !stopped {
 			t.Errorf("%v", err)
 		}
 		close(v.over)
@@ -227,7 +227,7 @@ func TestClosingWaitsForTheReadings(t *testing.T) {
 			t.Error(err)
 		}
 		s := &Supervisor{vitals: &vitals{stop: func() {}, over: make(chan struct{})}}
-		if err := s.closeAll(done); err != context.Canceled { //nolint:errorlint // no other
+		if err := s.closeAll(done); err != context.Canceled {
 			t.Errorf("%v", err)
 		}
 	})
