@@ -105,9 +105,8 @@ type limits struct {
 
 // nudge is something to tell the agent.
 type nudge struct {
-	rule  detect.Rule
-	text  string
-	graph bool // it comes from the session's hand-offs
+	rule detect.Rule
+	text string
 }
 
 // maxNudges is how many wait to be told; the first ones are the most important.
@@ -169,10 +168,10 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 	} else {
 		result = a.credit(&step, call, len(findings) > 0)
 	}
-	a.judge(findings, false, now)
+	a.judge(findings, now)
 	if use, tree := used(&step, err), a.tree.Load(); tree != nil && use != (detect.Use{}) {
 		if more, e := tree.Spend(use, step.At); e == nil && more != nil {
-			a.judge(more, false, now)
+			a.judge(more, now)
 			findings = worse(findings, more)
 		}
 	}
@@ -252,19 +251,14 @@ func (a *Agent) Nudge() (text string, ok bool) {
 		told, a.story.nudges = a.story.nudges, nil
 	}
 	var texts []string
-	graph := false
 	for _, n := range told {
-		if n.graph {
-			graph = true
-		} else if a.run != nil {
-			a.run.Nudged(n.rule)
-		}
+		a.run.Nudged(n.rule) // of hand-offs it knows nothing, as the session of all else
 		if !slices.Contains(texts, n.text) {
 			texts = append(texts, n.text)
 		}
 	}
 	a.mu.Unlock()
-	if s := a.root().session.Load(); s != nil && graph {
+	if s := a.root().session.Load(); s != nil {
 		s.nudged(told)
 	}
 	return strings.Join(texts, "\n"), len(texts) > 0

@@ -1,6 +1,7 @@
 package ralph
 
 import (
+	"slices"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -142,11 +143,8 @@ func (s *Supervisor) renew(root *Agent, now time.Duration) {
 // exhaust pauses all that share a budget which a has used up. It must be called
 // with no lock held.
 func (s *Supervisor) exhaust(a *Agent, findings []detect.Finding, now time.Duration) {
-	spent := false
-	for i := range findings {
-		spent = spent || findings[i].Level == detect.Trip && findings[i].Reason == detect.Exhausted
-	}
-	if b := a.tree.Load(); !spent || b == nil || b.Err() == nil {
+	first := slices.IndexFunc(findings, func(f detect.Finding) bool { return f.Level == detect.Trip && f.Reason == detect.Exhausted })
+	if b := a.tree.Load(); first < 0 || b == nil || b.Err() == nil {
 		return
 	}
 	s.mu.RLock()
@@ -158,11 +156,7 @@ func (s *Supervisor) exhaust(a *Agent, findings []detect.Finding, now time.Durat
 		}
 		other.mu.Lock()
 		defer other.mu.Unlock()
-		for i := range findings {
-			if f := &findings[i]; f.Level == detect.Trip && f.Reason == detect.Exhausted {
-				other.trip(causeOf(*f), nil, now)
-			}
-		}
+		other.trip(causeOf(findings[first]), nil, now)
 	})
 }
 

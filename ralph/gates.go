@@ -96,7 +96,7 @@ func (a *Agent) veto(tool, args string) {
 	a.mu.Lock()
 	findings, _ := a.follow(at).Observe(step) // it has no numbers
 	a.credit(&step, 0, true)
-	a.judge(findings, false, now)
+	a.judge(findings, now)
 	a.touch(now)
 	a.mu.Unlock()
 	a.sup.delivery.deliver()
@@ -256,7 +256,7 @@ func (it *iteration) begin() error {
 func (a *Agent) rested(at time.Time, now time.Duration) {
 	if a.iterates && a.out == 0 && a.run != nil && a.sup.since(a.run.Due()) <= now {
 		findings, _ := a.run.Observe(detect.Step{At: at, Own: true}) // it has no numbers
-		a.judge(findings, false, now)
+		a.judge(findings, now)
 	}
 }
 
@@ -302,7 +302,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 		}
 		if told {
 			findings, _ = a.follow(at).Iteration(end) // it has no numbers
-			a.judge(findings, false, now)
+			a.judge(findings, now)
 			if t != nil && t == a.trial && !end.Failed {
 				a.passed(now)
 			}
@@ -312,7 +312,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 		if !told {
 			r.Release()
 		} else if more, err := r.Settle(detect.Use{Iterations: 1}, at); err == nil && more != nil {
-			a.judge(more, false, now)
+			a.judge(more, now)
 			findings = worse(findings, more)
 		}
 	}

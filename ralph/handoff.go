@@ -71,12 +71,12 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	a.follow(at).HandedOff(at)
 	a.handoffs++
 	if more := a.hopped(at); more != nil {
-		a.judge(more, false, now)
+		a.judge(more, now)
 		findings = worse(findings, more)
 	}
 	if tree := a.tree.Load(); tree != nil {
 		if more, e := tree.Spend(detect.Use{Hops: 1}, at); e == nil && more != nil {
-			a.judge(more, false, now)
+			a.judge(more, now)
 			findings = worse(findings, more)
 		}
 	}
@@ -143,7 +143,7 @@ func (s *Supervisor) accuse(from *Agent, findings []detect.Finding) {
 		}
 		for _, a := range concerned {
 			a.mu.Lock()
-			a.judge(findings[i:i+1], true, now)
+			a.judge(findings[i:i+1], now)
 			a.mu.Unlock()
 		}
 	}

@@ -263,6 +263,8 @@ func TestScheduleKeepsItsOrder(t *testing.T) {
 		s.put(agents[0], time.Since(begun)+time.Second)
 		s.close(nil)
 		s.put(agents[1], time.Since(begun)+time.Second)
+		s.put(agents[0], time.Since(begun)+2*time.Second) // which had a place
+		s.put(agents[0], never)
 		time.Sleep(time.Minute)
 		if len(called) != len(agents)+1 {
 			t.Error("called on after close")

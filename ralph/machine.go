@@ -28,9 +28,8 @@ type trial struct {
 	cost      float64
 }
 
-// judge acts on findings, worst first; graph says that they are of the session's
-// hand-offs.
-func (a *Agent) judge(findings []detect.Finding, graph bool, now time.Duration) {
+// judge acts on findings, worst first.
+func (a *Agent) judge(findings []detect.Finding, now time.Duration) {
 	for i := range findings {
 		f := &findings[i]
 		switch f.Level {
@@ -39,7 +38,7 @@ func (a *Agent) judge(findings []detect.Finding, graph bool, now time.Duration) 
 				continue
 			}
 			if st := a.note(); len(st.nudges) < maxNudges {
-				st.nudges = append(st.nudges, nudge{rule: f.Rule, text: f.Message, graph: graph})
+				st.nudges = append(st.nudges, nudge{rule: f.Rule, text: f.Message})
 			}
 			a.tell(Event{Kind: EventNudged, From: a.state, To: a.state, Cause: causeOf(*f)}, now)
 		case detect.Trip:
@@ -222,13 +221,8 @@ func (a *Agent) replan() {
 	a.refusal.Store(a.newRefusal(a.hostErr()))
 }
 
-// hostErr is what the host's gate said, if the agent is paused for that.
-func (a *Agent) hostErr() error {
-	if r := a.refusal.Load(); r != nil {
-		return r.err
-	}
-	return nil
-}
+// hostErr is what the host's gate said, if that is why the agent is paused.
+func (a *Agent) hostErr() error { return a.refusal.Load().err }
 
 // tell completes an event, keeps it and leaves it to be told.
 func (a *Agent) tell(e Event, now time.Duration) {
@@ -261,7 +255,7 @@ func (a *Agent) wall(d time.Duration) time.Time {
 // become sooner, or is no longer needed.
 func (a *Agent) watch() {
 	due := never
-	switch a.state {
+	switch a.state { //nolint:exhaustive // the others wait for a person
 	case Running, Recovering:
 		due = a.dueAtWork()
 		if due >= a.due { // it is found out then
@@ -269,7 +263,6 @@ func (a *Agent) watch() {
 		}
 	case Paused:
 		due = min(a.resumeAt, a.escalateAt)
-	case Escalated, Stopped:
 	}
 	if due != a.due {
 		a.due = due
@@ -300,7 +293,7 @@ func (s *Supervisor) tick(a *Agent) {
 	defer a.mu.Unlock()
 	a.due = never // it has no place any more
 	var findings []detect.Finding
-	switch a.state {
+	switch a.state { //nolint:exhaustive // the others wait for a person
 	case Running, Recovering:
 		if a.dueAtWork() > now {
 			break
@@ -309,7 +302,7 @@ func (s *Supervisor) tick(a *Agent) {
 		if b := a.tree.Load(); b != nil {
 			findings = worse(findings, b.Check(at))
 		}
-		a.judge(findings, false, now)
+		a.judge(findings, now)
 	case Paused:
 		if a.resumeAt <= now {
 			a.reconsider(at, now)
@@ -317,7 +310,6 @@ func (s *Supervisor) tick(a *Agent) {
 		if a.state == Paused && a.escalateAt <= now {
 			a.escalate(*a.cause, a.hostErr(), fmt.Sprintf("paused for %v", (now-a.since).Round(time.Second)), now)
 		}
-	case Escalated, Stopped:
 	}
 	if a.due == never {
 		a.watchAfter(now)

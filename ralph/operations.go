@@ -165,7 +165,7 @@ func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
 			if b := a.tree.Load(); b != nil {
 				findings = worse(findings, b.Check(at))
 			}
-			a.judge(findings, false, now)
+			a.judge(findings, now)
 		}
 		if a.cause != nil && a.state != Stopped {
 			all = append(all, a.cause.condition())
@@ -221,10 +221,11 @@ func clipped(s string) string {
 
 // clippedTo is the beginning of a text, fit to be an id.
 func clippedTo(s string, most int) string {
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+	valid := strings.ToValidUTF8(s[:min(len(s), most)], "") // first: Map makes three bytes of a wrong one
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, s[:min(len(s), most)]), "")
+	}, valid)
 }

@@ -98,7 +98,7 @@ func (a *Agent) restore(r *record, events []Event, at time.Time, now time.Durati
 	if c := r.Confidence; c != nil && *c >= 0 && *c <= 1 {
 		a.doubt.Store(math.Float64bits(*c) + 1)
 	}
-	switch a.state {
+	switch a.state { //nolint:exhaustive // one that is running needs no more
 	case Paused:
 		a.resumeAt, a.escalateAt = after(r.ResumeIn), after(r.EscalateIn)
 		a.refusal.Store(a.newRefusal(nil))
@@ -106,7 +106,6 @@ func (a *Agent) restore(r *record, events []Event, at time.Time, now time.Durati
 		a.refusal.Store(a.newRefusal(nil))
 	case Recovering:
 		a.trial = new(trial)
-	case Running:
 	}
 	a.seen.Store(int64(now))
 	a.dormant = true

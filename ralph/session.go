@@ -80,9 +80,7 @@ func (s *session) acted(id string, n uint64) { s.with(func(g *detect.Graph) { g.
 func (s *session) nudged(told []nudge) {
 	s.with(func(g *detect.Graph) {
 		for _, n := range told {
-			if n.graph {
-				g.Nudged(n.rule)
-			}
+			g.Nudged(n.rule)
 		}
 	})
 }

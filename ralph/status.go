@@ -141,7 +141,7 @@ func (a *Agent) Explain() string {
 	if st.Cause.Rule != "" {
 		s.WriteString("; " + st.Cause.String())
 	}
-	switch st.State {
+	switch st.State { //nolint:exhaustive // of one that is stopped there is no more to say
 	case Running:
 		s.WriteString(a.explainBreaker())
 		if st.Attempts > 0 {
@@ -166,7 +166,6 @@ func (a *Agent) Explain() string {
 		s.WriteString(a.explainBreaker())
 	case Escalated:
 		s.WriteString("; a person has to resume it")
-	case Stopped:
 	}
 	t := st.Totals
 	fmt.Fprintf(&s, "; %d iterations (%d failed), %d steps (%d errors, %d refused), %d hand-offs, %d tokens, cost %s",

@@ -292,7 +292,7 @@ func (st *store) put(agents []*Agent) (err error) {
 			if err := records.put(key, &one.record); err != nil {
 				return err
 			}
-			if one.told && len(one.events) > 0 {
+			if len(one.events) > 0 {
 				if err := events.put(key, one.events); err != nil {
 					return err
 				}

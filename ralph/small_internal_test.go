@@ -1,0 +1,367 @@
+package ralph
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/ralph/detect"
+)
+
+// TestSortsOfEveryStatus: what each HTTP status says of an error.
+func TestSortsOfEveryStatus(t *testing.T) {
+	want := map[int]detect.ErrorKind{
+		401: detect.AuthError, 407: detect.AuthError, 402: detect.QuotaError, 403: detect.PermissionError,
+		408: detect.TransientError, 429: detect.TransientError,
+	}
+	for status := 500; status < 600; status++ {
+		want[status] = detect.TransientError
+	}
+	for status := -1; status <= 1000; status++ {
+		if got := kindOfStatus(status); got != want[status] {
+			t.Errorf("%d is %v, want %v", status, got, want[status])
+		}
+	}
+	for kind, person := range map[detect.ErrorKind]bool{
+		detect.OtherError: false, detect.AuthError: true, detect.PermissionError: true, detect.QuotaError: true, detect.TransientError: false, detect.UnknownTool: false,
+	} {
+		if needsAPerson(kind) != person {
+			t.Errorf("%v needs a person: %t", kind, !person)
+		}
+	}
+}
+
+type (
+	fieldError struct{ StatusCode int }
+	textError  struct{ StatusCode string }
+	otherError struct{ Status int }
+	intError   int
+)
+
+func (fieldError) Error() string { return "" }
+func (textError) Error() string  { return "" }
+func (otherError) Error() string { return "" }
+func (intError) Error() string   { return "" }
+
+// TestStatusOfErrors: which errors have one.
+func TestStatusOfErrors(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{fieldError{401}, 401},
+		{&fieldError{401}, 401},
+		{(*fieldError)(nil), 0},
+		{textError{"401"}, 0},
+		{otherError{401}, 0},
+		{intError(401), 0},
+		{errors.New("401"), 0},
+	} {
+		if got := statusOf(c.err); got != c.want {
+			t.Errorf("%#v has the status %d, want %d", c.err, got, c.want)
+		}
+	}
+	var err error = fieldError{401}
+	for depth := range 40 { // of what is wrapped ever so deep, no more is looked at
+		want := detect.AuthError
+		if depth > 32 {
+			want = detect.OtherError
+		}
+		if got := kindOf(err); got != want {
+			t.Errorf("wrapped %d times, it is %v", depth, got)
+		}
+		err = fmt.Errorf("so: %w", err)
+	}
+}
+
+// TestWordsOfCauses: all that there is to say, and no more than there is.
+func TestWordsOfCauses(t *testing.T) {
+	for want, c := range map[string]Cause{
+		"manual":                                  {Rule: "manual"},
+		"stuck, repeat (5 of 4.5): leave it":      {Rule: "repeat", Reason: detect.Stuck, Count: 5, Threshold: 4.5, Message: "leave it"},
+		"x [agents a]":                            {Rule: "x", Agents: []string{"a"}},
+		"x [agents a, b]":                         {Rule: "x", Agents: []string{"a", "b"}, Count: 3},
+		"x [events 7]":                            {Rule: "x", Evidence: []detect.Event{{Index: 7}}},
+		"x [events 7 read, 8 a to b, 9]":          {Rule: "x", Evidence: []detect.Event{{Index: 7, Tool: "read"}, {Index: 8, From: "a", To: "b"}, {Index: 9}}},
+		"x (0 of 1e+07): y [agents a] [events 1]": {Rule: "x", Threshold: 1e7, Message: "y", Agents: []string{"a"}, Evidence: []detect.Event{{Index: 1}}},
+	} {
+		if got := c.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	at := time.Unix(1, 0)
+	for _, agents := range [][]string{nil, {"a"}, {"a", "b"}} {
+		c := Cause{Rule: "r", Reason: detect.Failing, Severity: failsafe.High, Count: 2, Threshold: 3, Message: "m", Agents: agents, At: at}
+		want := failsafe.Condition{Type: "r", Severity: failsafe.High, Message: "m", Threshold: 3, Value: 2, At: at, Metadata: map[string]string{"reason": "failing"}}
+		if agents != nil {
+			want.Metadata["agents"] = strings.Join(agents, ",")
+		}
+		if got := c.condition(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	f := detect.Finding{
+		Rule: detect.RuleRepeat, Reason: detect.Stuck, Severity: failsafe.High, Count: 1, Threshold: 2, Message: "m",
+		Evidence: []detect.Event{{Index: 1}}, Agents: []string{"a"}, At: at,
+	}
+	if got, want := causeOf(f), (Cause{Rule: "repeat", Reason: detect.Stuck, Severity: failsafe.High, Count: 1, Threshold: 2, Message: "m", Evidence: f.Evidence, Agents: f.Agents, At: at}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestWordsOfEvents: all that there is to say, and no more than there is.
+func TestWordsOfEvents(t *testing.T) {
+	for want, e := range map[string]Event{
+		"store":                           {Kind: EventStore},
+		`store, "it is full"`:             {Kind: EventStore, Note: "it is full"},
+		`agent "a" paused`:                {Kind: EventPaused, Agent: "a"},
+		`agent "a" paused (shadow): r`:    {Kind: EventPaused, Agent: "a", Shadow: true, Cause: Cause{Rule: "r"}},
+		`agent "a" stopped by "eve", "n"`: {Kind: EventStopped, Agent: "a", By: "eve", Note: "n"},
+	} {
+		if got := e.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for n, want := range map[int]string{-1: "no", 0: "no", 1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th"} {
+		if got := ordinal(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+	for text, want := range map[string]string{"": "", " a ": "a.", "a.": "a.", "a!": "a!", "a? ": "a?", "a,": "a,."} {
+		if got := sentence(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+	x := func(n int) string { return strings.Repeat("x", n) }
+	for text, want := range map[string]string{x(64): `"` + x(64) + `"`, x(65): `"` + x(64) + `"…`, x(63) + "é": `"` + x(63) + `"…`, "\n": `"\n"`} {
+		if got := quoted(text); got != want {
+			t.Errorf("%q becomes %s, want %s", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{x(1024): x(1024), x(1025): x(1024) + "…", "\xff": "\uFFFD"} {
+		if got := clipped(text); got != want {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+	for text, want := range map[string]string{x(9): x(9), x(10): x(10), x(11): x(10), "a\n\xffb": "a b", x(9) + "é": x(9)} {
+		if got := clippedTo(text, 10); got != want {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+}
+
+// TestLinesOfTheLog: what the logger is told of each event, and at which level.
+func TestLinesOfTheLog(t *testing.T) {
+	for want, e := range map[string]Event{
+		`level=INFO msg="ralph: agent reset" agent=a name=n from=running to=running`: {Kind: EventReset, Agent: "a", Name: "n"},
+		`level=WARN msg="ralph: agent paused" agent=a name=n from=running to=paused session=s task=t rule=r reason=stuck severity=medium count=1 threshold=2 message=m`: {
+			Kind: EventPaused, Agent: "a", Name: "n", To: Paused, Session: "s", Task: "t", Cause: Cause{Rule: "r", Reason: detect.Stuck, Severity: failsafe.Medium, Count: 1, Threshold: 2, Message: "m"},
+		},
+		`level=WARN msg="ralph: agent escalated" agent=a name="" from=running to=running by="" note=n attempt=1`:     {Kind: EventEscalated, Agent: "a", Note: "n", Attempt: 1},
+		`level=INFO msg="ralph: agent resumed" agent=a name="" from=paused to=recovering by=eve note="" shadow=true`: {Kind: EventResumed, Agent: "a", From: Paused, To: Recovering, By: "eve", Shadow: true},
+		`level=WARN msg="ralph: agent store" agent="" name="" from=running to=running`:                               {Kind: EventStore},
+	} {
+		var out bytes.Buffer
+		d := delivery{logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}}))}
+		d.log(e)
+		if got := strings.TrimSpace(out.String()); got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+	}
+}
+
+// TestTheQueueOfEvents: how many wait, of each sort, and whose turn it is to tell them.
+func TestTheQueueOfEvents(t *testing.T) {
+	d := &delivery{hook: func(Event) {}}
+	if d.begin() {
+		t.Error("there is nothing to deliver")
+	}
+	for range maxQueued/2 + 5 {
+		d.add(Event{Kind: EventNudged})
+	}
+	if dropped, _ := d.counts(); len(d.queue) != 2048 || dropped != 5 {
+		t.Errorf("%d nudges wait, %d are dropped", len(d.queue), dropped)
+	}
+	for range maxQueued {
+		d.add(Event{Kind: EventPaused})
+	}
+	if dropped, _ := d.counts(); len(d.queue) != 4096 || dropped != 5+2048 {
+		t.Errorf("%d events wait, %d are dropped", len(d.queue), dropped)
+	}
+	if !d.begin() || d.begin() {
+		t.Error("the first delivers, and no other")
+	}
+	d.run(time.Time{})
+	if d.queue != nil || d.delivering || d.waiting.Load() || d.begin() {
+		t.Error("it has not ended")
+	}
+	none := new(delivery)
+	none.add(Event{Kind: EventPaused})
+	if none.waiting.Load() || len(none.queue) != 0 {
+		t.Error("an event waits that there is no one to tell of")
+	}
+}
+
+// TestFaultsInside: of which field each is, also those that are no ConfigError.
+func TestFaultsInside(t *testing.T) {
+	if got := inside("F", nil); got != nil {
+		t.Errorf("%v", got)
+	}
+	one := &core.ConfigError{Field: "X", Value: 1, Allowed: "2"}
+	got := errors.Join(inside("F", errors.Join(one, errors.New("else")))...).Error()
+	if want := "switchgear: F.X is 1, allowed: 2\nF: else"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestTheWorstComesFirst of two lots of findings.
+func TestTheWorstComesFirst(t *testing.T) {
+	f := func(l detect.Level, s failsafe.Severity, count float64) detect.Finding {
+		return detect.Finding{Level: l, Severity: s, Count: count}
+	}
+	got := worse([]detect.Finding{f(detect.Nudge, failsafe.High, 1), f(detect.Trip, failsafe.Medium, 2)}, []detect.Finding{f(detect.Trip, failsafe.High, 3), f(detect.Trip, failsafe.Medium, 4), f(detect.Nudge, failsafe.Low, 5)})
+	var order []float64
+	for _, one := range got {
+		order = append(order, one.Count)
+	}
+	if fmt.Sprint(order) != "[3 2 4 1 5]" {
+		t.Errorf("%v", order)
+	}
+	only := []detect.Finding{f(detect.Nudge, failsafe.Low, 1)}
+	if got := worse(nil, only); !reflect.DeepEqual(got, only) {
+		t.Errorf("%v", got)
+	}
+	if got := worse(only, nil); !reflect.DeepEqual(got, only) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestHandoffsAsArguments: short payloads as they are, of long ones both ends.
+func TestHandoffsAsArguments(t *testing.T) {
+	to := &Agent{id: "b"}
+	head, tail := strings.Repeat("h", 4096), strings.Repeat("t", 4096)
+	for payload, want := range map[string]string{
+		"":                 "b ",
+		head + tail:        "b " + head + tail,
+		head + "x" + tail:  "b " + head + "8193" + tail,
+		head + "xy" + tail: "b " + head + "8194" + tail,
+	} {
+		if got := handing(to, payload); got != want {
+			t.Errorf("%d bytes become %d, want %d", len(payload), len(got), len(want))
+		}
+	}
+	for limit, want := range map[int]int{1: 1, 5: 4, 6: 5, 10: 8, 200: 160} {
+		if got := warnAt(limit); got != want {
+			t.Errorf("warned at %d of %d, want %d", got, limit, want)
+		}
+	}
+}
+
+// TestStepsAreCredited: which of them get somewhere.
+func TestStepsAreCredited(t *testing.T) {
+	s, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	a, err := s.Monitor("a", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 1024)
+	for i, c := range []struct {
+		step  detect.Step
+		call  uint64
+		found bool
+		want  result
+	}{
+		{detect.Step{Tool: "x"}, 1, false, stepProgress},
+		{detect.Step{Tool: "x"}, 1, false, stepNoProgress}, // the same again
+		{detect.Step{Tool: "x"}, 2, true, stepNoProgress},
+		{detect.Step{Tool: "x", Refused: true}, 3, false, stepNoProgress},
+		{detect.Step{Own: true, Output: "a"}, 0, false, stepNoProgress},
+		{detect.Step{Reasoning: true, Output: "b"}, 0, false, stepNoProgress},
+		{detect.Step{Compaction: true, Output: "c"}, 0, false, stepNoProgress},
+		{detect.Step{Tool: "x", Failed: true}, 4, false, stepError},
+		{detect.Step{Tool: "x", Err: "no"}, 4, false, stepError},
+		{detect.Step{Tool: "x", Exit: 1}, 4, false, stepError},
+		{detect.Step{Tool: "x", Exit: -1}, 4, false, stepError},
+		{detect.Step{Tool: "x", Kind: detect.TransientError}, 4, true, stepError},
+		{detect.Step{Tool: "x"}, 4, false, stepProgress}, // what failed is new when it goes well
+		{detect.Step{Tool: "unjudged"}, 0, false, stepProgress},
+		{detect.Step{}, 0, false, stepNoProgress}, // says nothing
+		{detect.Step{Output: "hello"}, 0, false, stepProgress},
+		{detect.Step{OutputBytes: []byte("hello")}, 0, false, stepNoProgress},
+		{detect.Step{OutputBytes: []byte(long + "a")}, 0, false, stepProgress},
+		{detect.Step{Output: long + "b"}, 0, false, stepNoProgress}, // no more than its beginning is looked at
+		{detect.Step{Output: long[1:] + "b"}, 0, false, stepProgress},
+	} {
+		before := a.steps
+		if got := a.credit(&c.step, c.call, c.found); got != c.want || a.steps[got] != before[got]+1 {
+			t.Errorf("%d: %v, want %v; %v", i, got, c.want, a.steps)
+		}
+	}
+	for i, want := range []result{7: stepProgress, 8: stepNoProgress, 9: stepProgress} {
+		if i < 7 { // among the last eight calls, one is not new
+			continue
+		}
+		a.calls = [recentCalls]uint32{}
+		one := &detect.Step{Tool: "x"}
+		_ = a.credit(one, 100, false)
+		others := map[int]int{7: 8, 8: 7, 9: 9}[i]
+		for n := range others {
+			_ = a.credit(one, 200+uint64(n), false)
+		}
+		if got := a.credit(one, 100, false); got != want {
+			t.Errorf("after %d others: %v, want %v", others, got, want)
+		}
+	}
+	for _, c := range []struct{ given, want float64 }{{0.5, 0.5}, {-0.1, 0.5}, {1.1, 0.5}, {math.NaN(), 0.5}, {0, 0}, {1, 1}} {
+		a.sure(&c.given)
+		a.sure(nil)
+		if got := a.Status().Confidence; got == nil || *got != c.want {
+			t.Errorf("%v: %v, want %v", c.given, got, c.want)
+		}
+	}
+}
+
+// TestRolesAreBounded, and so are the pairs of them.
+func TestRolesAreBounded(t *testing.T) {
+	var r roles
+	first := r.get("role 0")
+	for i := range 300 {
+		one := r.get(fmt.Sprint("role ", i))
+		if want := fmt.Sprint("role ", i); i < 200 && one.name != want || i >= 200 && one.name != "(other)" {
+			t.Errorf("%d is counted as %q", i, one.name)
+		}
+	}
+	if r.get("role 0") != first || len(r.list()) != 201 {
+		t.Errorf("%d roles", len(r.list()))
+	}
+	agent := func(i int) *Agent { return &Agent{role: &role{name: fmt.Sprint(i)}} }
+	for i := range 1200 {
+		r.handed(agent(i/2), agent(0), i%2 == 0)
+	}
+	r.handed(agent(0), agent(0), true)
+	if n := len(r.edges); n != 1002 {
+		t.Errorf("%d pairs", n)
+	}
+	for edge, want := range map[[3]string]uint64{{"0", "0", "allowed"}: 2, {"0", "0", "refused"}: 1, {"499", "0", "refused"}: 1, {"(other)", "(other)", "allowed"}: 100, {"(other)", "(other)", "refused"}: 100} {
+		if got := r.edges[edge]; got != want {
+			t.Errorf("%v: %d, want %d", edge, got, want)
+		}
+	}
+}
