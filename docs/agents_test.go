@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -88,13 +89,27 @@ func Example_options() {
 			return err
 		}
 		defer supervisor.Close(ctx)
+		// Not on the page.
+		agent, err := supervisor.Monitor("research-agent-1", ralph.Options{})
+		good(err)
+		for range 4 {
+			_, err = ralph.Execute(ctx, agent, riskyOperation)
+			fmt.Println(errors.Is(err, errDown), errors.Is(err, ralph.ErrAgentPaused))
+		}
+		fmt.Println(agent.Status().State, agent.Status().Breaker)
 		return nil
 	})
 	// Output:
+	// true false
+	// true false
+	// true false
+	// false true
+	// paused open
 }
 
 func Example_section() {
-	fleet := new(presets.Fleet)
+	fleet, err := presets.Decode(strings.NewReader(fences("yaml")[0].text))
+	good(err)
 	onPage(func() error {
 		var cfg ralph.Config
 		if _, err := fleet.Section("ralph", &cfg); err != nil {
@@ -105,9 +120,16 @@ func Example_section() {
 			return err
 		}
 		defer supervisor.Close(ctx)
+		// Not on the page.
+		fmt.Println(cfg.AgentFailureThreshold, cfg.HandoffThreshold, cfg.LowConfidenceThreshold, cfg.StuckTaskThreshold)
+		fmt.Println(*cfg.AutoResumeEnabled, cfg.AutoResumeAfter, cfg.MaxRecoveryAttempts, cfg.EscalationTimeout)
+		fmt.Println(cfg.CPUThreshold, cfg.MemoryThreshold, cfg.DiskThreshold)
 		return nil
 	})
 	// Output:
+	// 3 5 0.3 10
+	// true 30s 3 2m0s
+	// 90 90 90
 }
 
 func Example_always() {
@@ -246,9 +268,25 @@ func Example_shell() {
 			},
 		}
 		// Not on the page.
-		return cfg.Validate()
+		cfg.Path = ""
+		supervisor, agent := supervised(cfg)
+		defer supervisor.Close(ctx)
+		for i := range 11 {
+			agent.Progress("nothing new")
+			err := agent.Execute(ctx, func(context.Context) error { return nil })
+			if text, ok := agent.Nudge(); ok {
+				fmt.Println(i+1, text)
+			}
+			if err != nil {
+				fmt.Println(i+1, "loops:", agent.Status().State, agent.Status().Cause.Rule)
+			}
+		}
+		return nil
 	})
 	// Output:
+	// 3 There was no progress for a while. Name the smallest step that would change something, and take it; if there is none, say why.
+	// 8 8 iterations are used. Finish with what you have, and say what is left.
+	// 11 loops: paused no_progress
 }
 
 func Example_detector() {
