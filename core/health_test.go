@@ -199,3 +199,27 @@ func TestHealthTellsWhatItDidNotLookAt(t *testing.T) {
 		}
 	}
 }
+
+// Calls that take a little less than the limit are healthy, however coarse the
+// buckets of durations are.
+func TestAMeanJustBelowTheLimitIsHealthy(t *testing.T) {
+	for name, cfg := range map[string]core.Config{
+		"with a history": {Durations: true, History: 5 * time.Minute},
+		"without":        {Durations: true},
+	} {
+		for took := 4700 * time.Millisecond; took < 5*time.Second; took += 10 * time.Millisecond {
+			b := newBreaker(t, cfg)
+			for range 50 {
+				b.Record(bg, core.Success, nil, took)
+			}
+			if h := b.Health(); !h.Healthy {
+				t.Errorf("%s, %v: %q", name, took, h.Reasons)
+			}
+		}
+		b := newBreaker(t, cfg)
+		b.Record(bg, core.Success, nil, 6*time.Second)
+		if h := b.Health(); h.Healthy {
+			t.Errorf("%s, 6 s: %+v", name, h)
+		}
+	}
+}
