@@ -228,6 +228,7 @@ func TestRestoredAgentsRestUntilUsed(t *testing.T) {
 		s := reopen(t, cfg)
 		observe(t, monitor(t, s, "a", ralph.Options{Budget: detect.Budgets{Wall: time.Hour}}), fresh(1))
 		closeNow(t, s)
+		cfg.MaxAgents = 1 // as many as there are
 		s, d := supervise(t, cfg)
 		defer closeNow(t, s)
 		time.Sleep(24 * time.Hour)
@@ -406,6 +407,106 @@ func TestSweepsAreApart(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDetectLooksAtTheTime: where the timer does not go by the clock, it finds what is due.
+func TestDetectLooksAtTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ahead time.Duration
+		cfg := plain()
+		cfg.Now = func() time.Time { return time.Now().Add(ahead) }
+		s, _ := supervise(t, cfg)
+		defer closeNow(t, s)
+		observe(t, monitor(t, s, "own", ralph.Options{Budget: detect.Budgets{Wall: time.Hour}}), fresh(1))
+		observe(t, monitor(t, s, "tree", ralph.Options{Tree: detect.Budgets{Wall: time.Hour}}), fresh(1))
+		ahead = time.Hour
+		for _, id := range []string{"own", "tree"} {
+			wantState(t, s, id, ralph.Running)
+			all, err := s.Detect(id)
+			if err != nil || len(all) != 1 || all[0].Type != "wall" || all[0].Value != 3600 {
+				t.Errorf("%s: %+v, %v", id, all, err)
+			}
+			wantState(t, s, id, ralph.Escalated)
+		}
+	})
+}
+
+// TestNoResumeWhileTheBudgetIsUsedUp: a pause that is over goes on, and says that nothing
+// will end it by itself.
+func TestNoResumeWhileTheBudgetIsUsedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := supervise(t, plain())
+		defer closeNow(t, s)
+		stall(t, monitor(t, s, "boss", ralph.Options{Tree: detect.Budgets{Wall: 20 * time.Second}}))
+		observe(t, monitor(t, s, "a", ralph.Options{Parent: "boss"}), fresh(1))
+		time.Sleep(21 * time.Second)
+		synctest.Wait()
+		wantState(t, s, "a", ralph.Escalated)
+		wantState(t, s, "boss", ralph.Paused)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if st := status(t, s, "boss"); st.State != ralph.Paused || !st.ResumeAt.IsZero() || time.Until(st.EscalateAt) != 89*time.Second {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestHopsOfATree are what all of it have together.
+func TestHopsOfATree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := supervise(t, plain())
+		defer closeNow(t, s)
+		monitor(t, s, "boss", ralph.Options{Tree: detect.Budgets{Hops: 3}})
+		monitor(t, s, "a", ralph.Options{Parent: "boss"})
+		for i, from := range []string{"boss", "a", "boss"} {
+			f, err := s.Handoff(from, map[string]string{"boss": "a", "a": "boss"}[from], word(i)+" "+word(i*17)+" "+word(i*31))
+			if (err != nil) != (i == 2) || (f.Rule == detect.RuleHops) != (i == 2) {
+				t.Errorf("%d: %+v, %v", i, f, err)
+			}
+		}
+		wantState(t, s, "boss", ralph.Escalated)
+		wantState(t, s, "a", ralph.Escalated)
+	})
+}
+
+// TestDeadlinesPass: iterations that were too late are waited for, not the agent's fault.
+func TestDeadlinesPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, d := supervise(t, plain())
+		defer closeNow(t, s)
+		a := monitor(t, s, "a", ralph.Options{})
+		for range 5 {
+			_ = a.Execute(t.Context(), func(context.Context) error { return fmt.Errorf("the tool: %w", context.DeadlineExceeded) })
+			a.Breaker().Reset()
+		}
+		if st := status(t, s, "a"); st.State != ralph.Paused || st.Cause.Rule != "transient" || st.Cause.Reason != detect.Transient {
+			t.Errorf("%+v, %v", st, d.all())
+		}
+	})
+}
+
+// TestAFindingHidesNoError: what is wrong with a step's numbers is told besides.
+func TestAFindingHidesNoError(t *testing.T) {
+	s, _ := supervise(t, plain())
+	a := monitor(t, s, "a", ralph.Options{})
+	for i := range 3 {
+		f, err := a.Observe(detect.Step{Output: "Let me think about this.", Cost: -1})
+		if err == nil || (f.Level != 0) != (i > 0) {
+			t.Errorf("%d: %+v, %v", i, f, err)
+		}
+	}
+}
+
+// TestCloseWithoutAContext waits as long as it takes.
+func TestCloseWithoutAContext(t *testing.T) {
+	s, err := ralph.New(stored(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none context.Context
+	if err := errors.Join(s.Close(none), s.Close(none)); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestRangesEndEarly where the caller has enough.

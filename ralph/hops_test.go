@@ -33,7 +33,7 @@ func TestHopsAreEachAgentsOwn(t *testing.T) {
 				}
 			}
 		}
-		for id, c := range map[string]struct{ own, times int }{"less": {2, 2}, "more": {9, 9}, "usual": {0, 5}, "no limit": {-1, 60}} {
+		for id, c := range map[string]struct{ own, times int }{"one": {1, 1}, "less": {2, 2}, "more": {9, 9}, "usual": {0, 5}, "no limit": {-1, 60}} {
 			monitor(t, s, id, ralph.Options{Budget: detect.Budgets{Hops: c.own}})
 			for i := range c.times {
 				wantState(t, s, id, ralph.Running)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -272,6 +274,71 @@ func TestScheduleKeepsItsOrder(t *testing.T) {
 	})
 }
 
+// TestScheduleOfMany: those that are due are called on in order, whatever was changed.
+func TestScheduleOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		var called []time.Duration
+		s := newSchedule(func() time.Duration { return time.Since(begun) }, func(a *Agent) { called = append(called, a.since) }, func() {})
+		random := rand.New(rand.NewPCG(1, 2))
+		agents := make([]*Agent, 100)
+		for i := range agents {
+			agents[i] = &Agent{id: fmt.Sprint(i)}
+		}
+		in := make(map[*Agent]bool)
+		for range 2000 {
+			a := agents[random.IntN(len(agents))]
+			a.since = time.Duration(1+random.IntN(1000)) * time.Second
+			if in[a] = random.IntN(5) > 0; !in[a] {
+				a.since = never
+			}
+			s.put(a, a.since)
+			for i, b := range s.queue {
+				if int(b.place.index) != i+1 || i > 0 && s.queue[(i-1)/2].place.due > b.place.due {
+					t.Fatalf("%d is out of place", i)
+				}
+			}
+		}
+		time.Sleep(1001 * time.Second)
+		synctest.Wait()
+		want := 0
+		for _, there := range in {
+			if there {
+				want++
+			}
+		}
+		if len(called) != want || !slices.IsSorted(called) {
+			t.Errorf("%d of %d are called on: %v", len(called), want, called)
+		}
+		s.close(nil)
+	})
+}
+
+// TestRateOfTheBreaker: it does not open before as many failures in a row as pause the
+// agent do; what was given is left.
+func TestRateOfTheBreaker(t *testing.T) {
+	for _, c := range []struct {
+		given core.Config
+		trip  int
+		rate  float64
+		calls int
+	}{
+		{core.Config{}, 1, 0, 0},
+		{core.Config{}, 10, 0, 0},
+		{core.Config{}, 11, 0, 22},
+		{core.Config{}, 50, 0, 100},
+		{core.Config{}, 51, -1, 0},
+		{core.Config{}, -1, -1, 0},
+		{core.Config{FailureRateThreshold: 0.4}, 11, 0.4, 0},
+		{core.Config{MinimumCalls: 7}, 11, 0, 7},
+		{core.Config{Window: core.Window{Calls: 30}}, 11, 0, 0},
+	} {
+		if got := rateAfter(c.given, c.trip); got.FailureRateThreshold != c.rate || got.MinimumCalls != c.calls || got.Window != c.given.Window {
+			t.Errorf("%+v, tripped after %d: %+v", c.given, c.trip, got)
+		}
+	}
+}
+
 // TestLater does not wrap.
 func TestLater(t *testing.T) {
 	for _, c := range [][3]time.Duration{{1, 2, 3}, {0, 0, 0}, {5, never, never}, {never, 1, never}, {never - 1, 1, never}, {never - 2, 1, never - 1}} {
@@ -295,6 +362,7 @@ func TestUsedOfSharedBudgets(t *testing.T) {
 		{detect.Step{Tool: "x", Own: true}, nil, detect.Use{}},
 		{detect.Step{Tokens: -5, Cost: 2}, bad, detect.Use{Cost: 2}},
 		{detect.Step{Tokens: 5, Cost: -2}, bad, detect.Use{Tokens: 5}},
+		{detect.Step{Tokens: -1, Cost: -0.5}, bad, detect.Use{}},
 		{detect.Step{Tokens: 5, Cost: math.NaN()}, bad, detect.Use{Tokens: 5}},
 		{detect.Step{Tokens: 5, Cost: math.Inf(1)}, bad, detect.Use{Tokens: 5}},
 		{detect.Step{Tokens: 5, Cost: math.MaxFloat64}, bad, detect.Use{Tokens: 5, Cost: math.MaxFloat64}},

@@ -195,8 +195,8 @@ func TestForgottenAgentsHaveNoPlace(t *testing.T) {
 		if err := s.readmit(a, 0); err != nil {
 			t.Errorf("one that was there is not let back: %v", err)
 		}
-		if a.place.index == 0 || len(s.plan.queue) != 1 {
-			t.Fatalf("it has no place: %+v", a.place)
+		if a.place.index == 0 || len(s.plan.queue) != 1 || a.due != a.place.due {
+			t.Fatalf("it has no place: %+v, due %v", a.place, a.due)
 		}
 		time.Sleep(2 * time.Hour)
 		if _, err := s.Monitor("b", Options{}); err != nil || !a.gone.Load() {

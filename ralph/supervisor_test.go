@@ -153,6 +153,7 @@ func TestMonitorRefuses(t *testing.T) {
 	if s.Stats().Agents != 0 {
 		t.Error("something was kept")
 	}
+	monitor(t, s, long[1:], ralph.Options{Name: long[1:], Session: long[1:], Task: long[1:]})
 	parent := ""
 	for i := range 33 {
 		id := fmt.Sprint("level", i)

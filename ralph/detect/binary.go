@@ -77,14 +77,23 @@ func (r *Run) UnmarshalBinary(data []byte) error {
 	}
 	var saved savedRun
 	s := &saved.State
-	if n, err := binary.Decode(data, binary.LittleEndian, &saved); err != nil || n != len(data) {
-		return fmt.Errorf("detect: saved run has %d bytes, %d were expected", len(data)+headSize, n+headSize)
+	if err := decode(data, &saved, "run"); err != nil {
+		return err
 	}
 	if s.Ring.Next >= ringSize || s.Ring.Len > ringSize || s.Period > maxPeriod || s.RateAt < 0 || saved.Clock.Last < 0 || !s.Tokens.sane() {
 		return errDamaged("run")
 	}
 	r.s, r.clock, r.found = *s, clock{clockState: saved.Clock}, nil
 	return nil
+}
+
+// decode reads what has a fixed size, and is all that there is.
+func decode(data []byte, into any, what string) error {
+	if size := binary.Size(into); len(data) != size {
+		return fmt.Errorf("detect: saved %s has %d bytes, %d were expected", what, len(data)+headSize, size+headSize)
+	}
+	_, err := binary.Decode(data, binary.LittleEndian, into)
+	return err
 }
 
 func errDamaged(what string) error {
@@ -208,8 +217,8 @@ func (b *Budget) UnmarshalBinary(data []byte) error {
 		return err
 	}
 	var s budgetState
-	if n, err := binary.Decode(data, binary.LittleEndian, &s); err != nil || n != len(data) {
-		return fmt.Errorf("detect: saved budget has %d bytes, %d were expected", len(data)+headSize, n+headSize)
+	if err := decode(data, &s, "budget"); err != nil {
+		return err
 	}
 	if s.Clock.Last < 0 || min(s.Used.Iterations, s.Used.Tokens, s.Used.Cost, s.Used.Calls, s.Used.Hops) < 0 {
 		return errors.New("detect: saved budget is damaged: an amount is below zero")

@@ -152,7 +152,7 @@ func (r *Run) polls(rounds uint32, cycleAt, now time.Duration) {
 		n, since = rounds, cycleAt
 	}
 	lim := r.d.rules.Poll
-	if lim.Trip > 0 && now-since < r.d.rules.PollFor {
+	if now-since < r.d.rules.PollFor {
 		lim.Trip = never
 	}
 	r.count(RulePoll, lim, n)

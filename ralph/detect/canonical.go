@@ -130,12 +130,11 @@ func (c *canonical) quoted() (string, bool) {
 	for from, i := c.i, c.i; ; {
 		n := strings.IndexByte(c.s[i:], '"')
 		if n < 0 {
-			c.i = len(c.s)
 			return "", false
 		}
 		i += n
 		slashes := 0
-		for i-slashes > from && c.s[i-slashes-1] == '\\' {
+		for c.s[i-slashes-1] == '\\' { // which the quote before from is not
 			slashes++
 		}
 		i++

@@ -52,7 +52,7 @@ func (g *gist) kept() []uint16 { return g.Kept[:min(int(g.Words), len(g.Kept))] 
 // a template has, and counts for nothing.
 func (g *gist) near(b *gist) bool {
 	switch {
-	case g.Words == 0 || b.Words == 0:
+	case g.Words == 0: // and else, if b has none, they differ
 		return false
 	case g.Exact == b.Exact:
 		return true

@@ -75,7 +75,7 @@ func pour(bucket uint32, in bool) uint32 {
 func (g *Graph) bucket(rule Rule, lim Limits, n uint32) {
 	level, limit := lim.level(int(n))
 	if s := g.s.Marks.find(rule, 0, g.s.Index); s != nil && s.Told {
-		if fresh := lim.fresh(); fresh > 0 && int(n) >= fresh {
+		if fresh := lim.fresh(); fresh != never && int(n) >= fresh {
 			level, limit = Trip, fresh
 		}
 	}
@@ -112,7 +112,7 @@ func (g *Graph) cycle() {
 // related reports whether a hop goes from a parent to its child or back.
 func (g *Graph) related(h *hop) bool {
 	for i := range g.agents {
-		if a := &g.agents[i]; a.Parent != 0 && (a.Key == h.From && a.Parent == h.To || a.Key == h.To && a.Parent == h.From) {
+		if a := &g.agents[i]; a.Key == h.From && a.Parent == h.To || a.Key == h.To && a.Parent == h.From { // no key is 0
 			return true
 		}
 	}

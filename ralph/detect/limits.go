@@ -22,18 +22,19 @@ func (l Limits) or(nudge, trip int) Limits {
 	given := l.Nudge != 0
 	l.Nudge = max(or(l.Nudge, nudge), never)
 	l.Trip = max(or(l.Trip, trip), never)
-	if !given && l.Trip > 0 && l.Nudge >= l.Trip {
+	if !given && l.Trip != never && l.Nudge >= l.Trip {
 		l.Nudge = never
 	}
 	return l
 }
 
-// level is what a count has reached, and the limit that it was.
+// level is what a count has reached, and the limit that it was. It needs the defaults
+// filled in, as all that follows.
 func (l Limits) level(count int) (level Level, limit int) {
 	switch {
-	case l.Trip > 0 && count >= l.Trip:
+	case l.Trip != never && count >= l.Trip:
 		return Trip, l.Trip
-	case l.Nudge > 0 && count >= l.Nudge:
+	case l.Nudge != never && count >= l.Nudge:
 		return Nudge, l.Nudge
 	}
 	return 0, 0
@@ -41,13 +42,13 @@ func (l Limits) level(count int) (level Level, limit int) {
 
 // fresh is what is left to a trip for an agent that was nudged.
 func (l Limits) fresh() int {
-	if l.Trip < 0 {
+	if l.Trip == never {
 		return never
 	}
-	return max(l.Trip-max(l.Nudge, 0), 1)
+	return l.Trip - max(l.Nudge, 0)
 }
 
-// faults are those of limits whose defaults are filled in.
+// faults are those of the limits.
 func (l Limits) faults(field string, least, most int) []error {
 	var faults []error
 	allowed := fmt.Sprintf("%d to %d; 0 for the default, negative for never", least, most)
@@ -55,11 +56,11 @@ func (l Limits) faults(field string, least, most int) []error {
 		name  string
 		value int
 	}{{"Nudge", l.Nudge}, {"Trip", l.Trip}} {
-		if one.value > 0 && (one.value < least || one.value > most) {
+		if one.value != never && (one.value < least || one.value > most) {
 			faults = append(faults, &core.ConfigError{Field: field + "." + one.name, Value: one.value, Allowed: allowed})
 		}
 	}
-	if l.Nudge > 0 && l.Trip > 0 && l.Nudge >= l.Trip {
+	if l.Trip != never && l.Nudge >= l.Trip {
 		faults = append(faults, &core.ConfigError{
 			Field: field + ".Nudge", Value: l.Nudge, Allowed: fmt.Sprintf("less than Trip (%d); negative for never", l.Trip),
 		})

@@ -45,7 +45,7 @@ func (m *marks) keyed(rule Rule, key uint64, at uint32, lim Limits, n int) (Leve
 	level, limit := lim.level(n)
 	s := m.find(rule, key, at)
 	if s != nil && s.Told {
-		if fresh := lim.fresh(); fresh > 0 && n >= fresh {
+		if fresh := lim.fresh(); fresh != never && n >= fresh {
 			level, limit = Trip, fresh
 		}
 	}

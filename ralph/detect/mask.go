@@ -117,7 +117,7 @@ func number(s string, from, i int, m masking) (start, end int, mask uint64) {
 	if start, to, mask := identifier(s, from, end); mask != 0 {
 		return start, to, mask
 	}
-	to := i + 1 // where the digits end
+	to := i // where the digits end
 	for to < end && isDigit(s[to]) {
 		to++
 	}

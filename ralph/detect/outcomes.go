@@ -82,7 +82,7 @@ func (r *Run) amongKind(rule Rule, kind ErrorKind) uint32 {
 
 // kindRule is the rule for errors of which more is known than their text.
 func (r *Run) kindRule(kind ErrorKind) (Rule, Limits) {
-	switch kind {
+	switch kind { //nolint:exhaustive // the others have none
 	case PermissionError:
 		return RulePermission, r.d.rules.Permission
 	case UnknownTool:
@@ -91,7 +91,6 @@ func (r *Run) kindRule(kind ErrorKind) (Rule, Limits) {
 		return RuleAuth, r.d.rules.Auth
 	case QuotaError:
 		return RuleQuota, r.d.rules.Quota
-	case OtherError, TransientError:
 	}
 	return 0, Limits{}
 }
@@ -148,7 +147,7 @@ func (r *Run) blocked(now bool) {
 	lim := r.d.rules.Blocked
 	switch {
 	case now:
-		if lim.Trip > 0 {
+		if lim.Trip != never {
 			r.reach(RuleBlocked, Trip, 1, 1)
 		}
 		return

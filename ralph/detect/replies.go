@@ -35,7 +35,7 @@ func (r *Run) reply(s *Step, bad bool) {
 		bump(&r.s.EmptySaid, stale)
 	}
 	lim := r.d.rules.Empty
-	if lim.Trip > 0 && int(r.s.EmptySaid) < lim.Trip {
+	if int(r.s.EmptySaid) < lim.Trip {
 		lim.Trip = never
 	}
 	r.count(RuleEmpty, lim, uint32(r.s.Empty))

@@ -167,7 +167,7 @@ func (r *Run) clear(now time.Duration) {
 	s.Ring.Len, s.Ring.Next = 0, 0
 	s.Errors, s.Transient, s.Failures, s.FailedPass, s.FailedAlike = 0, 0, 0, 0, 0
 	s.Blocked, s.Questioned, s.Called, s.CallsHere = 0, false, false, 0
-	s.OutputHere, s.Output, s.Outputs, s.Low = 0, 0, 0, 0
+	s.OutputHere, s.Outputs, s.Low = 0, 0, 0 // the first output replaces the average
 	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, now
 	s.Compactions, s.Empty, s.EmptySaid, s.Reply.Words = 0, 0, 0, 0
 	s.Confidence, s.Confidences = 0, 0

@@ -86,7 +86,7 @@ func (k *simhash) flush() {
 // near reports whether a and b read nearly the same. Texts without words do not.
 func (a *similar) near(b *similar) bool {
 	switch {
-	case a.Words == 0 || b.Words == 0:
+	case a.Words == 0: // and else, if b has none, they differ
 		return false
 	case a.Words < fewWords || b.Words < fewWords:
 		return a.Words == b.Words && a.Bits == b.Bits

@@ -17,7 +17,7 @@ func (s Spans) or(nudge, trip time.Duration) Spans {
 	given := s.Nudge != 0
 	s.Nudge = max(or(s.Nudge, nudge), never)
 	s.Trip = max(or(s.Trip, trip), never)
-	if !given && s.Trip > 0 && s.Nudge >= s.Trip {
+	if !given && s.Trip != never && s.Nudge >= s.Trip {
 		s.Nudge = never
 	}
 	return s
@@ -25,27 +25,27 @@ func (s Spans) or(nudge, trip time.Duration) Spans {
 
 func (s Spans) level(d time.Duration) (level Level, limit time.Duration) {
 	switch {
-	case s.Trip > 0 && d >= s.Trip:
+	case s.Trip != never && d >= s.Trip:
 		return Trip, s.Trip
-	case s.Nudge > 0 && d >= s.Nudge:
+	case s.Nudge != never && d >= s.Nudge:
 		return Nudge, s.Nudge
 	}
 	return 0, 0
 }
 
-// left is the span to the next level, or zero if there is none.
+// left is the span to the next level; zero or less if there is none.
 func (s Spans) left(level Level) time.Duration {
 	if level == 0 && s.Nudge > 0 {
 		return s.Nudge
 	}
 	if level < Trip {
-		return max(s.Trip, 0)
+		return s.Trip
 	}
 	return 0
 }
 
 func (s Spans) faults(field string) []error {
-	if s.Nudge > 0 && s.Trip > 0 && s.Nudge >= s.Trip {
+	if s.Trip != never && s.Nudge >= s.Trip {
 		return []error{&core.ConfigError{Field: field + ".Nudge", Value: s.Nudge, Allowed: "less than Trip; negative for never"}}
 	}
 	return nil
