@@ -70,6 +70,9 @@ func (s *Snapshot) health(cfg *Config) Health {
 	if l.ErrorRate > 0 && cfg.History <= 0 {
 		h.NotLookedAt = append(h.NotLookedAt, fmt.Sprintf("the error rate over %v: set History; the rate of the window stands in for it", l.Over))
 	}
+	if l.ErrorRate > 0 && cfg.History > 0 && l.Over < defaultErrorOver && (cfg.Health == nil || cfg.Health.Over == 0) {
+		h.NotLookedAt = append(h.NotLookedAt, fmt.Sprintf("the error rate over %v: History remembers %v", defaultErrorOver, cfg.History))
+	}
 	if l.Mean > 0 && !cfg.Durations {
 		h.NotLookedAt = append(h.NotLookedAt, "the mean duration: set Durations")
 	}

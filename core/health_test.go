@@ -188,10 +188,11 @@ func TestHealthTellsWhatItDidNotLookAt(t *testing.T) {
 		cfg  core.Config
 		want []string
 	}{
-		"neither": {core.Config{}, []string{"the error rate over 5m0s: set History; the rate of the window stands in for it", "the mean duration: set Durations"}},
-		"both":    {core.Config{Durations: true, History: 5 * time.Minute}, nil},
-		"shorter": {core.Config{Durations: true, History: time.Minute}, nil},
-		"off":     {core.Config{Health: &core.HealthLimits{ErrorRate: -1, Mean: -1}}, nil},
+		"neither":  {core.Config{}, []string{"the error rate over 5m0s: set History; the rate of the window stands in for it", "the mean duration: set Durations"}},
+		"both":     {core.Config{Durations: true, History: 5 * time.Minute}, nil},
+		"shorter":  {core.Config{Durations: true, History: time.Minute}, []string{"the error rate over 5m0s: History remembers 1m0s"}},
+		"as asked": {core.Config{Durations: true, History: time.Minute, Health: &core.HealthLimits{Over: time.Minute}}, nil},
+		"off":      {core.Config{Health: &core.HealthLimits{ErrorRate: -1, Mean: -1}}, nil},
 	} {
 		b := newBreaker(t, row.cfg)
 		if h := b.Health(); !h.Healthy || !slices.Equal(h.NotLookedAt, row.want) {
