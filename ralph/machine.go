@@ -83,11 +83,13 @@ func resumable(r detect.Reason) bool {
 
 func (a *Agent) pause(c Cause, err error, by, note string, now time.Duration) {
 	from := a.state
-	a.resumeAt = never
+	a.resumeAt, a.escalateAt = never, later(now, a.sup.cfg.EscalationTimeout)
 	if resumable(c.Reason) && a.sup.cfg.MaxRecoveryAttempts > 0 {
 		a.resumeAt = now + a.sup.cfg.pauseFor(int(a.attempts))
+		if until, refuses := a.refusing(now); refuses { // then not before its circuit breaker admits it
+			a.resumeAt = max(a.resumeAt, min(until, a.escalateAt))
+		}
 	}
-	a.escalateAt = later(now, a.sup.cfg.EscalationTimeout)
 	a.enter(Paused, &c, err, now)
 	a.tell(Event{Kind: EventPaused, From: from, To: Paused, Cause: c, By: by, Note: note, Attempt: int(a.attempts), ResumeAt: a.wall(a.resumeAt)}, now)
 	a.watch()
