@@ -451,6 +451,36 @@ func TestNoResumeWhileTheBudgetIsUsedUp(t *testing.T) {
 	})
 }
 
+// TestSharesOfATimeAreFound, also where 80 % of it are no round number: a little late at
+// most, and without looking all the time.
+func TestSharesOfATimeAreFound(t *testing.T) {
+	for _, wall := range []time.Duration{7 * time.Second, 13 * time.Second, 3*time.Second + 1, 11*time.Second + 7, 33 * time.Second} {
+		for _, o := range []ralph.Options{{Budget: detect.Budgets{Wall: wall}}, {Tree: detect.Budgets{Wall: wall}}} {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := supervise(t, plain())
+				defer closeNow(t, s)
+				a := monitor(t, s, "a", o)
+				observe(t, a, fresh(1))
+				begun := time.Now()
+				time.Sleep(wall + 2*time.Second)
+				synctest.Wait()
+				if got := d.kinds("a"); got != "escalated" {
+					t.Errorf("%v: %s", wall, got)
+				}
+				for _, e := range d.all() {
+					due := wall
+					if e.Kind == ralph.EventNudged {
+						due = wall * 4 / 5
+					}
+					if late := e.At.Sub(begun) - due; late < 0 || late > time.Second+time.Microsecond {
+						t.Errorf("%v: %v is %v late", wall, e.Kind, late)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestHopsOfATree are what all of it have together.
 func TestHopsOfATree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -208,6 +208,29 @@ func TestForgottenAgentsHaveNoPlace(t *testing.T) {
 	})
 }
 
+// TestFewNudgesWait: the first ones, each once.
+func TestFewNudgesWait(t *testing.T) {
+	s := bareSupervisor(t)
+	a, err := s.Monitor("a", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.mu.Lock()
+	for _, text := range []string{"one", "two", "one", "three", "four"} {
+		a.judge([]detect.Finding{{Level: detect.Nudge, Rule: detect.RuleIdle, Message: text}}, 0)
+	}
+	a.mu.Unlock()
+	if n := a.Status().Nudges; n != 4 {
+		t.Errorf("%d wait", n)
+	}
+	if text, ok := a.Nudge(); !ok || text != "one\ntwo\nthree" {
+		t.Errorf("%q", text)
+	}
+	if text, ok := a.Nudge(); ok || text != "" {
+		t.Errorf("%q again", text)
+	}
+}
+
 // TestClosingWaitsForTheReadings no longer than it may.
 func TestClosingWaitsForTheReadings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -215,7 +238,7 @@ func TestClosingWaitsForTheReadings(t *testing.T) {
 		v := &vitals{stop: func() { stopped = true }, over: make(chan struct{})}
 		done, cancel := context.WithCancel(context.Background())
 		cancel()
-		if err := v.close(done); err != context.Canceled || !stopped { //nolint:errorlint // no other
+		if err := v.close(done); err != context.Canceled || !stopped {
 			t.Errorf("%v", err)
 		}
 		close(v.over)
@@ -227,7 +250,7 @@ func TestClosingWaitsForTheReadings(t *testing.T) {
 			t.Error(err)
 		}
 		s := &Supervisor{vitals: &vitals{stop: func() {}, over: make(chan struct{})}}
-		if err := s.closeAll(done); err != context.Canceled { //nolint:errorlint // no other
+		if err := s.closeAll(done); err != context.Canceled {
 			t.Errorf("%v", err)
 		}
 	})

@@ -206,7 +206,7 @@ func TestEachAmountIsReserved(t *testing.T) {
 		}
 		if _, err := b.Reserve(of(3), start()); err == nil {
 			t.Errorf("%v: 6 of 5 are set aside", rule)
-		} else if e, ok := err.(*detect.ExhaustedError); !ok || e.Finding.Rule != rule || e.Finding.Count != 3 || e.Finding.Threshold != 5 { //nolint:errorlint // as it is
+		} else if e, ok := err.(*detect.ExhaustedError); !ok || e.Finding.Rule != rule || e.Finding.Count != 3 || e.Finding.Threshold != 5 {
 			t.Errorf("%v: %+v", rule, err)
 		}
 		two, err := b.Reserve(of(2), start())
