@@ -27,6 +27,8 @@ func TestThresholdsSayWhatIsAllowed(t *testing.T) {
 		{CPUThreshold: 1, MemoryThreshold: 100, DiskThreshold: -1},
 		{AutoResumeEnabled: &yes},
 		{AutoResumeEnabled: &no, AutoResumeAfter: -1},
+		{AutoResumeEnabled: &no, AutoResumeAfter: 3 * time.Minute}, // which is off
+		{AutoResumeEnabled: &no, MaxResumeAfter: 1},
 		{AutoResumeEnabled: &yes, AutoResumeAfter: 1},
 		{Breaker: core.Config{FailureThreshold: 3}},
 		{Breaker: core.Config{FailureThreshold: -1}},

@@ -298,6 +298,9 @@ func TestScheduleOfMany(t *testing.T) {
 					t.Fatalf("%d is out of place", i)
 				}
 			}
+			if len(s.queue) > 0 && s.armed > s.queue[0].place.due {
+				t.Fatalf("the timer fires at %v, and the first is due at %v", s.armed, s.queue[0].place.due)
+			}
 		}
 		time.Sleep(1001 * time.Second)
 		synctest.Wait()

@@ -273,6 +273,27 @@ func TestNothingIsAppended(t *testing.T) {
 	}
 }
 
+// TestNothingYetIsSaved like anything else.
+func TestNothingYetIsSaved(t *testing.T) {
+	g := gather(t, detect.Rules{})
+	data, err := g.graph.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.graph.UnmarshalBinary(data); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDeclineNeedsAnAverage: of three iterations, before any is little.
+func TestDeclineNeedsAnAverage(t *testing.T) {
+	d := drive(t, detect.Rules{})
+	for _, out := range []int{1000, 1000, 10, 10, 10, 10} {
+		d.iteration(detect.Iteration{Output: out})
+	}
+	d.want(detect.RuleDecline, "6 nudge")
+}
+
 // TestSizesOfWhatIsSaved are told, as they are and as they should be.
 func TestSizesOfWhatIsSaved(t *testing.T) {
 	d := drive(t, detect.Rules{})
