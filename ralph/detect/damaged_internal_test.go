@@ -40,7 +40,7 @@ func TestStatesThatCannotHaveBeen(t *testing.T) {
 		"graph, its place":       {graph(func(g *Graph) { g.s.Next, g.hops = 1, full[:1] }), true},
 		"graph, the last place":  {graph(func(g *Graph) { g.s.Next, g.hops = edgeRing-1, full }), true},
 		"graph, one more":        {graph(func(g *Graph) { g.s.Next, g.hops = edgeRing, full }), false},
-		"graph, more hops":       {graph(func(g *Graph) { g.hops = append(full[:edgeRing:edgeRing], hop{}) }), false},
+		"graph, more hops":       {graph(func(g *Graph) { g.hops = make([]hop, edgeRing+1) }), false},
 		"graph, as many agents":  {graph(func(g *Graph) { g.agents = make([]agent, maxAgents) }), true},
 		"graph, more agents":     {graph(func(g *Graph) { g.agents = make([]agent, maxAgents+1) }), false},
 		"graph, the last act":    {graph(func(g *Graph) { g.s.Acting = 4 }), true},
