@@ -99,6 +99,48 @@ func TestTrialByStepsAlone(t *testing.T) {
 	})
 }
 
+// TestTheLeastThatATrialMayUse is used up at once.
+func TestTheLeastThatATrialMayUse(t *testing.T) {
+	for name, probe := range map[string]ralph.Probe{"steps": {Steps: 1}, "tokens": {Tokens: 1}, "cost": {Cost: 0.5}} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := plain()
+			cfg.Probe = probe
+			s, _ := supervise(t, cfg)
+			defer closeNow(t, s)
+			a := monitor(t, s, "a", ralph.Options{})
+			a.Progress("one")
+			if err := s.Pause("a", detect.Stuck, "", ""); err != nil || !s.TryResume("a") {
+				t.Fatal(err)
+			}
+			observe(t, a, detect.Step{Tool: "x", Tokens: 1, Cost: 0.5})
+			if st := status(t, s, "a"); st.State != ralph.Paused || st.Cause.Count != st.Cause.Threshold || st.Cause.Count == 0 {
+				t.Errorf("%s: %+v", name, st)
+			}
+		})
+	}
+}
+
+// TestTheCallThatEscalates is refused as one of an agent that is escalated.
+func TestTheCallThatEscalates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := supervise(t, plain())
+		defer closeNow(t, s)
+		a := monitor(t, s, "a", ralph.Options{})
+		stall(t, a)
+		for range 20 {
+			err := a.AllowTool(t.Context(), "search", "{}")
+			escalated := state(t, s, "a") == ralph.Escalated
+			if refusal, ok := errors.AsType[*ralph.PausedError](err); !ok || refusal == nil || (refusal.State == ralph.Escalated) != escalated {
+				t.Fatalf("%+v, escalated %t", err, escalated)
+			}
+			if escalated {
+				return
+			}
+		}
+		t.Error("it was never escalated")
+	})
+}
+
 // TestRelapseOfOneThatWaitedForAPerson: resumed on trial all the same, it is stuck.
 func TestRelapseOfOneThatWaitedForAPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
