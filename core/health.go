@@ -16,12 +16,16 @@ type Health struct {
 	Healthy     bool          `json:"healthy"`
 	SuccessRate float64       `json:"success_rate"`     // over the breaker's life; 1 without calls
 	ErrorRate   float64       `json:"error_rate"`       // see [HealthLimits]
-	Mean        time.Duration `json:"mean"`             // 0 unless Config.Durations
+	Mean        time.Duration `json:"mean"`             // of the time that ErrorRate looks back, or, without Config.History, that of Durations; 0 unless Config.Durations
 	Reasons     []string      `json:"reasons,omitzero"` // one sentence for each check that failed
 	// NotLookedAt has a sentence for each check that could not be made as it is
 	// meant, with what is missing. Healthy does not speak of it.
 	NotLookedAt []string `json:"not_looked_at,omitzero"`
 }
+
+// bucketError is the part of a duration that its bucket may be off by: a mean made of
+// buckets is ill only if it is so all the same.
+const bucketError = 16
 
 // Health judges the breaker by Config.Health.
 func (b *Breaker) Health() Health {
@@ -45,7 +49,11 @@ func (s *Snapshot) health(cfg *Config) Health {
 	l.Over = or(l.Over, defaultErrorOver)
 	l.Mean = or(l.Mean, defaultMean)
 
-	h := Health{SuccessRate: 1, ErrorRate: s.errorRate(l.Over), Mean: s.Durations.Mean}
+	h := Health{SuccessRate: 1, ErrorRate: s.errorRate(l.Over)}
+	var slack time.Duration
+	if h.Mean, slack = s.Durations.Mean, s.Durations.Mean/bucketError; cfg.Durations && s.History != nil {
+		h.Mean, slack = s.meanOver(l.Over), 0
+	}
 	if n := s.Totals.Successes + s.Totals.Failures; n > 0 {
 		h.SuccessRate = float64(s.Totals.Successes) / float64(n)
 	}
@@ -55,12 +63,15 @@ func (s *Snapshot) health(cfg *Config) Health {
 	if l.ErrorRate > 0 && h.ErrorRate >= l.ErrorRate {
 		h.Reasons = append(h.Reasons, fmt.Sprintf("%s of the calls failed lately, less than %s should", percent(h.ErrorRate), percent(l.ErrorRate)))
 	}
-	if l.Mean > 0 && h.Mean >= l.Mean {
+	if l.Mean > 0 && h.Mean-slack >= l.Mean {
 		h.Reasons = append(h.Reasons, fmt.Sprintf("calls took %v on average, less than %v is healthy", h.Mean.Round(time.Millisecond), l.Mean))
 	}
 	h.Healthy = len(h.Reasons) == 0
 	if l.ErrorRate > 0 && cfg.History <= 0 {
 		h.NotLookedAt = append(h.NotLookedAt, fmt.Sprintf("the error rate over %v: set History; the rate of the window stands in for it", l.Over))
+	}
+	if l.ErrorRate > 0 && cfg.History > 0 && l.Over < defaultErrorOver && (cfg.Health == nil || cfg.Health.Over == 0) {
+		h.NotLookedAt = append(h.NotLookedAt, fmt.Sprintf("the error rate over %v: History remembers %v", defaultErrorOver, cfg.History))
 	}
 	if l.Mean > 0 && !cfg.Durations {
 		h.NotLookedAt = append(h.NotLookedAt, "the mean duration: set Durations")
@@ -94,6 +105,20 @@ func (s *Snapshot) errorRate(over time.Duration) float64 {
 		return 0
 	}
 	return float64(failures) / float64(calls)
+}
+
+// meanOver is the mean duration over a time, exactly, from the history.
+func (s *Snapshot) meanOver(over time.Duration) time.Duration {
+	var calls uint64
+	var sum float64
+	from := s.At.Add(-over)
+	for _, i := range s.History {
+		if i.Start.Add(i.Length).After(from) {
+			calls += i.Calls
+			sum += float64(i.Mean) * float64(i.Calls)
+		}
+	}
+	return time.Duration(sum / float64(max(calls, 1)))
 }
 
 func percent(rate float64) string { return fmt.Sprintf("%.4g %%", 100*rate) }

@@ -188,14 +188,39 @@ func TestHealthTellsWhatItDidNotLookAt(t *testing.T) {
 		cfg  core.Config
 		want []string
 	}{
-		"neither": {core.Config{}, []string{"the error rate over 5m0s: set History; the rate of the window stands in for it", "the mean duration: set Durations"}},
-		"both":    {core.Config{Durations: true, History: 5 * time.Minute}, nil},
-		"shorter": {core.Config{Durations: true, History: time.Minute}, nil},
-		"off":     {core.Config{Health: &core.HealthLimits{ErrorRate: -1, Mean: -1}}, nil},
+		"neither":  {core.Config{}, []string{"the error rate over 5m0s: set History; the rate of the window stands in for it", "the mean duration: set Durations"}},
+		"both":     {core.Config{Durations: true, History: 5 * time.Minute}, nil},
+		"shorter":  {core.Config{Durations: true, History: time.Minute}, []string{"the error rate over 5m0s: History remembers 1m0s"}},
+		"as asked": {core.Config{Durations: true, History: time.Minute, Health: &core.HealthLimits{Over: time.Minute}}, nil},
+		"off":      {core.Config{Health: &core.HealthLimits{ErrorRate: -1, Mean: -1}}, nil},
 	} {
 		b := newBreaker(t, row.cfg)
 		if h := b.Health(); !h.Healthy || !slices.Equal(h.NotLookedAt, row.want) {
 			t.Errorf("%s: %+v, want %q", name, h, row.want)
+		}
+	}
+}
+
+// Calls that take a little less than the limit are healthy, however coarse the
+// buckets of durations are.
+func TestAMeanJustBelowTheLimitIsHealthy(t *testing.T) {
+	for name, cfg := range map[string]core.Config{
+		"with a history": {Durations: true, History: 5 * time.Minute},
+		"without":        {Durations: true},
+	} {
+		for took := 4700 * time.Millisecond; took < 5*time.Second; took += 10 * time.Millisecond {
+			b := newBreaker(t, cfg)
+			for range 50 {
+				b.Record(bg, core.Success, nil, took)
+			}
+			if h := b.Health(); !h.Healthy {
+				t.Errorf("%s, %v: %q", name, took, h.Reasons)
+			}
+		}
+		b := newBreaker(t, cfg)
+		b.Record(bg, core.Success, nil, 6*time.Second)
+		if h := b.Health(); h.Healthy {
+			t.Errorf("%s, 6 s: %+v", name, h)
 		}
 	}
 }

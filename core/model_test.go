@@ -557,9 +557,13 @@ func (r *modelRunner) record(ctx context.Context, draw drawFunc) string {
 
 	mark := markOf(outcome, isSlow)
 	r.sums.Calls++
-	countSettled(&r.sums, inPhase, mark)
 	r.m.roll(&r.cfg, now)
-	counts := r.m.state != core.Open && (r.m.state == core.Closed || now-max(took, 0) >= r.m.since) && r.m.allow(&r.cfg, now, id) == core.NoCause
+	was := inPhase
+	if r.m.state == core.Open || r.m.since > 0 && now-max(took, 0) < r.m.since {
+		was = phaseOver
+	}
+	countSettled(&r.sums, was, mark)
+	counts := was == inPhase && r.m.allow(&r.cfg, now, id) == core.NoCause
 	if counts {
 		r.m.settle(&r.cfg, now, id, mark, 0)
 	}
@@ -568,7 +572,7 @@ func (r *modelRunner) record(ctx context.Context, draw drawFunc) string {
 		if len(r.settled) != 1 {
 			r.fatalf("Settled was told %d times", len(r.settled))
 		}
-		if s := r.settled[0]; s.Outcome != want.Outcome || s.Duration != want.Duration || s.Slow != want.Slow || s.Late {
+		if s := r.settled[0]; s.Outcome != want.Outcome || s.Duration != want.Duration || s.Slow != want.Slow || s.Late != (was == phaseOver) {
 			r.fatalf("recorded %+v; want %+v", s, want)
 		}
 	}

@@ -33,10 +33,30 @@ func TestRecordedCallsOpenAndClose(t *testing.T) {
 		b.Record(bg, core.Ignored, nil, 0)
 		b.Record(bg, core.Success, nil, 0)
 		wantState(t, b, core.Closed)
-		wantTotals(t, b, core.Totals{Calls: 10, Successes: 4, Failures: 5, Ignored: 1, Slow: 6, Refused: 1})
+		wantTotals(t, b, core.Totals{Calls: 10, Successes: 4, Failures: 5, Ignored: 1, Slow: 6, Late: 2, Refused: 1})
 		if got := b.Snapshot().Durations; got.Count != 5+4 {
 			t.Errorf("durations %+v", got)
 		}
+	})
+}
+
+// What began before the last break says nothing of a dependency that has been let back.
+func TestRecordedCallsOfLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := halfOpened(t, core.Config{})
+		succeed(t, b, 2)
+		for range 30 {
+			b.Record(bg, core.Failure, errSick, time.Hour)
+		}
+		wantState(t, b, core.Closed)
+		if got := b.Snapshot().Totals.Late; got != 30 {
+			t.Errorf("%d late", got)
+		}
+		young := newBreaker(t, core.Config{})
+		for range 5 {
+			young.Record(bg, core.Failure, errSick, time.Hour) // longer than the breaker is there
+		}
+		wantState(t, young, core.Open)
 	})
 }
 

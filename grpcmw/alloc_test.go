@@ -2,6 +2,7 @@ package grpcmw_test
 
 import (
 	"context"
+	"io"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,41 @@ func (s *told) RecvMsg(any) error  { s.finished(errUnavailable); return errUnava
 func (*told) SendMsg(any) error    { return nil }
 func (*told) Trailer() metadata.MD { return nil }
 
+// passing is a stream with one message and a good end, of which gRPC tells.
+type passing struct {
+	told
+
+	sent bool
+}
+
+func (s *passing) RecvMsg(any) error {
+	if s.sent = !s.sent; s.sent {
+		return nil
+	}
+	s.finished(nil)
+	return io.EOF
+}
+
+func (s *passing) open(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	_, err := s.told.open(ctx, desc, cc, method, opts...)
+	return s, err
+}
+
+// quiet is the stream of a client of a server that sends one message and ends.
+type quiet struct {
+	noServerStream
+
+	received *bool
+}
+
+func (s quiet) RecvMsg(any) error {
+	if *s.received = !*s.received; *s.received {
+		return nil
+	}
+	return io.EOF
+}
+func (quiet) SendMsg(any) error { return nil }
+
 func (s *told) open(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	s.finished = opts[len(opts)-1].(grpc.OnFinishCallOption).OnFinish
 	return s, nil
@@ -55,6 +91,12 @@ func TestAllocations(t *testing.T) {
 	message := wrapperspb.String("text")
 	handler := func(_ context.Context, req any) (any, error) { return req, nil }
 	streamHandler := func(any, grpc.ServerStream) error { return nil }
+	echo := func(_ any, ss grpc.ServerStream) error {
+		_, _ = ss.RecvMsg(message), ss.SendMsg(message)
+		_ = ss.RecvMsg(message)
+		return nil
+	}
+	var client grpc.ServerStream = quiet{received: new(bool)}
 	rejects := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
 		return errNotFound
 	}
@@ -62,7 +104,10 @@ func TestAllocations(t *testing.T) {
 	one, many := grpcmw.UnaryClient(nil, nil), grpcmw.StreamClient(nil, nil)
 	refusing := grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: open})
 	counted := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: newBreaker(t, counting()), Classify: func(context.Context, error) core.Outcome { return core.Success }})
-	whole := new(told).open
+	failing, passing := new(told).open, new(passing).open
+	other := []grpc.CallOption{grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(1 << 20), grpc.UseCompressor("gzip")}
+	var trailer metadata.MD
+	callers := []grpc.CallOption{grpc.StaticMethod(), grpc.Trailer(&trailer)}
 	oneThere, manyThere := grpcmw.UnaryServer(nil, nil), grpcmw.StreamServer(nil, nil)
 	unaryInfo, streamInfo := &grpc.UnaryServerInfo{FullMethod: unary, Server: 1}, &grpc.StreamServerInfo{FullMethod: both}
 	streamer, method := fixed(endless{}), both
@@ -73,7 +118,13 @@ func TestAllocations(t *testing.T) {
 	}{
 		{"a unary call", 0, func() { _ = one(bg, unary, message, message, cc, nothing) }},
 		{"a unary call of generated code", 0, func() { _ = one(bg, unary, message, message, cc, nothing, generated...) }},
-		{"a unary call with options", 1, func() { _ = one(bg, unary, message, message, cc, nothing, own...) }},
+		{"a unary call with options", 0, func() { _ = one(bg, unary, message, message, cc, nothing, own...) }},
+		{"a unary call with other options", 0, func() { _ = one(bg, unary, message, message, cc, nothing, other...) }},
+		{"a unary call with options, and one of generated code", 0, func() {
+			_ = one(bg, unary, message, message, cc, nothing, own...)
+			_ = one(bg, unary, message, message, cc, nothing, generated...)
+		}},
+		{"a unary call with an option that is not kept", 1, func() { _ = one(bg, unary, message, message, cc, nothing, callers...) }},
 		{"a unary call with an answer that is an error", 0, func() { _ = one(bg, unary, message, message, cc, rejects) }},
 		{"a refusal", 0, func() { _ = refusing(bg, unary, message, message, cc, nothing) }},
 		{"a stream", 2, func() { _, _ = many(bg, descs[both], cc, method, streamer, own...) }},
@@ -82,16 +133,23 @@ func TestAllocations(t *testing.T) {
 			_ = cs.RecvMsg(message)
 			_ = cs.SendMsg(message)
 		}},
-		{"a stream to its end", 2, func() {
-			cs, _ := counted(bg, descs[both], cc, method, whole)
+		{"a stream that fails", 2, func() {
+			cs, _ := counted(bg, descs[both], cc, method, failing)
 			_ = cs.SendMsg(message)
 			_ = cs.RecvMsg(message)
 		}},
+		{"a stream to its good end", 2, func() {
+			cs, _ := many(bg, descs[both], cc, method, passing, generated...)
+			_ = cs.SendMsg(message)
+			_ = cs.RecvMsg(message)
+			_ = cs.RecvMsg(message)
+		}},
 		{"a unary call in a server", 0, func() { _, _ = oneThere(bg, message, unaryInfo, handler) }},
-		{"a stream in a server", 1, func() { _ = manyThere(1, noServerStream{}, streamInfo, streamHandler) }},
+		{"a stream in a server", 1, func() { _ = manyThere(1, client, streamInfo, streamHandler) }},
+		{"a stream in a server with a message each way and an end", 1, func() { _ = manyThere(1, client, streamInfo, echo) }},
 	} {
-		if got := testing.AllocsPerRun(1000, c.call); got > c.want {
-			t.Errorf("%s: %v allocations, want at most %v", c.name, got, c.want)
+		if got := testing.AllocsPerRun(1000, c.call); got != c.want {
+			t.Errorf("%s: %v allocations, want %v", c.name, got, c.want)
 		}
 	}
 }

@@ -16,9 +16,9 @@ type held struct {
 	permit  core.Permit // of whoever has claimed it
 	probe   bool
 	claimed bool
+	lent    bool          // the place was given back before the end, and not asked for again
 	settled chan struct{} // of a claimed probe; closed when it is settled
 	release func()        // ends what startLease or watch has begun
-	lent    bool          // the place was given back before the end, and not asked for again
 }
 
 // once has settle settle the permit, unless somebody has or is about to, and

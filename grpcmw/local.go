@@ -54,8 +54,18 @@ func (c *client) unsent(cc *grpc.ClientConn, err error, w *wire) bool {
 	if st.Code() != codes.Unavailable && c.through.reached.Load() {
 		return true
 	}
-	ready := cc != nil && cc.GetState() == connectivity.Ready
-	return ready && (c.through.reached.Load() || !c.through.blind.Load())
+	return connected(cc, st.Code()) && (c.through.reached.Load() || !c.through.blind.Load())
+}
+
+// connected reports whether there was a connection for a call of that status. A
+// connection is used a moment before its state is Ready, so one that is Connecting may
+// be there; but then Unavailable may also be what the last attempt to connect has left.
+func connected(cc *grpc.ClientConn, code codes.Code) bool {
+	if cc == nil {
+		return false
+	}
+	state := cc.GetState()
+	return state == connectivity.Ready || state == connectivity.Connecting && code != codes.Unavailable
 }
 
 // userClosed reports whether the user has closed a connection.
@@ -89,16 +99,21 @@ func unsendable(err error, w *wire) bool {
 // of this very call in it.
 func tooLong(err error, opts []grpc.CallOption, w *wire) bool {
 	st := statusOf(err)
-	return st.Code() == codes.ResourceExhausted && w.header != nil && len(w.trailer) == 0 && overLimit(st.Message(), opts)
+	return st.Code() == codes.ResourceExhausted && w.header != nil && len(w.trailer) == 0 && overLimit(st.Message(), limitOf(opts))
 }
 
-func overLimit(text string, opts []grpc.CallOption) bool {
+// limitOf returns the longest answer that the options of a call allow.
+func limitOf(opts []grpc.CallOption) int {
 	limit := 4 << 20 // gRPC's
 	for _, o := range opts {
 		if o, ok := o.(grpc.MaxRecvMsgSizeCallOption); ok {
 			limit = o.MaxRecvMsgSize
 		}
 	}
+	return limit
+}
+
+func overLimit(text string, limit int) bool {
 	var size, stated int
 	for _, form := range [...]string{
 		"grpc: received message larger than max (%d vs. %d)",

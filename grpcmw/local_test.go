@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
@@ -174,6 +175,10 @@ func TestCredentialsThatCannotBeFetched(t *testing.T) {
 							unary:  func(_ context.Context, text string) (string, error) { asked.Add(1); return text, nil },
 							stream: func(method string, ss grpc.ServerStream) error { asked.Add(1); return answer(method, ss) },
 						})})...)
+						cc.Connect()
+						for s := cc.GetState(); status.Code(err) == codes.Unavailable && s != connectivity.Ready; s = cc.GetState() {
+							cc.WaitForStateChange(bg, s)
+						}
 						for range 5 {
 							if err := call(bg, cc, method, per...); err == nil {
 								t.Error("the call succeeded, want an error")

@@ -35,15 +35,15 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 			return nil, c.refusals.of(ctx, err)
 		}
 		probe := p.Probe()
-		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
+		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), limit: limitOf(opts), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
 		opened := false
 		defer func() {
 			if !opened { // streamer has panicked or exited
 				s.settle(ctx, core.Failure)
 			}
 		}()
-		s.opts = append(append(s.room[:0], opts...), grpc.OnFinish(s.finished))
-		s.ClientStream, err = streamer(ctx, desc, cc, method, s.opts...)
+		all := append(append(s.room[:0], opts...), grpc.OnFinish(s.finished))
+		s.ClientStream, err = streamer(ctx, desc, cc, method, all...)
 		opened = true
 		if err != nil {
 			s.end(err, opening)
@@ -57,7 +57,9 @@ func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientIn
 	}
 }
 
-// stream is a client's stream whose end settles the call.
+// stream is a client's stream whose end settles the call. It and its func finished
+// are all that a stream allocates. Its fields lie so that it fills 256 bytes, which the
+// allocator has a size for.
 type stream struct {
 	grpc.ClientStream
 	held
@@ -68,18 +70,17 @@ type stream struct {
 	gate   core.Gate
 	key    string // of the breaker
 	begun  lost.Mark
-	lone   bool        // there is one answer, not a stream of them
-	heard  atomic.Bool // a message
-	header atomic.Bool // there is one
-	opts   []grpc.CallOption
+	limit  int                // of the length of a message
 	room   [4]grpc.CallOption // so that the usual few need no memory of their own
+	heard  atomic.Bool        // a message
+	lone   bool               // there is one answer, not a stream of them
 
-	// Guarded by mu: the calls of RecvMsg that have not returned, the other calls, how
-	// the stream is said to have ended, io.EOF for well, nil for not yet; and whether
-	// gRPC says so.
-	receiving, calls int
+	// Guarded by mu: whether there is a header; whether gRPC says how the stream has
+	// ended; the calls of RecvMsg that have not returned, and the other calls; and how
+	// the stream is said to have ended, io.EOF for well, nil for not yet.
+	header, told     bool
+	receiving, calls int32
 	over             error
-	told             bool
 }
 
 // leased is called when the lease of a probe has passed. If nothing has come of a
@@ -89,7 +90,7 @@ type stream struct {
 // method are so, nothing else would close the breaker.
 func (s *stream) leased() {
 	_, limited := s.ctx.Deadline()
-	if !s.lendIf(s.ctx, func() bool { return limited && !s.heard.Load() && !s.header.Load() }) {
+	if !s.lendIf(s.ctx, func() bool { return limited && !s.heard.Load() && !s.header }) {
 		s.settle(s.ctx, core.Success)
 	}
 }
@@ -101,8 +102,12 @@ func (s *stream) answered() {
 	}
 }
 
-// again asks for a place again for a stream that has lent its own.
+// again asks for a place again for a stream that has lent its own, as only a probe
+// does.
 func (s *stream) again() bool {
+	if !s.probe {
+		return false
+	}
 	s.mu.Lock()
 	ask := s.lent
 	s.lent = false
@@ -176,6 +181,10 @@ func (s *stream) end(err error, at where) (first bool) {
 	}
 	s.again()
 	return s.once(s.ctx, func(p *core.Permit) {
+		if err == nil && s.client.plain {
+			p.Settle(s.ctx, core.Success)
+			return
+		}
 		told, _ := s.ended()
 		o := s.client.Classify(blame(s.ctx, ignoredIf(err != nil && s.own(err, at, told))), err)
 		var md metadata.MD
@@ -201,7 +210,7 @@ func (s *stream) own(err error, at where, told bool) bool {
 		return true
 	case receiving:
 		st := statusOf(err)
-		if st.Code() == codes.ResourceExhausted && told && overLimit(st.Message(), s.opts) && len(s.Trailer()) == 0 {
+		if st.Code() == codes.ResourceExhausted && told && overLimit(st.Message(), s.limit) && len(s.Trailer()) == 0 {
 			return true
 		}
 	case elsewhere:
@@ -222,7 +231,7 @@ func (s *stream) lost(err error, trailer metadata.MD) bool {
 	return ok && !s.client.losses.first(s.begun, s.key, *from, st.Message())
 }
 
-func (s *stream) enter(calls *int) (before int) {
+func (s *stream) enter(calls *int32) (before int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*calls++
@@ -230,7 +239,7 @@ func (s *stream) enter(calls *int) (before int) {
 }
 
 // leave settles if the stream has ended and no other call is about to.
-func (s *stream) leave(calls *int) {
+func (s *stream) leave(calls *int32) {
 	s.mu.Lock()
 	*calls--
 	over := s.over
@@ -250,6 +259,7 @@ func (s *stream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
 	over, at := err, receiving
 	switch {
+	case err == io.EOF: //nolint:errorlint // streams return it as it is; the usual end needs no status made of it
 	case err != nil && s.plannedEnd(m, err):
 		at = planned
 	case err == nil && !s.heard.Load():
@@ -310,7 +320,9 @@ func (s *stream) Header() (metadata.MD, error) {
 		s.settle(s.ctx, core.Success)
 	}
 	if err == nil && md != nil {
-		s.header.Store(true)
+		s.mu.Lock()
+		s.header = true
+		s.mu.Unlock()
 		s.answered()
 	}
 	return md, err

@@ -22,27 +22,63 @@ type wire struct {
 	header, trailer metadata.MD
 	peer            peer.Peer // without an address if no connection was found for the call
 
-	bare, generated []grpc.CallOption // in a call without options, and of generated code
+	bare      []grpc.CallOption // those that are told of the call
+	generated []grpc.CallOption // of a call of generated code, and bare
+	own       []grpc.CallOption // of the last call with plain options of its own, and bare
 }
 
 //nolint:gochecknoglobals // a pool is shared
 var wires = sync.Pool{New: func() any {
 	w := new(wire)
 	w.bare = []grpc.CallOption{grpc.Header(&w.header), grpc.Trailer(&w.trailer), grpc.Peer(&w.peer)}
-	w.generated = append([]grpc.CallOption{grpc.StaticMethod()}, w.bare...)
+	w.generated = slices.Concat([]grpc.CallOption{grpc.StaticMethod()}, w.bare)
 	return w
 }}
 
-// join returns opts and those that are told of the call. It allocates only if the
-// call has options of its own.
+// join returns opts and those that are told of the call. Most callers pass the same
+// options each time: then it allocates nothing.
 func (w *wire) join(opts []grpc.CallOption) []grpc.CallOption {
 	switch {
 	case len(opts) == 0:
 		return w.bare
-	case len(opts) == 1 && opts[0] == w.generated[0]:
+	case w.joins(w.generated, opts):
 		return w.generated
+	case w.joins(w.own, opts):
+		return w.own
 	}
-	return append(slices.Clip(opts), w.bare...)
+	joined := slices.Clip(append(slices.Clip(opts), w.bare...)) // no interceptor appends to what is kept
+	if plain(opts) {
+		w.own = joined
+	}
+	return joined
+}
+
+// joins reports whether joined are opts and those of w. What stands before those of w
+// in what is kept can be compared.
+func (w *wire) joins(joined, opts []grpc.CallOption) bool {
+	if len(joined) != len(opts)+len(w.bare) {
+		return false
+	}
+	for i, o := range opts {
+		if joined[i] != o {
+			return false
+		}
+	}
+	return true
+}
+
+// plain reports whether options may be kept: they can be compared, and hold on to
+// nothing of the caller's.
+func plain(opts []grpc.CallOption) bool {
+	for _, o := range opts {
+		switch o.(type) {
+		case grpc.StaticMethodCallOption, grpc.FailFastCallOption, grpc.MaxRecvMsgSizeCallOption, grpc.MaxSendMsgSizeCallOption,
+			grpc.MaxRetryRPCBufferSizeCallOption, grpc.CompressorCallOption, grpc.ContentSubtypeCallOption:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // free keeps w for another call.

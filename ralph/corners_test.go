@@ -45,7 +45,7 @@ func TestThresholdsSayWhatIsAllowed(t *testing.T) {
 	sure := "in (0, 1], how sure the agent is; 0 for 0.3, negative for off"
 	for want, c := range map[string]ralph.Config{
 		"AgentFailureThreshold is 1000001, allowed: 1 to 1000000; 0 for 3, negative for off":            {AgentFailureThreshold: 1_000_001, Breaker: core.Config{FailureThreshold: -1}},
-		"HandoffThreshold is 2147483648, allowed: 1 to 2147483647; 0 for 200, negative for off":         {HandoffThreshold: 1 << 31},
+		"HandoffThreshold is 1000001, allowed: 1 to 1000000; 0 for 200, negative for off":               {HandoffThreshold: 1_000_001},
 		"StuckTaskThreshold is 1000001, allowed: 1 to 1000000; 0 for 10, negative for off":              {StuckTaskThreshold: 1_000_001},
 		"LowConfidenceThreshold is 1.5, allowed: " + sure + "; 1.5 percent is 0.015":                    {LowConfidenceThreshold: 1.5},
 		"LowConfidenceThreshold is 100, allowed: " + sure + "; 100 percent is 1":                        {LowConfidenceThreshold: 100},

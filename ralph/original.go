@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/core/failsafe"
@@ -17,7 +16,6 @@ import (
 const (
 	defaultConfidence = 0.3
 	mostThreshold     = 1_000_000
-	mostHandoffs      = math.MaxInt32
 )
 
 // failuresTrip is how many iterations in a row may fail until the rule pauses; negative
@@ -42,7 +40,7 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 		check(v <= most, field, v, fmt.Sprintf("1 to %d; 0 for %d, negative for off", most, zero))
 	}
 	count("AgentFailureThreshold", c.AgentFailureThreshold, mostThreshold, defaultFailureThreshold)
-	count("HandoffThreshold", c.HandoffThreshold, mostHandoffs, defaultHandoffs)
+	count("HandoffThreshold", c.HandoffThreshold, mostThreshold, defaultHandoffs)
 	count("StuckTaskThreshold", c.StuckTaskThreshold, mostThreshold, defaultStuck)
 	low := "in (0, 1], how sure the agent is; 0 for 0.3, negative for off"
 	if c.LowConfidenceThreshold > 1 && c.LowConfidenceThreshold <= 100 {

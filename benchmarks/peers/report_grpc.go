@@ -37,10 +37,14 @@ Calls of generated code to a server in the same process, whose time and
 allocations are in the numbers, through memory or TCP; empty messages, no TLS. A
 stream is opened, and one message and its end are received. All but the rows with
 "server too" are in the client only. A server that has interceptors, whichever,
-allocates a little more: "that pass" is what these alone cost. Where a unary call
-of switchgear allocates once more than that, it is gRPC's copy of the trailer, in
-which a server may ask to be left alone. Beside what a connection costs, the times
-of the interceptors are lost in the noise.
+allocates a little more: "that pass" is what these alone cost. What a unary call of
+switchgear allocates besides are copies that gRPC makes for its client: of the
+header, three times, and of the trailer, once. By them the client tells what a
+server answered from what gRPC made up itself, and reads for how long the server
+asks to be left alone; gRPC offers no way to have them only if the call fails. A
+stream is an allocation and a func in the client, and one allocation in the
+server, which tells the handler's time from that in which it waits for its client.
+Beside what a connection costs, the times of the interceptors are lost in the noise.
 
 `)
 	perRPC(w, m, exchangesByWire(), median)
