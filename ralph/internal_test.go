@@ -278,8 +278,13 @@ func TestScheduleKeepsItsOrder(t *testing.T) {
 func TestScheduleOfMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
+		var mu sync.Mutex // calls of one go and those of another may be at once
 		var called []time.Duration
-		s := newSchedule(func() time.Duration { return time.Since(begun) }, func(a *Agent) { called = append(called, a.since) }, func() {})
+		s := newSchedule(func() time.Duration { return time.Since(begun) }, func(a *Agent) {
+			mu.Lock()
+			defer mu.Unlock()
+			called = append(called, a.since)
+		}, func() {})
 		random := rand.New(rand.NewPCG(1, 2))
 		agents := make([]*Agent, 100)
 		for i := range agents {
