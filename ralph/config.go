@@ -197,7 +197,7 @@ func (c Config) Validate() error {
 		check(false, "AutoResumeAfter", c.AutoResumeAfter, fmt.Sprintf("at most EscalationTimeout (%v), which ends a pause; 0 for 30s, negative for off", escalation))
 	}
 	check(c.ResumeFactor == 0 || c.ResumeFactor >= 1 && c.ResumeFactor <= maxResumeFactor, "ResumeFactor", c.ResumeFactor, "1 to 100; 0 for 2")
-	if c.MaxResumeAfter != 0 && c.MaxResumeAfter < max(after, 0) || c.MaxResumeAfter < 0 {
+	if c.MaxResumeAfter != 0 && c.MaxResumeAfter < after || c.MaxResumeAfter < 0 {
 		check(false, "MaxResumeAfter", c.MaxResumeAfter, fmt.Sprintf("at least AutoResumeAfter (%v); 0 for 30m", max(after, 0)))
 	}
 	check(c.ResumeJitter < 1, "ResumeJitter", c.ResumeJitter, "in (0, 1); 0 for 0.1, negative for none")

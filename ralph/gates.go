@@ -140,10 +140,7 @@ func hostCause(err error, at time.Time) Cause {
 
 // overspent pauses the agent for a budget that it shares, and refuses.
 func (a *Agent) overspent(err error) error {
-	spent, ok := errors.AsType[*detect.ExhaustedError](err)
-	if !ok {
-		return err
-	}
+	spent, _ := errors.AsType[*detect.ExhaustedError](err) // a budget that was made has no other
 	_, now := a.sup.clock()
 	if gone := a.alive(now); gone != nil {
 		return gone

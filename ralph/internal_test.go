@@ -278,8 +278,13 @@ func TestScheduleKeepsItsOrder(t *testing.T) {
 func TestScheduleOfMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
+		var mu sync.Mutex // calls of one go and those of another may be at once
 		var called []time.Duration
-		s := newSchedule(func() time.Duration { return time.Since(begun) }, func(a *Agent) { called = append(called, a.since) }, func() {})
+		s := newSchedule(func() time.Duration { return time.Since(begun) }, func(a *Agent) {
+			mu.Lock()
+			defer mu.Unlock()
+			called = append(called, a.since)
+		}, func() {})
 		random := rand.New(rand.NewPCG(1, 2))
 		agents := make([]*Agent, 100)
 		for i := range agents {
@@ -297,6 +302,9 @@ func TestScheduleOfMany(t *testing.T) {
 				if int(b.place.index) != i+1 || i > 0 && s.queue[(i-1)/2].place.due > b.place.due {
 					t.Fatalf("%d is out of place", i)
 				}
+			}
+			if len(s.queue) > 0 && s.armed > s.queue[0].place.due {
+				t.Fatalf("the timer fires at %v, and the first is due at %v", s.armed, s.queue[0].place.due)
 			}
 		}
 		time.Sleep(1001 * time.Second)

@@ -208,6 +208,29 @@ func TestForgottenAgentsHaveNoPlace(t *testing.T) {
 	})
 }
 
+// TestFewNudgesWait: the first ones, each once.
+func TestFewNudgesWait(t *testing.T) {
+	s := bareSupervisor(t)
+	a, err := s.Monitor("a", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.mu.Lock()
+	for _, text := range []string{"one", "two", "one", "three", "four"} {
+		a.judge([]detect.Finding{{Level: detect.Nudge, Rule: detect.RuleIdle, Message: text}}, 0)
+	}
+	a.mu.Unlock()
+	if n := a.Status().Nudges; n != 4 {
+		t.Errorf("%d wait", n)
+	}
+	if text, ok := a.Nudge(); !ok || text != "one\ntwo\nthree" {
+		t.Errorf("%q", text)
+	}
+	if text, ok := a.Nudge(); ok || text != "" {
+		t.Errorf("%q again", text)
+	}
+}
+
 // TestClosingWaitsForTheReadings no longer than it may.
 func TestClosingWaitsForTheReadings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

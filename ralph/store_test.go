@@ -250,8 +250,16 @@ func TestStoreRefuses(t *testing.T) {
 		"one too many": {alter(func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte("agents"))
 			return b.Put([]byte("a9"), b.Get([]byte("a2")))
-		}), "corrupt"},
-		"no agents":     {alter(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("agents")) }), "corrupt"},
+		}), "there are more than 5 agents"},
+		"no agents":        {alter(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("agents")) }), "there are no agents"},
+		"no events":        {alter(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("events")) }), "there are no events"},
+		"events are gone":  {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("events")).Delete([]byte("a2")) }), "4 events of 5"},
+		"agents uncounted": {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("agents")) }), "the number of agents is missing"},
+		"events uncounted": {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("events"), make([]byte, 7)) }), "the number of events is missing"},
+		"another format":   {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("x")) }), "another program"},
+		"damaged events": {alter(func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("events")).Put([]byte("a2"), []byte("12345678"))
+		}), `the record of "a2" is damaged`},
 		"a flipped bit": {record(func(v []byte) []byte { v[20] ^= 1; return v }), `the record of "a2" is damaged`},
 		"an empty one":  {record(func([]byte) []byte { return nil }), "damaged"},
 		"swapped": {alter(func(tx *bbolt.Tx) error {

@@ -79,19 +79,18 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	cfg = cfg.withDefaults()
 	detector, err := detect.New(cfg.Rules)
-	if err != nil {
+	shared := cfg.Rules
+	shared.Budgets.Hops = -1 // each agent has those by itself, however sessions are joined
+	graphs, err2 := detect.New(shared)
+	if err := errors.Join(err, err2); err != nil {
 		return nil, err
 	}
 	s := &Supervisor{
-		cfg: cfg, detector: detector, seed: maphash.MakeSeed(), agents: make(map[string]*Agent),
+		cfg: cfg, detector: detector, graphs: graphs, seed: maphash.MakeSeed(), agents: make(map[string]*Agent),
 		delivery: delivery{hook: cfg.OnEvent, logger: cfg.Logger},
 		variants: make(map[detect.Budgets]*detect.Detector),
 	}
 	s.hops = detector.Rules().Budgets.Hops
-	cfg.Rules.Budgets.Hops = -1 // each agent has those by itself, however sessions are joined
-	if s.graphs, err = detect.New(cfg.Rules); err != nil {
-		return nil, err
-	}
 	if cfg.watchesHost() {
 		if s.vitals, err = newVitals(cfg); err != nil {
 			return nil, err

@@ -206,7 +206,7 @@ func TestEachAmountIsReserved(t *testing.T) {
 		}
 		if _, err := b.Reserve(of(3), start()); err == nil {
 			t.Errorf("%v: 6 of 5 are set aside", rule)
-		} else if e, ok := err.(*detect.ExhaustedError); !ok || e.Finding.Rule != rule || e.Finding.Count != 3 || e.Finding.Threshold != 5 { //nolint:errorlint // as it is
+		} else if e, ok := err.(*detect.ExhaustedError); !ok || e.Finding.Rule != rule || e.Finding.Count != 3 || e.Finding.Threshold != 5 {
 			t.Errorf("%v: %+v", rule, err)
 		}
 		two, err := b.Reserve(of(2), start())
@@ -271,6 +271,27 @@ func TestNothingIsAppended(t *testing.T) {
 			t.Errorf("%T: %q, %v", v, data, err)
 		}
 	}
+}
+
+// TestNothingYetIsSaved like anything else.
+func TestNothingYetIsSaved(t *testing.T) {
+	g := gather(t, detect.Rules{})
+	data, err := g.graph.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.graph.UnmarshalBinary(data); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDeclineNeedsAnAverage: of three iterations, before any is little.
+func TestDeclineNeedsAnAverage(t *testing.T) {
+	d := drive(t, detect.Rules{})
+	for _, out := range []int{1000, 1000, 10, 10, 10, 10} {
+		d.iteration(detect.Iteration{Output: out})
+	}
+	d.want(detect.RuleDecline, "6 nudge")
 }
 
 // TestSizesOfWhatIsSaved are told, as they are and as they should be.

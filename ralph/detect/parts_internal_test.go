@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -52,9 +53,7 @@ func TestConditionsHaveWhatThereIs(t *testing.T) {
 	} {
 		c.f.Rule, c.f.Level, c.f.Reason, c.f.Severity, c.f.Count, c.f.Threshold, c.f.Message, c.f.At = RuleRepeat, Trip, Stuck, failsafe.High, 3, 2, "m", at
 		want := failsafe.Condition{Type: "repeat", Severity: failsafe.High, Message: "m", Threshold: 2, Value: 3, At: at, Metadata: map[string]string{"level": "trip", "reason": "stuck"}}
-		for k, v := range c.more {
-			want.Metadata[k] = v
-		}
+		maps.Copy(want.Metadata, c.more)
 		if got := c.f.Condition(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
@@ -158,9 +157,18 @@ func TestLargeUntrackedFiles(t *testing.T) {
 		size, at int
 		counts   bool
 	}{
-		{mib, 0, true}, {mib, mib / 2, true}, {mib, mib - 1, true},
-		{mib + 1, 0, true}, {mib + 1, mib/2 - 1, true}, {mib + 1, mib / 2, false}, {mib + 1, mib/2 + 1, true}, {mib + 1, mib, true},
-		{2 * mib, mib/2 - 1, true}, {2 * mib, mib / 2, false}, {2 * mib, 3*mib/2 - 1, false}, {2 * mib, 3 * mib / 2, true},
+		{mib, 0, true},
+		{mib, mib / 2, true},
+		{mib, mib - 1, true},
+		{mib + 1, 0, true},
+		{mib + 1, mib/2 - 1, true},
+		{mib + 1, mib / 2, false},
+		{mib + 1, mib/2 + 1, true},
+		{mib + 1, mib, true},
+		{2 * mib, mib/2 - 1, true},
+		{2 * mib, mib / 2, false},
+		{2 * mib, 3*mib/2 - 1, false},
+		{2 * mib, 3 * mib / 2, true},
 	} {
 		if got := sum(c.size) != sum(c.size, c.at); got != c.counts {
 			t.Errorf("of %d bytes, byte %d counts: %t", c.size, c.at, got)
