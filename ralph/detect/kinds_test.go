@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -242,9 +243,9 @@ func TestLimitsSayWhatIsAllowed(t *testing.T) {
 			continue
 		}
 		var r detect.Rules
-		reflect.ValueOf(&r).Elem().Field(i).Set(reflect.ValueOf(detect.Limits{Nudge: -1, Trip: 1 << 40}))
+		reflect.ValueOf(&r).Elem().Field(i).Set(reflect.ValueOf(detect.Limits{Nudge: -1, Trip: math.MaxInt32}))
 		name := v.Type().Field(i).Name
-		want := fmt.Sprintf("switchgear: %s.Trip is 1099511627776, allowed: %d to ", name, max(least[name], 1))
+		want := fmt.Sprintf("switchgear: %s.Trip is 2147483647, allowed: %d to ", name, max(least[name], 1))
 		if err := r.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
