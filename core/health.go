@@ -67,15 +67,7 @@ func (s *Snapshot) health(cfg *Config) Health {
 		h.Reasons = append(h.Reasons, fmt.Sprintf("calls took %v on average, less than %v is healthy", h.Mean.Round(time.Millisecond), l.Mean))
 	}
 	h.Healthy = len(h.Reasons) == 0
-	if l.ErrorRate > 0 && cfg.History <= 0 {
-		h.NotLookedAt = append(h.NotLookedAt, fmt.Sprintf("the error rate over %v: set History; the rate of the window stands in for it", l.Over))
-	}
-	if l.ErrorRate > 0 && cfg.History > 0 && l.Over < defaultErrorOver && (cfg.Health == nil || cfg.Health.Over == 0) {
-		h.NotLookedAt = append(h.NotLookedAt, fmt.Sprintf("the error rate over %v: History remembers %v", defaultErrorOver, cfg.History))
-	}
-	if l.Mean > 0 && !cfg.Durations {
-		h.NotLookedAt = append(h.NotLookedAt, "the mean duration: set Durations")
-	}
+	h.NotLookedAt = notLookedAt(&l, cfg)
 	return h
 }
 
@@ -105,6 +97,20 @@ func (s *Snapshot) errorRate(over time.Duration) float64 {
 		return 0
 	}
 	return float64(failures) / float64(calls)
+}
+
+// notLookedAt is what cannot be checked as it is meant, and why.
+func notLookedAt(l *HealthLimits, cfg *Config) (missing []string) {
+	if l.ErrorRate > 0 && cfg.History <= 0 {
+		missing = append(missing, fmt.Sprintf("the error rate over %v: set History; the rate of the window stands in for it", l.Over))
+	}
+	if l.ErrorRate > 0 && cfg.History > 0 && l.Over < defaultErrorOver && (cfg.Health == nil || cfg.Health.Over == 0) {
+		missing = append(missing, fmt.Sprintf("the error rate over %v: History remembers %v", defaultErrorOver, cfg.History))
+	}
+	if l.Mean > 0 && !cfg.Durations {
+		missing = append(missing, "the mean duration: set Durations")
+	}
+	return missing
 }
 
 // meanOver is the mean duration over a time, exactly, from the history.

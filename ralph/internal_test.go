@@ -274,6 +274,22 @@ func TestScheduleKeepsItsOrder(t *testing.T) {
 	})
 }
 
+// checkQueue: each is where it says, none before one that is due sooner, and the timer
+// fires for the first.
+func checkQueue(t *testing.T, s *schedule) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, b := range s.queue {
+		if int(b.place.index) != i+1 || i > 0 && s.queue[(i-1)/2].place.due > b.place.due {
+			t.Fatalf("%d is out of place", i)
+		}
+	}
+	if len(s.queue) > 0 && s.armed > s.queue[0].place.due {
+		t.Fatalf("the timer fires at %v, and the first is due at %v", s.armed, s.queue[0].place.due)
+	}
+}
+
 // TestScheduleOfMany: those that are due are called on in order, whatever was changed.
 func TestScheduleOfMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -298,14 +314,7 @@ func TestScheduleOfMany(t *testing.T) {
 				a.since = never
 			}
 			s.put(a, a.since)
-			for i, b := range s.queue {
-				if int(b.place.index) != i+1 || i > 0 && s.queue[(i-1)/2].place.due > b.place.due {
-					t.Fatalf("%d is out of place", i)
-				}
-			}
-			if len(s.queue) > 0 && s.armed > s.queue[0].place.due {
-				t.Fatalf("the timer fires at %v, and the first is due at %v", s.armed, s.queue[0].place.due)
-			}
+			checkQueue(t, s)
 		}
 		time.Sleep(1001 * time.Second)
 		synctest.Wait()

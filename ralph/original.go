@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/core/failsafe"
@@ -16,6 +17,9 @@ import (
 const (
 	defaultConfidence = 0.3
 	mostThreshold     = 1_000_000
+	mostFailures      = 1000 // that a breaker counts in a row
+
+	usualRate, usualCalls = 0.5, 20 // of package core
 )
 
 // failuresTrip is how many iterations in a row may fail until the rule pauses; negative
@@ -39,7 +43,7 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 	count := func(field string, v, most, zero int) {
 		check(v <= most, field, v, fmt.Sprintf("1 to %d; 0 for %d, negative for off", most, zero))
 	}
-	count("AgentFailureThreshold", c.AgentFailureThreshold, mostThreshold, defaultFailureThreshold)
+	count("AgentFailureThreshold", c.AgentFailureThreshold, mostFailures, defaultFailureThreshold)
 	count("HandoffThreshold", c.HandoffThreshold, mostThreshold, defaultHandoffs)
 	count("StuckTaskThreshold", c.StuckTaskThreshold, mostThreshold, defaultStuck)
 	low := "in (0, 1], how sure the agent is; 0 for 0.3, negative for off"
@@ -71,6 +75,26 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 	trip, opens := c.failuresTrip(), c.Breaker.FailureThreshold
 	check(opens <= 0 || trip <= 0 || opens >= trip, "Breaker.FailureThreshold", opens,
 		fmt.Sprintf("at least %d, as many failures as pause the agent: a breaker that opens before refuses it and tells no person; 0 for the same", trip))
+	least, rate, minimum := opensByRate(c.resolved().Breaker)
+	check(least == 0 || trip <= 0 || least >= trip, "Breaker.MinimumCalls", minimum,
+		fmt.Sprintf("so many that at a failure rate of %.4g at least %d calls must have failed, as many as pause the agent; or a negative FailureRateThreshold", rate, trip))
+}
+
+// opensByRate returns after how many failures in a row, at the least, a breaker opens by
+// its failure rate, and what that is made of; 0 if it never does.
+func opensByRate(b core.Config) (least int, rate float64, minimum int) {
+	rate, minimum = or(b.FailureRateThreshold, usualRate), b.MinimumCalls
+	if minimum == 0 {
+		minimum = usualCalls
+		if b.Window.Calls > 0 {
+			minimum = min(minimum, b.Window.Calls)
+		}
+	}
+	minimum = max(minimum, 1)
+	if !(rate > 0) {
+		return 0, rate, minimum
+	}
+	return max(int(math.Ceil(rate*float64(minimum)-1e-9)), 1), rate, minimum
 }
 
 // resolved returns c with what the options set in the fields that they set.
@@ -82,6 +106,9 @@ func (c Config) resolved() Config {
 		c.Breaker.FailureThreshold = c.failuresTrip()
 		if c.Breaker.FailureThreshold < 0 && c.AgentFailureThreshold == 0 {
 			c.Breaker.FailureThreshold = defaultFailureThreshold // only the rule is off
+		}
+		if c.Breaker.FailureThreshold > mostFailures {
+			c.Breaker.FailureThreshold = -1 // it cannot count so far, and must not open before
 		}
 	}
 	if trip := c.failuresTrip(); trip > 0 || c.AgentFailureThreshold < 0 {

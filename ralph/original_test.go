@@ -258,7 +258,7 @@ func TestOriginalMistakes(t *testing.T) {
 		{"ralph: {disk_threshold: .nan}", "ralph.disk_threshold", "is NaN, allowed: percent", 1},
 		{"ralph: {low_confidence_threshold: 30}", "ralph.low_confidence_threshold", "is 30, allowed: in (0, 1], how sure the agent is; 0 for 0.3, negative for off; 30 percent is 0.3", 1},
 		{"ralph: {agent_failure_threshold: 3.5}", "ralph.agent_failure_threshold", "must be a whole number, and is 3.5", 1},
-		{"ralph: {agent_failure_threshold: 2000000}", "ralph.agent_failure_threshold", "is 2000000, allowed: 1 to 1000000; 0 for 3, negative for off", 1},
+		{"ralph: {agent_failure_threshold: 2000000}", "ralph.agent_failure_threshold", "is 2000000, allowed: 1 to 1000; 0 for 3, negative for off", 1},
 		{"ralph: {auto_resume_enabled: 1}", "ralph.auto_resume_enabled", "must be true or false, and is 1", 1},
 		{"ralph: {handof_threshold: 5}", "ralph.handof_threshold", `is not a known field; did you mean "handoff_threshold"?`, 1},
 		{"ralph: {auto_resume_dely_ms: 5}", "ralph.auto_resume_dely_ms", `is not a known field; did you mean "auto_resume_delay"?`, 1},

@@ -17,7 +17,7 @@ import (
 func TestThresholdsSayWhatIsAllowed(t *testing.T) {
 	yes, no := true, false
 	for _, c := range []ralph.Config{
-		{AgentFailureThreshold: 1_000_000, Breaker: core.Config{FailureThreshold: -1}},
+		{AgentFailureThreshold: 1000, Breaker: core.Config{FailureThreshold: -1}},
 		{HandoffThreshold: 1_000_000},
 		{StuckTaskThreshold: 1_000_000},
 		{AgentFailureThreshold: -1, HandoffThreshold: -1, StuckTaskThreshold: -1, LowConfidenceThreshold: -1},
@@ -42,7 +42,7 @@ func TestThresholdsSayWhatIsAllowed(t *testing.T) {
 	share := "percent, 1 to 100; 0 for 90, negative for not read"
 	sure := "in (0, 1], how sure the agent is; 0 for 0.3, negative for off"
 	for want, c := range map[string]ralph.Config{
-		"AgentFailureThreshold is 1000001, allowed: 1 to 1000000; 0 for 3, negative for off":            {AgentFailureThreshold: 1_000_001, Breaker: core.Config{FailureThreshold: -1}},
+		"AgentFailureThreshold is 1001, allowed: 1 to 1000; 0 for 3, negative for off":                  {AgentFailureThreshold: 1001, Breaker: core.Config{FailureThreshold: -1}},
 		"HandoffThreshold is 1000001, allowed: 1 to 1000000; 0 for 200, negative for off":               {HandoffThreshold: 1_000_001},
 		"StuckTaskThreshold is 1000001, allowed: 1 to 1000000; 0 for 10, negative for off":              {StuckTaskThreshold: 1_000_001},
 		"LowConfidenceThreshold is 1.5, allowed: " + sure + "; 1.5 percent is 0.015":                    {LowConfidenceThreshold: 1.5},
