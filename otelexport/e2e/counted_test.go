@@ -43,8 +43,8 @@ func counted(name string, s *snapshot) map[string]float64 {
 	for _, c := range s.Changes {
 		from, to := strings.ReplaceAll(c.From, "-", "_"), strings.ReplaceAll(c.To, "-", "_")
 		out[key("circuit_breaker.state.transitions", "circuit_breaker_state", to, "circuit_breaker_state_previous", from)] += c.Count
-		if to == "open" {
-			set(c.Count, "circuit_breaker.trips", "circuit_breaker_transition_reason", reason[c.Cause])
+		if r := reason[c.Cause]; r != "" {
+			set(c.Count, "circuit_breaker.trips", "circuit_breaker_transition_reason", r)
 		}
 	}
 

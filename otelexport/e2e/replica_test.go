@@ -28,16 +28,23 @@ type replica struct {
 type snapshot struct {
 	State, Override string
 	Window          struct{ Calls, Failures float64 }
-	Totals          struct{ Successes, Failures, Ignored, Refused, Slow, Timeouts, Spared, Lost, InFlight float64 }
-	Probes          struct{ Successes, Failures, Ignored float64 }
-	Changes         []struct {
+	Totals          struct {
+		Successes, Failures, Ignored, Refused, Slow, Timeouts, Spared, Lost float64
+		InFlight                                                            float64 `json:"in_flight"`
+	}
+	Probes  struct{ Successes, Failures, Ignored float64 }
+	Changes []struct {
 		From, To, Cause string
 		Count           float64
 	}
-	TimeIn times
+	TimeIn times `json:"time_in"`
 }
 
-type times struct{ Closed, Open, HalfOpen, ForcedOpen, Disabled time.Duration }
+type times struct {
+	Closed, Open, Disabled time.Duration
+	HalfOpen               time.Duration `json:"half_open"`
+	ForcedOpen             time.Duration `json:"forced_open"`
+}
 
 // report is what a replica has counted: the snapshots of its breakers, by name, and
 // of its agents every series that is not zero, as key writes them.
