@@ -148,7 +148,7 @@ func (d *httpDriver) seen(resp *http.Response, err error) bool {
 	case errors.Is(err, core.ErrOpen):
 		d.tally.refused.Add(1)
 	case err != nil:
-		d.tally.failures.Add(1)
+		d.tally.either.Add(1) // a restart: calls that end with one connection of HTTP/2 count once
 	case resp.StatusCode >= http.StatusInternalServerError:
 		d.tally.failures.Add(1)
 		drain(resp)
@@ -174,10 +174,18 @@ func (d *httpDriver) read(resp *http.Response, err error) {
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	_ = resp.Body.Close()
-	if err != nil {
-		d.tally.failures.Add(1)
-	} else {
+	d.ended(resp, err)
+}
+
+// ended counts a call whose response ended with err.
+func (d *httpDriver) ended(resp *http.Response, err error) {
+	switch {
+	case err == nil:
 		d.tally.successes.Add(1)
+	case resp.ProtoMajor > 1: // see seen
+		d.tally.either.Add(1)
+	default:
+		d.tally.failures.Add(1)
 	}
 }
 
@@ -315,9 +323,5 @@ func (d *httpDriver) partly(ctx context.Context, client *http.Client) {
 	}
 	_, err = io.ReadFull(resp.Body, make([]byte, 1<<10))
 	_ = resp.Body.Close()
-	if err != nil {
-		d.tally.failures.Add(1)
-	} else {
-		d.tally.successes.Add(1)
-	}
+	d.ended(resp, err)
 }
