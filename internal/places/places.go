@@ -74,22 +74,12 @@ func (t *Table) Hold(key string, l Lender) *Place {
 
 // Settled notes that the call has no place any more. If it was lent, it counts further,
 // until Over. A nil Place is none.
-func (p *Place) Settled() {
-	if p == nil {
-		return
-	}
-	t := p.table
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p.settled = true
-	if of := t.keys[p.key]; of != nil {
-		delete(of.held, p)
-		t.tidy(p.key, of)
-	}
-}
+func (p *Place) Settled() { p.leave(false) }
 
 // Over notes that the call has ended, or has a place again.
-func (p *Place) Over() {
+func (p *Place) Over() { p.leave(true) }
+
+func (p *Place) leave(over bool) {
 	if p == nil {
 		return
 	}
@@ -99,7 +89,9 @@ func (p *Place) Over() {
 	p.settled = true
 	if of := t.keys[p.key]; of != nil {
 		delete(of.held, p)
-		delete(of.lent, p)
+		if over {
+			delete(of.lent, p)
+		}
 		t.tidy(p.key, of)
 	}
 }
