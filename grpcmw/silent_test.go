@@ -29,10 +29,10 @@ func TestASilentStreamIsNoSuccess(t *testing.T) {
 	}{
 		{"silent, without a deadline", 0, 0, true, core.Success, 0, 0},
 		{"silent until its deadline", 8 * time.Second, 0, true, core.Ignored, core.Failure, 8 * time.Second},
-		{"silent until its deadline, to nobody", 8 * time.Second, 0, false, core.Ignored, core.Failure, 8 * time.Second},
+		{"silent until its deadline, without a listener", 8 * time.Second, 0, false, core.Ignored, core.Failure, 8 * time.Second},
 		{"a message, late", 20 * time.Second, 5 * time.Second, true, core.Ignored, core.Success, 5 * time.Second},
 		{"a message, in time", 20 * time.Second, time.Second, true, core.Success, 0, 0},
-		{"nobody listens", 0, time.Second, false, core.Success, 0, 0},
+		{"without a listener", 0, time.Second, false, core.Success, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubbles(t, []string{down, both}, func(t *testing.T, method string) {

@@ -186,7 +186,7 @@ func TestChangedWhileTheHostIsAsked(t *testing.T) {
 	}
 }
 
-// TestCancelledWhileTheHostIsAsked: the caller's end is nobody's illness.
+// TestCancelledWhileTheHostIsAsked: that the caller goes is no illness of the host.
 func TestCancelledWhileTheHostIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, cfg := new(meddler), plain()

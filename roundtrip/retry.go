@@ -88,7 +88,7 @@ func RetryClient(t *Transport, r Retry) *retryablehttp.Client {
 // call that failed in the end, and would close the connections to all hosts.
 type keepIdle struct{ http.RoundTripper }
 
-// RoundTrip marks the error of a request that must not be sent twice: whoever
+// RoundTrip marks the error of a request that must not be sent twice: a client that
 // decides on a retry is told the error and not the request.
 func (k keepIdle) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := k.RoundTripper.RoundTrip(req)

@@ -110,7 +110,7 @@ func TestNoneLendsWithoutNeed(t *testing.T) {
 }
 
 // One whose client is heard of just then keeps its place, and another lends; a call that
-// asks again meets no refusal that nobody else has met, and memory is given back.
+// asks again meets no refusal that no client has met, and memory is given back.
 func TestPlacesAreTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := halfOpenBreaker(t, core.Config{HalfOpenMaxCalls: 2, SuccessThreshold: 3})

@@ -168,7 +168,7 @@ func TestATaskHasATime(t *testing.T) {
 }
 
 // TestCyclesWithinAFamily are none: what goes to a child on the way is its parent's to
-// give, whoever else there is.
+// give, however many others there are.
 func TestCyclesWithinAFamily(t *testing.T) {
 	for _, parent := range [][2]string{{"a", "b"}, {"b", "a"}, {"", ""}} {
 		g := gather(t, detect.Rules{HandoffStall: off(), HandoffRepeat: off(), HandoffEcho: off(), Handoffs: off()})

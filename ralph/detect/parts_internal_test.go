@@ -113,16 +113,16 @@ func TestUntrackedFilesThatCannotBeRead(t *testing.T) {
 		born   bool
 		want   string
 	}{
-		"none":                  {t.Context(), "", true, ""},
-		"read":                  {t.Context(), "?? file\x00", true, ""},
-		"gone":                  {t.Context(), "?? gone\x00", true, ""},
-		"below a file":          {t.Context(), "?? file/below\x00", true, "detect: reading an untracked file: "},
-		"tracked":               {t.Context(), " M file/below\x00", true, ""},
-		"before the first":      {t.Context(), "A  file/below\x00", false, "detect: reading an untracked file: "},
-		"as many as may be":     {t.Context(), many(10_000), true, ""},
-		"too many":              {t.Context(), many(10_001), true, "detect: there are more than 10000 untracked files in "},
-		"when nobody waits":     {ended, "?? file\x00", true, "detect: reading untracked files in "},
-		"nothing, nobody waits": {ended, " M file\x00", true, ""},
+		"none":                      {t.Context(), "", true, ""},
+		"read":                      {t.Context(), "?? file\x00", true, ""},
+		"gone":                      {t.Context(), "?? gone\x00", true, ""},
+		"below a file":              {t.Context(), "?? file/below\x00", true, "detect: reading an untracked file: "},
+		"tracked":                   {t.Context(), " M file/below\x00", true, ""},
+		"before the first":          {t.Context(), "A  file/below\x00", false, "detect: reading an untracked file: "},
+		"as many as may be":         {t.Context(), many(10_000), true, ""},
+		"too many":                  {t.Context(), many(10_001), true, "detect: there are more than 10000 untracked files in "},
+		"without a waiter":          {ended, "?? file\x00", true, "detect: reading untracked files in "},
+		"nothing, without a waiter": {ended, " M file\x00", true, ""},
 	} {
 		g := git{ctx: c.ctx, dir: dir, sum: sha256.New()}
 		err := g.untracked(c.status, c.born)
