@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/blackbox4/switchgear/core"
 )
 
 // original reads the fields of the original system that have no name of ours. It
@@ -20,11 +22,8 @@ func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope
 	switch target := v.Addr().Interface().(type) {
 	case *Policy:
 		switch {
-		case key == "sliding_window_size":
-			if d.once(k, n, s.to(key, "Window")) {
-				target.Window.For = 0
-				d.value(reflect.ValueOf(&target.Window.Calls).Elem(), n, s.to(key, "Window.Calls"))
-			}
+		case key == windowSize:
+			d.windowSize(&target.Config, key, k, n, s)
 			return nil, true
 		case key == "enable_health_checks":
 			enabled := yes()
@@ -38,6 +37,11 @@ func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope
 			}, true
 		case strings.HasPrefix(key, retryStart):
 			return d.flatRetry(target, strings.TrimPrefix(key, retryStart), k, n, s)
+		}
+	case *core.Config: // of a breaker alone, in a section
+		if key == windowSize {
+			d.windowSize(target, key, k, n, s)
+			return nil, true
 		}
 	case *Retry:
 		if key != "jitter" {
@@ -83,11 +87,21 @@ func (d *decoder) flatRetry(p *Policy, key string, k, n *yaml.Node, s scope) (la
 	return d.original(v, key, k, n, scope{path: s.path, prefix: retryStart, places: s.places})
 }
 
+const windowSize = "sliding_window_size"
+
+// windowSize reads the size of a window of calls.
+func (d *decoder) windowSize(c *core.Config, key string, k, n *yaml.Node, s scope) {
+	if d.once(k, n, s.to(key, "Window")) {
+		c.Window.For = 0
+		d.value(reflect.ValueOf(&c.Window.Calls).Elem(), n, s.to(key, "Window.Calls"))
+	}
+}
+
 // originalNames lists the fields that original reads.
 func originalNames(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[Policy]():
-		names := []string{"sliding_window_size", "enable_health_checks"}
+		names := []string{windowSize, "enable_health_checks"}
 		for _, f := range fieldsOf(reflect.TypeFor[Retry]()) {
 			names = append(names, retryStart+f.key)
 		}
@@ -95,6 +109,8 @@ func originalNames(t reflect.Type) []string {
 			names = append(names, retryStart+name)
 		}
 		return names
+	case reflect.TypeFor[core.Config]():
+		return []string{windowSize}
 	case reflect.TypeFor[Retry]():
 		return []string{"jitter"}
 	}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/presets"
 	"github.com/blackbox4/switchgear/ralph"
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
@@ -58,5 +59,17 @@ func TestBreakersThatOpenByTheirRateFirst(t *testing.T) {
 		if err := (ralph.Config{AgentFailureThreshold: trip}).Validate(); err != nil {
 			t.Errorf("%d: %v", trip, err)
 		}
+	}
+}
+
+// The breaker of the section takes the original's name for its window, too.
+func TestTheSectionsBreakerHasAWindowSize(t *testing.T) {
+	cfg, err := section(t, "ralph: {breaker: {sliding_window_size: 40}}")
+	if err != nil || cfg.Breaker.Window.Calls != 40 {
+		t.Errorf("%+v, %v", cfg.Breaker.Window, err)
+	}
+	var fault *presets.FileError
+	if _, err := section(t, "ralph:\n  breaker:\n    sliding_window_size: 40\n    window: {calls: 50}"); !errors.As(err, &fault) || fault.Line != 4 {
+		t.Errorf("both names: %v", err)
 	}
 }
