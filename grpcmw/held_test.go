@@ -358,7 +358,7 @@ func TestNothingWaitsForAProbeThatIsSettled(t *testing.T) {
 					}
 					return &mute{}, nil
 				}
-				cs, err := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b, Lease: c.lease})(ctx, descs[both], nil, both, streamer)
+				cs, err := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b, ProbeLease: c.lease})(ctx, descs[both], nil, both, streamer)
 				if err != nil {
 					t.Fatal(err)
 				}

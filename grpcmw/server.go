@@ -36,11 +36,11 @@ type ServerOptions struct {
 	// Pushback tells clients that retry by their service config to do so when the
 	// break is over. By default they are told not to retry.
 	Pushback bool
-	// Lease is how long the handler of a probe's stream may go on before the probe
+	// ProbeLease is how long the handler of a probe's stream may go on before the probe
 	// counts as a success, or is ignored if it is waiting for its client and has not
 	// sent a message. Zero means 10 s; it should be less than the breaker's
 	// ProbeTimeout, when the probe would be lost.
-	Lease time.Duration
+	ProbeLease time.Duration
 	// DeadlineFactor says when a client's deadline that has passed counts as a
 	// failure: when the handler had run, for a second at least, this many times as
 	// long as the longest of the last 64 to 128 successes of the method, or for a
@@ -89,10 +89,10 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 	if s.Classify == nil {
 		s.Classify, s.plain = DefaultClassifyServer, true
 	}
-	if s.Lease <= 0 {
-		s.Lease = defaultLease
+	if s.ProbeLease <= 0 {
+		s.ProbeLease = defaultLease
 	}
-	s.places.Kept = s.Lease
+	s.places.Kept = s.ProbeLease
 	return s
 }
 
@@ -173,10 +173,10 @@ func UnaryServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Unar
 // StreamServerInterceptor is [UnaryServerInterceptor] for streams: the outcome is what the handler
 // returns. The time that the handler has waited for its client, to receive or to
 // send, is not its own. The place of a probe is free when the handler returns, when
-// the call's context ends, after Lease, or when another call needs it while this one
+// the call's context ends, after ProbeLease, or when another call needs it while this one
 // waits for its client; whichever is first. A stream that has lent its place so asks
 // for one again when its client is heard of. At most four times HalfOpenMaxCalls have
-// done that and still run, those left out that did so more than Lease ago: so many slow
+// done that and still run, those left out that did so more than ProbeLease ago: so many slow
 // clients do not keep others from a method that is half-open, and so many handlers may
 // run at once there though they are no probes.
 func StreamServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.StreamServerInterceptor {

@@ -47,7 +47,7 @@ func (c *serverCall) watch() {
 	var lease *time.Timer
 	place := c.place
 	if c.probe && c.stream != nil {
-		lease = time.AfterFunc(c.server.Lease, c.leased)
+		lease = time.AfterFunc(c.server.ProbeLease, c.leased)
 	}
 	forget := context.AfterFunc(c.ctx, c.left)
 	c.releaseBy(func() {

@@ -20,7 +20,7 @@ import (
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
 // the connection closed), or by the error of opening it. When RecvMsg returns an
 // error, the place of a probe is free. A stream that nobody finishes stays in
-// flight; that of a probe is settled after Lease, see [ClientOptions]. A stream that had received
+// flight; that of a probe is settled after ProbeLease, see [ClientOptions]. A stream that had received
 // messages is not counted when its connection is closed as planned, as servers do
 // to connections of some age.
 func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.StreamClientInterceptor {
@@ -51,7 +51,7 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 		}
 		s.leave(&s.calls)
 		if probe {
-			s.startLease(ctx, c.Lease, s.leased, s.expired)
+			s.startLease(ctx, c.ProbeLease, s.leased, s.expired)
 		}
 		return s, nil
 	}

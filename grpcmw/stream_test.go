@@ -175,7 +175,7 @@ func TestGR07_AStreamThatIsAbandoned(t *testing.T) {
 func TestGR08_AStreamThatNobodyFinishes(t *testing.T) {
 	bubbles(t, streams, func(t *testing.T, method string) {
 		client := newBreaker(t, oneProbe())
-		cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, Lease: 3 * time.Second}), serve(t, backend{}))...)
+		cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, ProbeLease: 3 * time.Second}), serve(t, backend{}))...)
 		halfOpen(t, client)
 		cs := mustBegin(t, bg, cc, method)
 		if err := send(cs); err != nil {
@@ -211,7 +211,7 @@ func TestGR08_TheProbesOfAServer(t *testing.T) {
 			}
 			<-release // whatever becomes of the client
 			return errUnavailable
-		}}, guards(grpcmw.ServerOptions{Gate: server, Lease: 3 * time.Second})...)
+		}}, guards(grpcmw.ServerOptions{Gate: server, ProbeLease: 3 * time.Second})...)
 		cc := connect(t, "passthrough:///memory", reached)
 		halfOpen(t, server)
 

@@ -79,7 +79,7 @@ func (c *call) began(code int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.outcome, c.err = o, err
-	c.lease = time.AfterFunc(c.m.Lease, func() { c.settle(o, err) })
+	c.lease = time.AfterFunc(c.m.ProbeLease, func() { c.settle(o, err) })
 }
 
 // creditLocked takes off the permit's time what was spent waiting for the client.
@@ -91,7 +91,7 @@ func (c *call) creditLocked() {
 
 // flushed settles a stream that has begun.
 func (c *call) flushed() {
-	if !c.over() && c.m.Streams(c.w.Header()) {
+	if !c.over() && c.m.IsStream(c.w.Header()) {
 		c.end()
 	}
 }

@@ -40,7 +40,7 @@ import (
 // the headers, without what it has waited for the client. A probe that waits for its
 // client gives its place to the next request, and asks for one again when the client
 // has sent everything. At most four times HalfOpenMaxCalls have done that and still
-// run, those left out that did so more than Lease ago: so many slow clients do not keep
+// run, those left out that did so more than ProbeLease ago: so many slow clients do not keep
 // others from a route that is half-open, and so many handlers may run at once there
 // though they are no probes.
 //
@@ -58,7 +58,7 @@ func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 		m.Options = *o
 	}
 	m.fill()
-	m.places.Kept = m.Lease
+	m.places.Kept = m.ProbeLease
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
 	}

@@ -137,7 +137,7 @@ func TestPanicsOfOptions(t *testing.T) {
 		settled bool
 	}{
 		"Classify": {httpmw.Options{Classify: func(*http.Request, int) core.Outcome { panic("x") }}, true},
-		"Streams":  {httpmw.Options{Streams: func(http.Header) bool { panic("x") }}, true},
+		"IsStream": {httpmw.Options{IsStream: func(http.Header) bool { panic("x") }}, true},
 		"Skip":     {httpmw.Options{Skip: func(*http.Request) bool { panic("x") }}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,12 +41,12 @@ type rareBody struct {
 }
 
 // newBody returns a body that is still empty, with rare if it is needed.
-func newBody(t *Transport, p *core.Permit, e *Exchange) *body {
+func newBody(t *Transport, p *core.Permit, e *Result) *body {
 	var r *rareBody
 	switch {
 	case e.sending != nil && e.sending.answered.CompareAndSwap(false, true): // a Transport within may have come first
 		r = &e.sending.answer
-	case e.sending != nil || e.carried != nil || t.Classify != nil || p.Probe():
+	case e.sending != nil || e.carried != nil || t.options.Classify != nil || p.Probe():
 		r = new(rareBody)
 	default:
 		return new(body)
@@ -111,7 +111,7 @@ type writableBody struct {
 }
 
 // watch returns the body of a response, with p settled at its end.
-func (t *Transport) watch(p *core.Permit, e *Exchange) io.ReadCloser {
+func (t *Transport) watch(p *core.Permit, e *Result) io.ReadCloser {
 	p.Answered()
 	b := newBody(t, p, e)
 	b.ReadCloser, b.transport, b.request, b.response, b.permit = e.Response.Body, t, e.Request, e.Response, p.Take()
@@ -179,12 +179,12 @@ func (b *body) end(err error, held bool) {
 		return
 	}
 	ctx := b.request.Context()
-	if err == nil && b.transport.Classify == nil {
+	if err == nil && b.transport.options.Classify == nil {
 		b.permit.Settle(ctx, core.Success)
 		return
 	}
 	defer b.permit.Settle(ctx, core.Failure) // if Classify panics
-	e := Exchange{Request: b.request, Response: b.response, Err: err, Body: true, held: held}
+	e := Result{Request: b.request, Response: b.response, Err: err, Body: true, held: held}
 	if b.rare != nil {
 		e.Elapsed, e.sending, e.carried = b.rare.elapsed, b.rare.sending, b.rare.carried
 	}
@@ -209,7 +209,7 @@ type lease struct {
 }
 
 func (b *body) lend() {
-	d, ctx := b.transport.lease(), b.request.Context()
+	d, ctx := b.transport.options.probeLease(), b.request.Context()
 	l := &b.rare.lease
 	l.settled = make(chan struct{})
 	l.timer = time.AfterFunc(d, func() { b.drop(core.Success) })
@@ -237,5 +237,3 @@ func (b *body) stop() {
 		r.lease.forget()
 	}
 }
-
-var _ http.RoundTripper = (*Transport)(nil)

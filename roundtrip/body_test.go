@@ -216,7 +216,7 @@ func TestProbeIsSettledWhenReadFails(t *testing.T) {
 		<-req.Context().Done()
 	})
 	tr, b := behind(t, private(t), core.Config{FailureThreshold: 1, Timeout: time.Millisecond, HalfOpenMaxCalls: 1})
-	tr.Gate = core.All(b, slowToSettle{}) // which is settled first
+	tr.Options().Gate = core.All(b, slowToSettle{}) // which is settled first
 	open(t, b)
 	eventually(t, "the end of the break", func() bool { return b.State() == core.HalfOpen })
 	for i := range uint64(20) {
@@ -236,8 +236,8 @@ func TestRT19_ProbeBodyAbandoned(t *testing.T) {
 	for name, lease := range map[string]time.Duration{"default": 0, "own": 3 * time.Second} {
 		bubble(t, name, func(t *testing.T) {
 			tr, b := behind(t, inMemory(t, h), oneProbe())
-			tr.Lease = lease
-			tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+			tr.Options().ProbeLease = lease
+			tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 				if e.Body {
 					t.Error("Classify was asked about a body that nobody has read")
 				}
@@ -293,7 +293,7 @@ func TestRT19_ProbeBodyAbandoned(t *testing.T) {
 			time.Sleep(10 * time.Second) // the end of the body and that of the lease coincide
 			w.Header().Set("X-End", "yes")
 		}), oneProbe())
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			for range e.Response.Trailer { // raced with the reader
 				continue
 			}
@@ -361,7 +361,7 @@ func TestRT22_EventStream(t *testing.T) {
 	} {
 		bubble(t, row.kind, func(t *testing.T) {
 			tr, b := behind(t, inMemory(t, stream(row.kind)), oneProbe())
-			tr.Streams = row.streams
+			tr.Options().IsStream = row.streams
 			halfOpen(t, b)
 			resp := get(t, tr, "http://example.com/")
 			totals := core.Totals{Calls: 2, Failures: 1, InFlight: 1}

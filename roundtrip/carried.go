@@ -62,7 +62,7 @@ func (t *Transport) traces() bool {
 	case areShared:
 		return true
 	}
-	_, ok := t.base().(*http.Transport)
+	_, ok := t.options.base().(*http.Transport)
 	return ok
 }
 
@@ -96,7 +96,7 @@ func (l *losses) note(resp *http.Response, c *carried) {
 
 // counted reports whether a call has ended with a connection whose loss was counted
 // by the same breaker, since the call began.
-func (l *losses) counted(e *Exchange, key string) bool {
+func (l *losses) counted(e *Result, key string) bool {
 	if e.Err == nil || !ofConnection(e.Err) {
 		return false
 	}

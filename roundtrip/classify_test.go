@@ -126,7 +126,7 @@ func TestRT12_ClientTimeout(t *testing.T) {
 		inner := private(t)
 		tr, b := behind(t, inner, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 		gate := &lateGate{Gate: b}
-		tr.Gate = gate
+		tr.Options().Gate = gate
 		client := &http.Client{Transport: tr, Timeout: timeout}
 		var at sync.WaitGroup
 		begin := make(chan struct{})
@@ -232,7 +232,7 @@ func TestRT14_Statuses(t *testing.T) {
 		}
 	}
 	t.Run("429 is the user's to decide", func(t *testing.T) {
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			if e.Err == nil && e.Response.StatusCode == http.StatusTooManyRequests {
 				return core.Success
 			}
@@ -348,7 +348,7 @@ func TestClassify(t *testing.T) {
 			w.Header().Set("Grpc-Status", "14")
 		})
 		tr, b := behind(t, private(t), core.Config{})
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			if e.Body && e.Err == nil && e.Response.Trailer.Get("Grpc-Status") != "0" {
 				return core.Failure
 			}
@@ -366,7 +366,7 @@ func TestClassify(t *testing.T) {
 			time.Sleep(time.Minute)
 			_, _ = io.WriteString(w, "b")
 		}), core.Config{SlowAfter: 10 * time.Second})
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			seen = append(seen, e.Elapsed)
 			return roundtrip.DefaultClassify(e)
 		}
@@ -380,7 +380,7 @@ func TestClassify(t *testing.T) {
 	})
 	t.Run("may take an error for a success", func(t *testing.T) {
 		tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: 1})
-		tr.Classify = func(roundtrip.Exchange) core.Outcome { return core.Success }
+		tr.Options().Classify = func(roundtrip.Result) core.Outcome { return core.Success }
 		if _, err := tr.RoundTrip(request(t, http.MethodGet, "http://example.com", nil)); err != errSick {
 			t.Errorf("err = %v, want that of Base", err)
 		}

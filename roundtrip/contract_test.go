@@ -302,17 +302,17 @@ func (c *closer) CloseIdleConnections() { c.closed++ }
 
 func TestRT30_CloseIdleConnections(t *testing.T) {
 	spy := &closer{base: answers(http.StatusOK, "")}
-	client := &http.Client{Transport: &roundtrip.Transport{Base: spy}}
+	client := &http.Client{Transport: roundtrip.New(nil, &roundtrip.Options{Base: spy})}
 	client.CloseIdleConnections()
 	if spy.closed != 1 {
 		t.Errorf("reached Base %d times, want once", spy.closed)
 	}
-	client.Transport = &roundtrip.Transport{Base: spy, KeepIdle: true}
+	client.Transport = roundtrip.New(nil, &roundtrip.Options{Base: spy, KeepIdle: true})
 	client.CloseIdleConnections()
 	if spy.closed != 1 {
 		t.Errorf("reached Base %d times, want once: KeepIdle is set", spy.closed)
 	}
-	client.Transport = &roundtrip.Transport{Base: spy.base}
+	client.Transport = roundtrip.New(nil, &roundtrip.Options{Base: spy.base})
 	client.CloseIdleConnections() // has nowhere to go, and does not panic
 }
 
@@ -351,10 +351,10 @@ func TestUserFuncPanics(t *testing.T) {
 	panics := func() { panic("user") }
 	for name, set := range map[string]func(tr *roundtrip.Transport){
 		"Classify, headers": func(tr *roundtrip.Transport) {
-			tr.Classify = func(roundtrip.Exchange) core.Outcome { panics(); return core.Success }
+			tr.Options().Classify = func(roundtrip.Result) core.Outcome { panics(); return core.Success }
 		},
 		"Classify, body": func(tr *roundtrip.Transport) {
-			tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+			tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 				if e.Body {
 					panics()
 				}
@@ -362,7 +362,7 @@ func TestUserFuncPanics(t *testing.T) {
 			}
 		},
 		"Streams": func(tr *roundtrip.Transport) {
-			tr.Streams = func(*http.Response) bool { panics(); return false }
+			tr.Options().IsStream = func(*http.Response) bool { panics(); return false }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

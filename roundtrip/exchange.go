@@ -10,10 +10,10 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Exchange is a request and what became of it, for [Transport.Classify]. A call
+// Result is a request and what became of it, for [Options].Classify. A call
 // that succeeds at its headers is classified again at the end of its body, if it
 // has one.
-type Exchange struct {
+type Result struct {
 	Request  *http.Request
 	Response *http.Response // nil if there is none; its body is not to be read
 	// Err is what the round trip returned, or reading the body. At the end of a
@@ -59,7 +59,7 @@ type Exchange struct {
 // here while a request's body is written to it, credentials whose error has no type of
 // its own. For the last, let what fetches them wrap [ErrNotSent], or put it outside of
 // the Transport, where it belongs.
-func DefaultClassify(e Exchange) core.Outcome {
+func DefaultClassify(e Result) core.Outcome {
 	if e.Err != nil {
 		return classifyError(e)
 	}
@@ -89,7 +89,7 @@ func isFailure(code int) bool {
 	return code >= 500 && code <= 599
 }
 
-func classifyError(e Exchange) core.Outcome {
+func classifyError(e Result) core.Outcome {
 	ctx := e.Request.Context()
 	switch {
 	case ctx.Err() == context.Canceled, e.atFault(), e.held, ofThisMachine(e.Err), closedHere(e), ofCredentials(e.Request, e.Err):
@@ -125,14 +125,14 @@ func cancelled(req *http.Request) bool {
 }
 
 // discard closes the body of a response that no caller gets.
-func (e Exchange) discard() {
+func (e Result) discard() {
 	if e.Response != nil && e.Response.Body != nil {
 		_ = e.Response.Body.Close()
 	}
 }
 
 // reason is the error that is told of an outcome.
-func (e Exchange) reason(o core.Outcome) error {
+func (e Result) reason(o core.Outcome) error {
 	switch {
 	case o == core.Success:
 		return nil

@@ -65,9 +65,9 @@ func (k *keys) of(req *http.Request) string {
 	return key
 }
 
-// Safe reports whether a request has a method that changes nothing: GET, HEAD,
-// OPTIONS or TRACE. See [Transport.Probes].
-func Safe(req *http.Request) bool {
+// IsSafeMethod reports whether a request has a method that changes nothing: GET, HEAD,
+// OPTIONS or TRACE. See [Options].AllowProbe.
+func IsSafeMethod(req *http.Request) bool {
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return true

@@ -320,7 +320,7 @@ func TestProxyFails(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	inner := private(t)
 	inner.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(s.URL) }
-	tr := &roundtrip.Transport{Base: inner}
+	tr := roundtrip.New(nil, &roundtrip.Options{Base: inner})
 	_ = read(t, get(t, tr, "http://example.com/"))
 	if _, err := tr.RoundTrip(request(t, http.MethodGet, "https://example.com/", nil)); err == nil {
 		t.Error("no error, want that of the CONNECT to the proxy")

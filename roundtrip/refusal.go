@@ -20,7 +20,7 @@ const refusedHeader = "Switchgear-Refused"
 // refusal is the body of a response that was made here.
 type refusal struct{ io.ReadCloser }
 
-// Refused reports whether a response was made by a [Transport] with Respond set,
+// Refused reports whether a response was made by a [Transport] with RefuseWithResponse,
 // and not by a server. A server can claim so by a header.
 func Refused(resp *http.Response) bool {
 	if resp == nil {
@@ -41,7 +41,7 @@ func (t *Transport) refuse(req *http.Request, err error) (*http.Response, error)
 	if !errors.Is(err, core.ErrOpen) {
 		return nil, &faultError{err}
 	}
-	if t.Respond {
+	if t.options.RefuseWithResponse {
 		open, ok := errors.AsType[*core.OpenError](err)
 		if !ok {
 			open = &core.OpenError{State: core.Open}

@@ -97,7 +97,7 @@ func TestRT26_RetryAfter(t *testing.T) {
 	bubble(t, "of a response that does not open", func(t *testing.T) {
 		tr, b := behind(t, asks(http.StatusServiceUnavailable, is("30")()), core.Config{FailureThreshold: 2, Timeout: timeout})
 		_ = read(t, get(t, tr, "http://example.com"))
-		tr.Base = fails(errSick)
+		tr.Options().Base = fails(errSick)
 		_, _ = tr.RoundTrip(request(t, http.MethodGet, "http://example.com", nil))
 		snap := b.Snapshot()
 		if got := snap.RetryAt.Sub(snap.At); got != timeout {

@@ -50,7 +50,7 @@ func TestRT27_RefusalIsNotRetried(t *testing.T) {
 			if got := b.Snapshot().Totals.Refused; got != 1 {
 				t.Errorf("%s: asked %d times, want once", name, got)
 			}
-			tr.Respond = true
+			tr.Options().RefuseWithResponse = true
 			resp, err := client.Get("http://example.com")
 			if took := time.Since(begun); err != nil || took != 0 || !roundtrip.Refused(resp) {
 				t.Fatalf("%s: %v, err = %v after %v, want a response made here at once", name, resp, err, took)
@@ -77,7 +77,7 @@ func TestRT27_RefusalIsNotRetried(t *testing.T) {
 				}
 			}
 		})
-		tr := &roundtrip.Transport{Base: private(t)}
+		tr := roundtrip.New(nil, &roundtrip.Options{Base: private(t)})
 		sick, err := tr.Breakers().Get("sick.example:80")
 		if err != nil {
 			t.Fatal(err)
@@ -231,7 +231,7 @@ func TestRetryClient(t *testing.T) {
 		fault := errors.New("not this one")
 		tr, b := behind(t, statuses(none, 200), core.Config{})
 		var closed tracked
-		tr.Base = base(func(req *http.Request) (*http.Response, error) {
+		tr.Options().Base = base(func(req *http.Request) (*http.Response, error) {
 			resp := answer(req, 200, "")
 			closed.Reader = strings.NewReader("text")
 			resp.Body = &closed
