@@ -94,7 +94,7 @@ func everyFieldRead() presets.Fleet {
 				},
 				HealthCheckInterval: 3 * time.Second,
 				Retry: presets.Retry{
-					Enabled: true, Strategy: presets.Random, Attempts: 4, InitialDelay: 100 * time.Millisecond, MaxDelay: 2 * time.Second,
+					Enabled: true, Strategy: presets.StrategyRandom, Attempts: 4, InitialDelay: 100 * time.Millisecond, MaxDelay: 2 * time.Second,
 					Multiplier: 3, JitterFactor: 0.25,
 				},
 			},
@@ -141,7 +141,7 @@ policies:
 					Window: core.Window{For: 10 * s},
 				},
 				HealthCheckInterval: s,
-				Retry:               presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 8 * ms, MaxDelay: 9 * ms},
+				Retry:               presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 8 * ms, MaxDelay: 9 * ms},
 			}},
 		}},
 		{"all that can be switched off", `
@@ -172,7 +172,7 @@ policies:
 					Health: &core.HealthLimits{SuccessRate: -1, ErrorRate: negativeInfinity(), Mean: -s},
 				},
 				HealthCheckInterval: -s,
-				Retry:               presets.Retry{Enabled: true, Strategy: presets.Fixed, JitterFactor: -1},
+				Retry:               presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: -1},
 			}},
 		}},
 		{"zero over what is not", `
@@ -183,7 +183,7 @@ policies:
     call_timeout: 0s
     retry: {enabled: true, initial_delay_ms: 0, max_delay: "0"}
 `, one(presets.Policy{
-			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 3},
+			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 3},
 			Config: core.Config{Timeout: time.Minute, Durations: true, History: 5 * time.Minute, RecentCalls: 100},
 		})},
 		{"durations of every unit", `
@@ -229,14 +229,14 @@ policies:
   i: {retry: {enabled: true, strategy: random_jitter}}
 `, some(policies{
 			"a": moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
-			"b": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
-			"c": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
-			"d": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
-			"e": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
+			"b": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyFixed }),
+			"c": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyFixed }),
+			"d": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyLinear }),
+			"e": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyLinear }),
 			"f": presets.Moderate().WithRetry(),
 			"g": presets.Moderate().WithRetry(),
-			"h": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
-			"i": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
+			"h": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyRandom }),
+			"i": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyRandom }),
 		})},
 		{"layers", `
 defaults:
@@ -323,7 +323,7 @@ policies:
 			p.FailureThreshold, p.Timeout, p.SuccessThreshold, p.HalfOpenMaxCalls = 4, 30*s, 1, 2
 			p.Window.Calls = 60
 			p.HealthCheckInterval = 30 * s
-			p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 4, InitialDelay: 500 * ms, MaxDelay: 30 * s, Multiplier: 1.5, JitterFactor: -1}
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 4, InitialDelay: 500 * ms, MaxDelay: 30 * s, Multiplier: 1.5, JitterFactor: -1}
 		}))},
 		{"the original's retry, field by field", `
 policies:
@@ -338,7 +338,7 @@ policies:
   within: {retry: {jitter: false, attempts: 2, enabled: true}}
   strategy-none: {retry_strategy: none}
 `, some(policies{
-			"strategy":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
+			"strategy":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyFixed }),
 			"attempts":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Attempts = 7 }),
 			"initial-delay": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.InitialDelay = 2 * s }),
 			"max-delay":     presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.MaxDelay = 20 * s }),
@@ -373,10 +373,10 @@ policies:
 			"on":                     presets.Moderate().WithRetry(),
 			"on-where-there-is-none": presets.Aggressive().WithRetry(),
 			"on-without-jitter": presets.Aggressive().With(func(p *presets.Policy) {
-				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1}
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1}
 			}),
 			"on-within": presets.Aggressive().With(func(p *presets.Policy) {
-				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1, Attempts: 6}
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1, Attempts: 6}
 			}),
 		})},
 		{"retries that the defaults enable", `
@@ -1194,7 +1194,7 @@ func TestS9_TheOriginalsNamesAreUnderstood(t *testing.T) {
 		},
 		HealthCheckInterval: 30 * time.Second,
 		Retry: presets.Retry{
-			Enabled: true, Strategy: presets.Exponential, Attempts: 3, InitialDelay: time.Second, MaxDelay: 30 * time.Second, Multiplier: 2, JitterFactor: -1,
+			Enabled: true, Strategy: presets.StrategyExponential, Attempts: 3, InitialDelay: time.Second, MaxDelay: 30 * time.Second, Multiplier: 2, JitterFactor: -1,
 		},
 	}
 	if got := f.Policy("payments"); !same(got, want) {

@@ -58,7 +58,7 @@ func TestS7_RetriesAreEnabledNotInherited(t *testing.T) {
 		if p.Health = new(core.HealthLimits); p.WithRetry().Health == p.Health || p.Retry.Enabled {
 			t.Error("WithRetry changed what it was called on")
 		}
-		if got := p.WithRetry().Retry; !got.Enabled || got.Strategy != presets.Exponential {
+		if got := p.WithRetry().Retry; !got.Enabled || got.Strategy != presets.StrategyExponential {
 			t.Errorf("WithRetry where the preset has none: %+v", got)
 		}
 	})
