@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/lost"
+	"github.com/blackbox4/switchgear/internal/connloss"
 )
 
 // ClientOptions change what [UnaryClientInterceptor] and [StreamClientInterceptor] make. In each field
@@ -126,7 +126,7 @@ func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Unar
 type ended struct {
 	cc    *grpc.ClientConn
 	key   string // of its breaker
-	begun lost.Mark
+	begun connloss.Mark
 	err   error
 	opts  []grpc.CallOption // of the caller
 }

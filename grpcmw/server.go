@@ -12,9 +12,9 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/durations"
+	"github.com/blackbox4/switchgear/internal/gatefault"
 	"github.com/blackbox4/switchgear/internal/places"
-	"github.com/blackbox4/switchgear/internal/usual"
 )
 
 // ServerOptions change what [UnaryServerInterceptor] and [StreamServerInterceptor] make. In each field
@@ -71,9 +71,9 @@ type server struct {
 	ServerOptions
 
 	breakers breakers
-	methods  usual.Table // how long calls take
+	methods  durations.Table // how long calls take
 	places   places.Table
-	faults   fault.Log
+	faults   gatefault.Log
 	plain    bool // there is no Classify of the user's
 	epoch    time.Time
 }
@@ -155,8 +155,9 @@ func UnaryServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Unar
 			return nil, s.refuse(ctx, key, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
 		at := s.begin(ctx, cmp.Or(key, info.FullMethod))
-		if probe := p.Probe(); probe || s.mayHang(at.limit) {
-			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Take(), probe: probe}}
+		if p.Probe() || s.mayHang(at.limit) {
+			c := &serverCall{server: s, ctx: ctx, times: at}
+			c.once.Hold(&p)
 			defer c.abandon()
 			c.watch()
 			resp, err := handler(ctx, req)
@@ -194,9 +195,10 @@ func StreamServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Str
 		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
 		c.serverCall = serverCall{
 			server: s, ctx: ctx, times: s.begin(ctx, cmp.Or(key, info.FullMethod)),
-			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
+			stream: c, gate: gate, key: key,
 		}
-		if c.probe {
+		c.once.Hold(&p)
+		if c.once.Probe {
 			c.place = s.places.Hold(key, c)
 		}
 		defer c.abandon()

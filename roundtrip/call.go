@@ -53,7 +53,7 @@ func (c *call) sent(t *Transport, out *http.Request, p *core.Permit) {
 
 // takeBack ends a loan.
 func (c *call) takeBack(p *core.Permit) {
-	if c.loan != nil && !c.loan.back(p) {
+	if c.loan != nil && !c.loan.takeBack(p) {
 		c.forfeited = true
 	}
 	c.loan = nil

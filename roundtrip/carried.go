@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/blackbox4/switchgear/internal/lost"
+	"github.com/blackbox4/switchgear/internal/connloss"
 )
 
 // All calls that an HTTP/2 connection carries end with it: that is one failure, and
@@ -21,7 +21,7 @@ import (
 // losses are the connections that a Transport has lost of late, and whether it has
 // any that carry several calls.
 type losses struct {
-	lost.Conns[conn]
+	connloss.Conns[conn]
 
 	shared atomic.Uint32
 }
@@ -50,7 +50,7 @@ func sameConn(a, b conn) bool {
 // carried tells which connection carried a call.
 type carried struct {
 	trace httptrace.ClientTrace
-	begun lost.Mark
+	begun connloss.Mark
 	at    atomic.Uintptr
 }
 
@@ -101,7 +101,7 @@ func (l *losses) counted(e *Result, key string) bool {
 		return false
 	}
 	at := conn{host: e.Request.URL.Host}
-	var begun lost.Mark // of a call that is not traced, which began before all losses
+	var begun connloss.Mark // of a call that is not traced, which began before all losses
 	if e.carried != nil {
 		at.at, begun = e.carried.at.Load(), e.carried.begun
 	}

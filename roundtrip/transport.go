@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/keycache"
 )
 
 // Transport is an [http.RoundTripper] behind circuit breakers, made by [New]. The
@@ -59,7 +60,7 @@ type Transport struct {
 	registry *core.Registry // nil means own
 
 	own    core.Registry
-	keys   keys
+	keys   keycache.Cache[hostKey]
 	losses losses
 }
 
@@ -97,7 +98,7 @@ func (t *Transport) key(req *http.Request) string {
 	if t.options.Key != nil {
 		return t.options.Key(req)
 	}
-	return t.keys.of(req)
+	return t.cachedHost(req.URL)
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -145,7 +146,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		askAgain(ctx, gate, &p)
 	}
 	if o == core.Success && t.hasBody(&c.Result) {
-		c.Response.Body = t.watch(&p, &c.Result)
+		c.Response.Body = t.wrapBody(&p, &c.Result)
 	} else {
 		p.Report(ctx, o, c.reason(o))
 	}
