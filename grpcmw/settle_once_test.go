@@ -22,9 +22,9 @@ import (
 	"github.com/blackbox4/switchgear/grpcmw"
 )
 
-// TestGR07_ThePlaceIsFreeWhenTheUserIsTold: whatever tells the user first that a
+// TestThePlaceIsFreeWhenRecvMsgReturnsTheEnd: whatever tells the user first that a
 // probe's stream has ended, the next one is admitted.
-func TestGR07_ThePlaceIsFreeWhenTheUserIsTold(t *testing.T) {
+func TestThePlaceIsFreeWhenRecvMsgReturnsTheEnd(t *testing.T) {
 	notAFailure := func(ctx context.Context, err error) core.Outcome {
 		if o := grpcmw.DefaultClassifyClient(ctx, err); o != core.Failure {
 			return o

@@ -17,7 +17,7 @@ import (
 
 func bubble(t *testing.T, f func(t *testing.T)) { t.Helper(); synctest.Test(t, f) }
 
-func TestMW12_HijackIsSettledAtOnce(t *testing.T) {
+func TestHijackIsSettledAtOnce(t *testing.T) {
 	for _, end := range []string{"return", "panic", "Goexit"} {
 		t.Run(end, func(t *testing.T) {
 			w, ended := newWard(t, core.Config{}), make(chan struct{})
@@ -79,7 +79,7 @@ func TestHijackOfAGoneClient(t *testing.T) {
 	w.idle(t)
 }
 
-func TestMW13_EventStreamIsSettledAtItsFirstFlush(t *testing.T) {
+func TestEventStreamIsSettledAtItsFirstFlush(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		for name, flush := range map[string]func(http.ResponseWriter){
 			"Flush":    func(w http.ResponseWriter) { w.(http.Flusher).Flush() },

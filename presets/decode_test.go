@@ -1130,7 +1130,7 @@ func TestDecodeTellsTheSameTwice(t *testing.T) {
 // The original ignored a field that it did not know, and took the moderate
 // preset for one that it did not know: a misspelt word left the service
 // unprotected, or protected otherwise than anybody meant.
-func TestS6_WhatIsNotKnownIsAnError(t *testing.T) {
+func TestAnUnknownPresetIsAnError(t *testing.T) {
 	for _, row := range []struct{ name, doc, word, meant string }{
 		{"a field", "policies:\n  payments:\n    failure_treshold: 3\n", "failure_treshold", "failure_threshold"},
 		{"a field of the original", "policies:\n  payments:\n    sliding_windw_size: 3\n", "sliding_windw_size", "sliding_window_size"},
@@ -1155,7 +1155,7 @@ func TestS6_WhatIsNotKnownIsAnError(t *testing.T) {
 
 // The original held its configuration in code alone, and what it wrote for
 // people it could not read.
-func TestS9_AConfigurationGoesToAFileAndBack(t *testing.T) {
+func TestAConfigurationGoesToAFileAndBack(t *testing.T) {
 	fleet := everyFieldRead()
 	path := filepath.Join(t.TempDir(), "breakers.yaml")
 	file, err := os.Create(path)
@@ -1182,7 +1182,7 @@ func TestS9_AConfigurationGoesToAFileAndBack(t *testing.T) {
 }
 
 // A file of the original's names means what it meant there.
-func TestS9_TheOriginalsNamesAreUnderstood(t *testing.T) {
+func TestTheOriginalsNamesAreUnderstood(t *testing.T) {
 	path := filepath.Join("testdata", "original.yaml")
 	f, err := presets.Load(path)
 	if err != nil {
@@ -1361,7 +1361,7 @@ func TestFileErrorText(t *testing.T) {
 }
 
 // A switch that is put on again does something.
-func TestS10_SwitchedOnAgain(t *testing.T) {
+func TestHealthChecksAreSwitchedOnAgain(t *testing.T) {
 	f, err := presets.Decode(strings.NewReader("defaults: {enable_health_checks: false, retry_enabled: true, retry_jitter: false}\n" +
 		"policies: {a: {enable_health_checks: true, retry_jitter: true}, b: {retry: {jitter: true}}, c: {}}"))
 	if err != nil {

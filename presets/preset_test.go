@@ -490,7 +490,7 @@ func TestValidateLimits(t *testing.T) {
 
 // S6: the original's override changed the shared preset, for everyone, and an
 // unknown preset was silently another one.
-func TestS6_AnOverrideIsOneFunctionsOwn(t *testing.T) {
+func TestAChangedPolicyIsOneFunctionsOwn(t *testing.T) {
 	inBubble(t, "not the preset's", func(t *testing.T) {
 		r := registryFor(t, nil)
 		inRegistry := func(p *presets.Policy) { p.Registry = r }

@@ -26,7 +26,7 @@ func noRetry(cfg core.Config) presets.Policy {
 }
 
 // S4: the original's call timeout was a stub.
-func TestS4_CallTimeoutIsApplied(t *testing.T) {
+func TestCallTimeoutIsApplied(t *testing.T) {
 	inBubble(t, "the context of the call has the deadline", func(t *testing.T) {
 		var left time.Duration
 		call := presets.ProtectFunc("x", noRetry(core.Config{CallTimeout: 3 * time.Second}), func(ctx context.Context) error {
@@ -86,7 +86,7 @@ func TestS4_CallTimeoutIsApplied(t *testing.T) {
 }
 
 // S5: a decorator, and the breaker reachable beside the function.
-func TestS5_TheProtectedFunctionHasABreakerAtHand(t *testing.T) {
+func TestAProtectedFunctionHasABreakerAtHand(t *testing.T) {
 	inBubble(t, "in the policy's registry", func(t *testing.T) {
 		r := registryFor(t, nil)
 		double := func(_ context.Context, in int) (int, error) {

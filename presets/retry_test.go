@@ -31,7 +31,7 @@ func retrying(retry presets.Retry) presets.Policy {
 }
 
 // S7: the original's retry was configured and never executed.
-func TestS7_RetryIsExecuted(t *testing.T) {
+func TestRetryIsExecuted(t *testing.T) {
 	inBubble(t, "until it succeeds", func(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential})
 		f := failsWith(errDown, errDown)
@@ -99,7 +99,7 @@ func TestS7_RetryIsExecuted(t *testing.T) {
 }
 
 // S8: every strategy, to the nanosecond.
-func TestS8_Strategies(t *testing.T) {
+func TestWaitsOfTheStrategies(t *testing.T) {
 	const s = time.Second
 	for name, row := range map[string]struct {
 		retry presets.Retry

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -22,7 +22,7 @@ func states(r *core.Registry) map[string]core.State {
 	return all
 }
 
-func TestRT23_OneBreakerForEachHost(t *testing.T) {
+func TestEachHostHasABreaker(t *testing.T) {
 	t.Run("a sick host is no other host's business", func(t *testing.T) {
 		registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 1} }}
 		tr := roundtrip.New(registry, nil)
@@ -101,7 +101,7 @@ func TestRT23_OneBreakerForEachHost(t *testing.T) {
 
 // Hosts are often taken from outside: whatever they are, memory is bounded, and
 // what is known of sick ones is kept.
-func TestRT24_InventedHosts(t *testing.T) {
+func TestInventedHostsAreBounded(t *testing.T) {
 	registry := &core.Registry{Max: 100, Config: func(string) core.Config { return core.Config{FailureThreshold: 1} }}
 	tr := roundtrip.New(registry, nil)
 	tr.Options().Base = base(func(req *http.Request) (*http.Response, error) {
@@ -152,7 +152,7 @@ func TestLongHosts(t *testing.T) {
 	}
 }
 
-func TestRT25_RedirectToAnotherHost(t *testing.T) {
+func TestARedirectToAnotherHostIsChargedThere(t *testing.T) {
 	sick := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	first := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		http.Redirect(w, req, sick.URL, http.StatusFound)

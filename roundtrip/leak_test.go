@@ -164,7 +164,7 @@ func mix(t *testing.T, client *http.Client, url string, n int, sent *ledger) {
 	}
 }
 
-func TestRT35_NothingLeaks(t *testing.T) {
+func TestNothingLeaks(t *testing.T) {
 	calls, workers := 10_000, 16
 	if testing.Short() {
 		calls /= 4

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -111,7 +111,7 @@ func http2Conn(c net.Conn, goAway bool) error {
 	}
 }
 
-func TestRT07_GoAway(t *testing.T) {
+func TestGoAwayIsNoFailureOfACallThatIsSentAgain(t *testing.T) {
 	addr, conns := goingAway(t)
 	inner := private(t)
 	inner.Protocols = new(http.Protocols)
@@ -163,7 +163,7 @@ func upgrade(t *testing.T, url string) *http.Request {
 	return req
 }
 
-func TestRT20_SwitchingProtocols(t *testing.T) {
+func TestSwitchingProtocolsIsSettledAtOnce(t *testing.T) {
 	talk := func(t *testing.T, resp *http.Response) (conn io.ReadWriteCloser, lines *bufio.Reader) {
 		t.Helper()
 		if resp.StatusCode != http.StatusSwitchingProtocols {

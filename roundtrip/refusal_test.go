@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 // A refusal is found in what any layer outside makes of it.
-func TestRT29_RefusalIsFound(t *testing.T) {
+func TestErrorsAsFindsARefusal(t *testing.T) {
 	tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: 1})
 	open(t, b)
 	plain := &http.Client{Transport: tr}
@@ -52,7 +52,7 @@ func TestRT29_RefusalIsFound(t *testing.T) {
 	}
 }
 
-func TestRT33_RespondInsteadOfError(t *testing.T) {
+func TestRefuseWithResponse(t *testing.T) {
 	const text = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The request was not sent: its destination has failed before."}` + "\n"
 	synctest.Test(t, func(t *testing.T) {
 		tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: 1, Timeout: 10 * time.Second})

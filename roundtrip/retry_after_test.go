@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -27,7 +27,7 @@ func asks(code int, h http.Header) base {
 	}
 }
 
-func TestRT26_RetryAfter(t *testing.T) {
+func TestRetryAfterKeepsTheBreakerOpen(t *testing.T) {
 	const timeout, most = 5 * time.Second, time.Minute
 	in := func(d time.Duration, layout string) func() http.Header {
 		return func() http.Header { return http.Header{"Retry-After": {time.Now().UTC().Add(d).Format(layout)}} }

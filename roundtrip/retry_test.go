@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -31,7 +31,7 @@ func retrying(tr *roundtrip.Transport, r roundtrip.Retry) *retryablehttp.Client 
 	return c
 }
 
-func TestRT27_RefusalIsNotRetried(t *testing.T) {
+func TestRefusalIsNotRetried(t *testing.T) {
 	bubble(t, "one attempt, at once", func(t *testing.T) {
 		for name, check := range map[string]retryablehttp.CheckRetry{
 			"default": nil,
@@ -100,7 +100,7 @@ func TestRT27_RefusalIsNotRetried(t *testing.T) {
 	})
 }
 
-func TestRT28_BreakerOutsideOfRetries(t *testing.T) {
+func TestABreakerOutsideOfRetriesCountsThemAsOne(t *testing.T) {
 	attempts := 0
 	inner := retryablehttp.NewClient()
 	inner.HTTPClient = &http.Client{Transport: base(func(req *http.Request) (*http.Response, error) {

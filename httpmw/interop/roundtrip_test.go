@@ -125,9 +125,9 @@ func rtDifference(got, want string) string {
 	return fmt.Sprintf("from byte %d of %d and %d:\n got %.300q\nwant %.300q", n, len(got), len(want), got[from:], want[from:])
 }
 
-// TestRT34_Httpbin compares what a client gets of httpbin with and without
+// TestTransportAgainstHTTPBin compares what a client gets of httpbin with and without
 // breakers, directly and through a reverse proxy that has them.
-func TestRT34_Httpbin(t *testing.T) {
+func TestTransportAgainstHTTPBin(t *testing.T) {
 	bin := httpbin.New(httpbin.WithHostname("bin"))
 	for _, p := range rtProtocols {
 		t.Run(p.name, func(t *testing.T) {
@@ -166,8 +166,8 @@ func TestRT34_Httpbin(t *testing.T) {
 	}
 }
 
-// TestRT20_WebsocketDial talks to httpbin's websocket through a breaker.
-func TestRT20_WebsocketDial(t *testing.T) {
+// TestWebsocketsDialThroughATransport talks to httpbin's websocket through a breaker.
+func TestWebsocketsDialThroughATransport(t *testing.T) {
 	bin := httpbin.New()
 	for _, p := range rtProtocols[:2] { // websockets are upgraded from HTTP/1.1
 		for _, proxied := range []bool{false, true} {
@@ -226,8 +226,8 @@ func rtSpans(t *testing.T, base http.RoundTripper) (*otelhttp.Transport, *tracet
 	return otelhttp.NewTransport(base, otelhttp.WithTracerProvider(provider)), spans
 }
 
-// TestRT29_RefusalIsFound: the rest of it is in the package's own tests.
-func TestRT29_RefusalIsFound(t *testing.T) {
+// TestErrorsAsFindsARefusal: the rest of it is in the package's own tests.
+func TestErrorsAsFindsARefusal(t *testing.T) {
 	want := func(t *testing.T, err error) {
 		t.Helper()
 		refused, ok := errors.AsType[*core.OpenError](err)
@@ -338,9 +338,9 @@ func TestConnectStreams(t *testing.T) {
 	}
 }
 
-// TestRT35_NoGoroutineIsLeft: of calls that end in every way, with probes and
+// TestNoGoroutineIsLeft: of calls that end in every way, with probes and
 // their leases; connections and bodies are counted in the package's own tests.
-func TestRT35_NoGoroutineIsLeft(t *testing.T) {
+func TestNoGoroutineIsLeft(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	bin := httpbin.New()
 	s := httptest.NewUnstartedServer(bin)
