@@ -180,7 +180,7 @@ func Example_confidence() {
 		if err != nil {
 			return err
 		}
-		if finding.Level == detect.Trip {
+		if finding.Level == detect.LevelTrip {
 			fmt.Println("Paused:", finding.Message)
 		}
 		// Not on the page.
@@ -233,7 +233,7 @@ func Example_operations() {
 	defer supervisor.Close(ctx)
 	onPage(func() error {
 		// trigger_pause: Transient, Stuck and Failing are resumed by themselves; 0 waits for a person.
-		if err := supervisor.Pause("research-agent-1", detect.Transient, "deploy", "the database moves"); err != nil {
+		if err := supervisor.Pause("research-agent-1", detect.ReasonTransient, "deploy", "the database moves"); err != nil {
 			return err
 		}
 		resumed := supervisor.TryResume("research-agent-1") // auto_resume

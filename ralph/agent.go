@@ -59,7 +59,7 @@ type Agent struct {
 	attempts int16
 	state    State
 	iterates bool // it has asked for an iteration
-	tokens   bool // it has told a token of progress
+	tokens   bool // it has told a fingerprint of progress
 	dormant  bool // it was in the store and has done nothing since
 	listed   bool // it waits for the store
 	told     bool // and so do its events
@@ -138,8 +138,8 @@ func (a *Agent) ID() string {
 
 // Observe takes in what the agent has done: a call of a tool with its outcome, or a
 // reply. It returns what that has brought about, the zero Finding as a rule, and
-// else the worst: at level [detect.Nudge] there is something to tell the agent, see
-// [Agent.Nudge]; at [detect.Trip] it is paused or escalated by now. A step without
+// else the worst: at level [detect.LevelNudge] there is something to tell the agent, see
+// [Agent.Nudge]; at [detect.LevelTrip] it is paused or escalated by now. A step without
 // At happened now.
 //
 // A number that is not a possible one, a confidence of NaN or a negative cost, is a
@@ -193,11 +193,11 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 }
 
 // Progress takes in what the agent's work looks like now: any text that stays the
-// same as long as nothing has changed, such as [detect.GitToken] or the number of
-// tests that pass. It reports whether that is progress: a token that has not been
+// same as long as nothing has changed, such as [detect.GitFingerprint] or the number of
+// tests that pass. It reports whether that is progress: a fingerprint that has not been
 // there before. An agent that is recovering is running again with it. The rules
 // about progress begin to count with the first call; see [detect.Run.Progress].
-func (a *Agent) Progress(token string) bool {
+func (a *Agent) Progress(fingerprint string) bool {
 	if !a.made() {
 		return false
 	}
@@ -206,7 +206,7 @@ func (a *Agent) Progress(token string) bool {
 		return false
 	}
 	a.mu.Lock()
-	progress := a.follow(at).Progress(token, at)
+	progress := a.follow(at).Progress(fingerprint, at)
 	a.tokens = true
 	if progress && a.state == Recovering {
 		a.recovered(now)
@@ -214,16 +214,16 @@ func (a *Agent) Progress(token string) bool {
 	a.touch(now)
 	a.mu.Unlock()
 	if s := a.root().session.Load(); s != nil {
-		s.progress(token)
+		s.progress(fingerprint)
 	}
 	a.sup.delivery.deliver()
 	return progress
 }
 
-// Unknown says that nobody can tell whether there was progress, because looking has
-// failed, as [detect.GitToken] may: what cannot be seen is not missing. See
-// [detect.Run.Unknown].
-func (a *Agent) Unknown() {
+// ProgressUnknown says that nobody can tell whether there was progress, because looking has
+// failed, as [detect.GitFingerprint] may: what cannot be seen is not missing. See
+// [detect.Run.ProgressUnknown].
+func (a *Agent) ProgressUnknown() {
 	if !a.made() {
 		return
 	}
@@ -232,7 +232,7 @@ func (a *Agent) Unknown() {
 		return
 	}
 	a.mu.Lock()
-	a.follow(at).Unknown(at)
+	a.follow(at).ProgressUnknown(at)
 	a.touch(now)
 	a.mu.Unlock()
 }
@@ -264,15 +264,15 @@ func (a *Agent) Nudge() (text string, ok bool) {
 	return strings.Join(texts, "\n"), len(texts) > 0
 }
 
-// Begin begins a new task, named by its id or any text, of which the first 256 bytes
+// NewTask begins a new task, named by its id or any text, of which the first 256 bytes
 // are kept as the id: a person has said something new. What
 // is counted in a row, in a window or of a budget begins anew, for an agent without
 // a parent also the budget it shares with those below it and its part in hand-offs.
-// Its state, totals and known tokens of progress are kept. The same task again does
+// Its state, totals and known fingerprints of progress are kept. The same task again does
 // nothing.
 //
 // It is not for what the agent or its caller tells itself, which would hide a loop.
-func (a *Agent) Begin(task string) {
+func (a *Agent) NewTask(task string) {
 	if !a.made() {
 		return
 	}

@@ -125,7 +125,7 @@ func TestAgents02_ASpinOnRefusals(t *testing.T) {
 			}
 		}
 		st := status(t, s, "a")
-		if n != 5 || st.State != ralph.Paused || st.Cause.Rule != "transient" || st.Cause.Reason != detect.Transient || st.Breaker != core.Closed {
+		if n != 5 || st.State != ralph.Paused || st.Cause.Rule != "transient" || st.Cause.Reason != detect.ReasonTransient || st.Breaker != core.Closed {
 			t.Errorf("%d passes; %+v", n, st)
 		}
 	})
@@ -171,7 +171,7 @@ func TestAgents03_NoFalseAlarm(t *testing.T) {
 			}
 		},
 		"progress that a look at the files does not show": func(t *testing.T, _ *ralph.Supervisor, a *ralph.Agent) {
-			for i := range 40 { // the caller's token has the commits in it
+			for i := range 40 { // the caller's fingerprint has the commits in it
 				_ = iterate(a, nil)
 				a.Progress("clean tree at commit " + word(i))
 				time.Sleep(time.Minute)
@@ -209,7 +209,7 @@ func TestAgents03_NoFalseAlarm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := plain()
-				cfg.Rules.Tools = map[string]detect.Class{"wait": detect.Poll, "gdb": detect.Repeatable}
+				cfg.Rules.Tools = map[string]detect.Class{"wait": detect.ClassPoll, "gdb": detect.ClassRepeatable}
 				s, d := supervise(t, cfg)
 				defer closeNow(t, s)
 				a := monitor(t, s, "a", ralph.Options{})

@@ -116,12 +116,12 @@ func TestStrangeTexts(t *testing.T) {
 			t.Errorf("%d: %v", i, err)
 		}
 		a.Progress(text)
-		a.Begin(text)
+		a.NewTask(text)
 		if _, err := s.Handoff("a", "b", text); err != nil && !refusedByAgent(err) {
 			t.Errorf("%d: %v", i, err)
 		}
 		_ = a.AllowTool(t.Context(), text, text)
-		if err := errors.Join(s.Pause("b", detect.Stuck, text, text), s.Resume("b", text, text), s.Resume("a", text, text)); err != nil {
+		if err := errors.Join(s.Pause("b", detect.ReasonStuck, text, text), s.Resume("b", text, text), s.Resume("a", text, text)); err != nil {
 			t.Errorf("%d: %v", i, err)
 		}
 		if _, err := s.Monitor(text, ralph.Options{}); (err == nil) != (i == 5 || i == 6) {
@@ -223,7 +223,7 @@ func TestEverythingAtOnce(t *testing.T) {
 				case 11:
 					_ = s.Pause(id, detect.Reason(r.IntN(6)), "eve", "")
 				case 12:
-					a.Begin(word(r.IntN(100)))
+					a.NewTask(word(r.IntN(100)))
 					a.Nudge()
 				case 13:
 					h.set([][]failsafe.Condition{nil, nil, nil, {hot(failsafe.Medium)}}[r.IntN(4)]...)

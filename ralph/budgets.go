@@ -79,7 +79,7 @@ func (s *Supervisor) change(a *Agent, o Options, now time.Duration) error {
 
 // lift plans the resume of an agent that was paused for a budget which was raised.
 func (s *Supervisor) lift(a *Agent, now time.Duration) {
-	if a.state != Paused || a.cause.Reason != detect.Exhausted || s.cfg.MaxRecoveryAttempts == 0 || a.exhausted() {
+	if a.state != Paused || a.cause.Reason != detect.ReasonExhausted || s.cfg.MaxRecoveryAttempts == 0 || a.exhausted() {
 		return
 	}
 	a.resumeAt = max(later(a.since, s.cfg.pauseFor(int(a.attempts))), now)
@@ -93,7 +93,7 @@ func (a *Agent) exhausted() bool {
 	if b := a.tree.Load(); b != nil && b.Err() != nil {
 		return true
 	}
-	if a.cause == nil || a.cause.Reason != detect.Exhausted || a.run == nil {
+	if a.cause == nil || a.cause.Reason != detect.ReasonExhausted || a.run == nil {
 		return false
 	}
 	limit, use := a.sup.detectorFor(a.limits).Rules().Budgets, a.run.Used()
@@ -143,7 +143,7 @@ func (s *Supervisor) renew(root *Agent, now time.Duration) {
 // exhaust pauses all that share a budget which a has used up. It must be called
 // with no lock held.
 func (s *Supervisor) exhaust(a *Agent, findings []detect.Finding, now time.Duration) {
-	first := slices.IndexFunc(findings, func(f detect.Finding) bool { return f.Level == detect.Trip && f.Reason == detect.Exhausted })
+	first := slices.IndexFunc(findings, func(f detect.Finding) bool { return f.Level == detect.LevelTrip && f.Reason == detect.ReasonExhausted })
 	if b := a.tree.Load(); first < 0 || b == nil || b.Err() == nil {
 		return
 	}

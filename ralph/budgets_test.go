@@ -60,7 +60,7 @@ func TestTreeSharesABudget(t *testing.T) {
 				}
 				for _, a := range append(workers, boss) {
 					err := a.AllowModelCall(t.Context())
-					if r, ok := errors.AsType[*ralph.PausedError](err); !ok || r.State != ralph.Escalated || r.Cause.Rule != c.rule || r.Cause.Reason != detect.Exhausted {
+					if r, ok := errors.AsType[*ralph.PausedError](err); !ok || r.State != ralph.Escalated || r.Cause.Rule != c.rule || r.Cause.Reason != detect.ReasonExhausted {
 						t.Errorf("%s: %v", a.ID(), err)
 					}
 				}
@@ -154,7 +154,7 @@ func TestRaise(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := s.Pause("p", detect.Exhausted, "the caller", "no money"); err != nil {
+		if err := s.Pause("p", detect.ReasonExhausted, "the caller", "no money"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(24 * time.Hour)
@@ -170,7 +170,7 @@ func TestRaise(t *testing.T) {
 		// Raised and taken back, it stays where it is.
 		q := monitor(t, s, "q", ralph.Options{Tree: detect.Budgets{Tokens: 100}})
 		observe(t, q, detect.Step{Tool: "x", Tokens: 50})
-		if err := s.Pause("q", detect.Exhausted, "the caller", "no money"); err != nil {
+		if err := s.Pause("q", detect.ReasonExhausted, "the caller", "no money"); err != nil {
 			t.Fatal(err)
 		}
 		for _, tokens := range []int64{1000, 10} {
@@ -192,13 +192,13 @@ func TestBegin(t *testing.T) {
 		boss := monitor(t, s, "boss", ralph.Options{Budget: detect.Budgets{Iterations: 3}, Tree: detect.Budgets{Tokens: 1000, Wall: time.Hour}})
 		child := monitor(t, s, "child", ralph.Options{Parent: "boss", Tree: detect.Budgets{Tokens: 500}})
 		for i := range 5 {
-			boss.Begin(fmt.Sprint("message ", i))
+			boss.NewTask(fmt.Sprint("message ", i))
 			for range 2 {
 				if err := iterate(boss, nil); err != nil {
 					t.Fatal(i, err)
 				}
 			}
-			boss.Begin(fmt.Sprint("message ", i)) // the same: nothing
+			boss.NewTask(fmt.Sprint("message ", i)) // the same: nothing
 			observe(t, child, detect.Step{Tool: word(i), Tokens: 400})
 			time.Sleep(50 * time.Minute)
 			wantState(t, s, "boss", ralph.Running)
@@ -209,7 +209,7 @@ func TestBegin(t *testing.T) {
 		}
 		// What the child begins is its own window, and no way round the tree's
 		// budget.
-		child.Begin("sub-task")
+		child.NewTask("sub-task")
 		observe(t, child, detect.Step{Tool: "x", Tokens: 100})
 		wantState(t, s, "child", ralph.Escalated)
 	})

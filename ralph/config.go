@@ -42,7 +42,7 @@ type Config struct {
 	AgentFailureThreshold int `json:"agent_failure_threshold,omitzero"`
 	// HandoffThreshold is how many hand-offs an agent may make in one task, whatever
 	// they are about: the one that reaches it is refused, and the agent escalated, until
-	// its next task, see [Agent.Begin], or until Options.Budget.Hops is raised. It is
+	// its next task, see [Agent.NewTask], or until Options.Budget.Hops is raised. It is
 	// Rules.Budgets.Hops, which may not be given besides it. Zero means 200, negative no
 	// limit. That work goes round and round is found long before, by the rules named
 	// Handoff….
@@ -89,9 +89,9 @@ type Config struct {
 	// MaxRecoveryAttempts is how often an agent is resumed by itself before the
 	// next pause is an escalation. Zero means 3, negative never; at most 100.
 	MaxRecoveryAttempts int `json:"max_recovery_attempts,omitzero"`
-	// Probe is what an agent that was resumed by itself may use to show
+	// Probation is what an agent that was resumed by itself may use to show
 	// progress.
-	Probe Probe `json:"probe,omitzero"`
+	Probation Probation `json:"probation,omitzero" aka:"probe"`
 	// EscalationTimeout is after how long a pause becomes an escalation. Zero
 	// means 2 min, negative never.
 	EscalationTimeout time.Duration `json:"escalation_timeout,omitzero"`
@@ -132,14 +132,14 @@ type Config struct {
 	Now func() time.Time `json:"-" yaml:"-"`
 }
 
-// Probe is what an agent that was resumed on trial may use until it has shown
-// progress: a new token, see [Agent.Progress]; of agents that have none, an
+// Probation is what an agent that was resumed on trial may use until it has shown
+// progress: a new fingerprint, see [Agent.Progress]; of agents that have none, an
 // iteration that ended well and had a new step in it, or no steps at all; of those
 // that have no iterations either, as many new steps as there may be iterations. A
 // step is new if it is a call that went well and was not among the last eight; of
 // an agent that has never called a tool, such a reply. An agent that gets nowhere is
 // paused again.
-type Probe struct {
+type Probation struct {
 	// Iterations is how many there may be. Zero means 3; at most 1000.
 	Iterations int `json:"iterations,omitzero"`
 	// Steps is how many there may be. Zero means 50, negative no limit.
@@ -151,28 +151,28 @@ type Probe struct {
 }
 
 const (
-	defaultFailureThreshold  = 3
-	defaultCallTimeout       = 120 * time.Second
-	defaultAutoResumeAfter   = 30 * time.Second
-	defaultResumeFactor      = 2
-	defaultMaxResumeAfter    = 30 * time.Minute
-	defaultResumeJitter      = 0.1
-	defaultRecoveryAttempts  = 3
-	defaultEscalationTimeout = 120 * time.Second
-	defaultProbeIterations   = 3
-	defaultProbeSteps        = 50
-	defaultProbeTokens       = 50_000
-	defaultMaxAgents         = 100_000
-	defaultIdle              = time.Hour
-	defaultEvents            = 16
-	defaultHandoffs          = 200 // of package detect, as the next
-	defaultStuck             = 10
+	defaultFailureThreshold    = 3
+	defaultCallTimeout         = 120 * time.Second
+	defaultAutoResumeAfter     = 30 * time.Second
+	defaultResumeFactor        = 2
+	defaultMaxResumeAfter      = 30 * time.Minute
+	defaultResumeJitter        = 0.1
+	defaultRecoveryAttempts    = 3
+	defaultEscalationTimeout   = 120 * time.Second
+	defaultProbationIterations = 3
+	defaultProbationSteps      = 50
+	defaultProbationTokens     = 50_000
+	defaultMaxAgents           = 100_000
+	defaultIdle                = time.Hour
+	defaultEvents              = 16
+	defaultHandoffs            = 200 // of package detect, as the next
+	defaultStuck               = 10
 
-	maxResumeFactor     = 100
-	maxRecoveryAttempts = 100
-	maxProbeIterations  = 1000
-	maxMaxAgents        = 1_000_000
-	maxEvents           = 1000
+	maxResumeFactor        = 100
+	maxRecoveryAttempts    = 100
+	maxProbationIterations = 1000
+	maxMaxAgents           = 1_000_000
+	maxEvents              = 1000
 )
 
 // Validate reports every fault of c at once, joined; each is a
@@ -202,8 +202,8 @@ func (c Config) Validate() error {
 	}
 	check(c.ResumeJitter < 1, "ResumeJitter", c.ResumeJitter, "in (0, 1); 0 for 0.1, negative for none")
 	check(c.MaxRecoveryAttempts <= maxRecoveryAttempts, "MaxRecoveryAttempts", c.MaxRecoveryAttempts, "at most 100; 0 for 3, negative for never")
-	check(c.Probe.Iterations >= 0 && c.Probe.Iterations <= maxProbeIterations, "Probe.Iterations", c.Probe.Iterations, "1 to 1000; 0 for 3")
-	check(!math.IsNaN(c.Probe.Cost), "Probe.Cost", c.Probe.Cost, "a number; 0 or negative for no limit")
+	check(c.Probation.Iterations >= 0 && c.Probation.Iterations <= maxProbationIterations, "Probation.Iterations", c.Probation.Iterations, "1 to 1000; 0 for 3")
+	check(!math.IsNaN(c.Probation.Cost), "Probation.Cost", c.Probation.Cost, "a number; 0 or negative for no limit")
 	check(c.MaxAgents >= 0 && c.MaxAgents <= maxMaxAgents, "MaxAgents", c.MaxAgents, "1 to 1000000; 0 for 100000")
 	check(c.Events <= maxEvents, "Events", c.Events, "at most 1000; 0 for 16, negative for none")
 	return errors.Join(faults...)
@@ -245,9 +245,9 @@ func (c Config) withDefaults() Config {
 	c.ResumeJitter = max(or(c.ResumeJitter, defaultResumeJitter), 0)
 	c.MaxRecoveryAttempts = max(or(c.MaxRecoveryAttempts, defaultRecoveryAttempts), 0)
 	c.EscalationTimeout = orNever(or(c.EscalationTimeout, defaultEscalationTimeout))
-	c.Probe.Iterations = or(c.Probe.Iterations, defaultProbeIterations)
-	c.Probe.Steps = or(c.Probe.Steps, defaultProbeSteps)
-	c.Probe.Tokens = or(c.Probe.Tokens, defaultProbeTokens)
+	c.Probation.Iterations = or(c.Probation.Iterations, defaultProbationIterations)
+	c.Probation.Steps = or(c.Probation.Steps, defaultProbationSteps)
+	c.Probation.Tokens = or(c.Probation.Tokens, defaultProbationTokens)
 	c.MaxAgents = or(c.MaxAgents, defaultMaxAgents)
 	c.Idle = orNever(or(c.Idle, defaultIdle))
 	c.Events = max(or(c.Events, defaultEvents), 0)

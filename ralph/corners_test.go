@@ -82,13 +82,13 @@ func TestBeginLiftsOneBelow(t *testing.T) {
 		defer closeNow(t, s)
 		monitor(t, s, "boss", ralph.Options{})
 		a := monitor(t, s, "a", ralph.Options{Parent: "boss"})
-		if err := s.Pause("a", detect.Exhausted, "eve", ""); err != nil {
+		if err := s.Pause("a", detect.ReasonExhausted, "eve", ""); err != nil {
 			t.Fatal(err)
 		}
 		if st := status(t, s, "a"); !st.ResumeAt.IsZero() {
 			t.Fatalf("%+v", st)
 		}
-		a.Begin("another task")
+		a.NewTask("another task")
 		time.Sleep(30*time.Second + 1)
 		synctest.Wait()
 		wantState(t, s, "a", ralph.Recovering)
@@ -235,7 +235,7 @@ func TestDeadlinesPass(t *testing.T) {
 			_ = a.Execute(t.Context(), func(context.Context) error { return fmt.Errorf("the tool: %w", context.DeadlineExceeded) })
 			a.Breaker().Reset()
 		}
-		if st := status(t, s, "a"); st.State != ralph.Paused || st.Cause.Rule != "transient" || st.Cause.Reason != detect.Transient {
+		if st := status(t, s, "a"); st.State != ralph.Paused || st.Cause.Rule != "transient" || st.Cause.Reason != detect.ReasonTransient {
 			t.Errorf("%+v, %v", st, d.all())
 		}
 	})

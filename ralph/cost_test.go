@@ -234,7 +234,7 @@ func BenchmarkTimer(b *testing.B) {
 		id := fmt.Sprint(n)
 		n++
 		monitor(b, s, id, ralph.Options{})
-		if err := s.Pause(id, detect.Stuck, "", ""); err != nil {
+		if err := s.Pause(id, detect.ReasonStuck, "", ""); err != nil {
 			b.Fatal(err)
 		}
 		if n >= 900_000 {

@@ -299,7 +299,7 @@ func TestAGateThatLeavesTheTimer(t *testing.T) {
 				for i := range 3 {
 					wantState(t, s, fmt.Sprint("a", i), ralph.Escalated)
 				}
-				if err := s.Pause("a0", detect.Stuck, "", ""); err != nil {
+				if err := s.Pause("a0", detect.ReasonStuck, "", ""); err != nil {
 					t.Error(err)
 				}
 			})

@@ -37,7 +37,7 @@
 //
 //	running ──── a rule, medium ────→ paused ── AutoResumeAfter ──→ recovering ── progress ──→ running
 //	   │                               │  ↑                            │
-//	   │                               │  └── no progress in [Probe] ──┘
+//	   │                               │  └── no progress in [Probation] ──┘
 //	   └── a rule, high or critical ───┴─── EscalationTimeout, or the fourth time ──→ escalated ── a person ──→ running
 //
 // An agent is paused for a [detect.Reason], by which it goes on. Those that are
@@ -57,7 +57,7 @@
 //	detect_failsafe          Supervisor.Detect; by itself at every Agent.Observe and when time is up
 //	trigger_pause            Supervisor.Pause; by itself for what was detected
 //	auto_resume              by itself; Supervisor.TryResume at once, Supervisor.Resume for a person
-//	update_context           Agent.Observe, Agent.Progress, Supervisor.Handoff, Agent.Begin; Supervisor.Update for budgets
+//	update_context           Agent.Observe, Agent.Progress, Supervisor.Handoff, Agent.NewTask; Supervisor.Update for budgets
 //	get_agent_status         Supervisor.Status, in words Supervisor.Explain
 //	get_all_status           Supervisor.Statuses, summed up Supervisor.Stats
 //	reset_agent              Supervisor.Reset

@@ -29,14 +29,14 @@ func (e *kindError) Unwrap() error { return e.error }
 
 // kindOf is the sort of an error, by its type; the outermost that says one decides.
 func kindOf(err error) detect.ErrorKind {
-	kind := detect.OtherError
+	kind := detect.ErrorKindOther
 	each(err, 0, func(e error) bool {
 		if said, ok := e.(interface{ ErrorKind() detect.ErrorKind }); ok {
 			kind = said.ErrorKind()
 			return false
 		}
 		kind = kindOfStatus(statusOf(e))
-		return kind == detect.OtherError
+		return kind == detect.ErrorKindOther
 	})
 	return kind
 }
@@ -94,19 +94,19 @@ func statusOf(err error) (status int) {
 func kindOfStatus(status int) detect.ErrorKind {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
-		return detect.AuthError
+		return detect.ErrorKindAuth
 	case status == http.StatusPaymentRequired:
-		return detect.QuotaError
+		return detect.ErrorKindQuota
 	case status == http.StatusForbidden:
-		return detect.PermissionError
+		return detect.ErrorKindPermission
 	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500 && status <= 599:
-		return detect.TransientError
+		return detect.ErrorKindTransient
 	}
-	return detect.OtherError
+	return detect.ErrorKindOther
 }
 
 // needsAPerson reports whether an error of that sort says nothing about the agent, and
 // does not pass by itself.
 func needsAPerson(kind detect.ErrorKind) bool {
-	return kind == detect.AuthError || kind == detect.PermissionError || kind == detect.QuotaError
+	return kind == detect.ErrorKindAuth || kind == detect.ErrorKindPermission || kind == detect.ErrorKindQuota
 }

@@ -10,7 +10,7 @@ type Event struct {
 	// told was dropped.
 	Seq   uint64    `json:"seq"`
 	At    time.Time `json:"at"`
-	Kind  Kind      `json:"kind"`
+	Kind  EventKind `json:"kind"`
 	Agent string    `json:"agent,omitempty"` // its id; none for those of the store
 	Name  string    `json:"name,omitempty"`  // its role
 	// Session and Task are the ids of what it is part of and works on, see [Options].

@@ -198,7 +198,7 @@ func TestToolResult(t *testing.T) {
 		s, _ := supervise(t, plain())
 		defer closeNow(t, s)
 		for why, want := range map[detect.Reason]string{
-			detect.Stuck: "differently", detect.Failing: "differently", detect.Exhausted: "budget", detect.Blocked: "person", detect.Transient: "not available",
+			detect.ReasonStuck: "differently", detect.ReasonFailing: "differently", detect.ReasonExhausted: "budget", detect.ReasonBlocked: "person", detect.ReasonTransient: "not available",
 		} {
 			a := monitor(t, s, why.String(), ralph.Options{})
 			if err := s.Pause(why.String(), why, "eve", "secret reasons of eve"); err != nil {

@@ -201,7 +201,7 @@ func TestShortagesAreTransient(t *testing.T) {
 				for ; a.AllowModelCall(t.Context()) == nil && n < 20; n++ {
 					_ = a.Execute(t.Context(), func(context.Context) error { return err })
 				}
-				if st := a.Status(); n != 5 || st.State != ralph.Paused || st.Cause.Reason != detect.Transient || st.Breaker != core.Closed {
+				if st := a.Status(); n != 5 || st.State != ralph.Paused || st.Cause.Reason != detect.ReasonTransient || st.Breaker != core.Closed {
 					t.Errorf("after %d: %v for %v, its breaker is %v", n, st.State, st.Cause, st.Breaker)
 				}
 			})

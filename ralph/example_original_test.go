@@ -91,7 +91,7 @@ func ExamplePausedError() {
 	if err != nil {
 		panic(err)
 	}
-	if err := supervisor.Pause("run-2", detect.Stuck, "sam", "it should wait for the review"); err != nil {
+	if err := supervisor.Pause("run-2", detect.ReasonStuck, "sam", "it should wait for the review"); err != nil {
 		panic(err)
 	}
 	_, err = agent.AllowIteration(context.Background())
@@ -114,7 +114,7 @@ func ExampleSupervisor_TryResume() {
 	if _, err := supervisor.Monitor("run-3", ralph.Options{}); err != nil {
 		panic(err)
 	}
-	if err := supervisor.Pause("run-3", detect.Transient, "deploy", "the database moves"); err != nil {
+	if err := supervisor.Pause("run-3", detect.ReasonTransient, "deploy", "the database moves"); err != nil {
 		panic(err)
 	}
 	fmt.Println(supervisor.TryResume("run-3")) // on trial

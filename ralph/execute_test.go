@@ -84,11 +84,11 @@ func TestExecuteTellsTheSort(t *testing.T) {
 		"403":                   {methodError(403), 2, ralph.Escalated, "permission", core.Closed},
 		"400 is its failing":    {methodError(400), 3, ralph.Paused, "failures", core.Open},
 		"a text":                {errors.New("401 Unauthorized"), 3, ralph.Paused, "failures", core.Open},
-		"said":                  {ralph.WithKind(errWork, detect.AuthError), 1, ralph.Escalated, "auth", core.Closed},
-		"said otherwise":        {ralph.WithKind(methodError(401), detect.OtherError), 3, ralph.Paused, "failures", core.Open},
-		"said of one inside":    {fmt.Errorf("so: %w", ralph.WithKind(errWork, detect.QuotaError)), 1, ralph.Escalated, "quota", core.Closed},
+		"said":                  {ralph.WithKind(errWork, detect.ErrorKindAuth), 1, ralph.Escalated, "auth", core.Closed},
+		"said otherwise":        {ralph.WithKind(methodError(401), detect.ErrorKindOther), 3, ralph.Paused, "failures", core.Open},
+		"said of one inside":    {fmt.Errorf("so: %w", ralph.WithKind(errWork, detect.ErrorKindQuota)), 1, ralph.Escalated, "quota", core.Closed},
 		"a nil pointer as such": {typedNil, 3, ralph.Paused, "failures", core.Open},
-		"a tool unheard of":     {ralph.WithKind(errWork, detect.UnknownTool), 3, ralph.Paused, "unknown_tool", core.Open},
+		"a tool unheard of":     {ralph.WithKind(errWork, detect.ErrorKindUnknownTool), 3, ralph.Paused, "unknown_tool", core.Open},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestExecuteTellsTheSort(t *testing.T) {
 			t.Error(a.Breaker().State())
 		}
 	})
-	if ralph.WithKind(nil, detect.AuthError) != nil {
+	if ralph.WithKind(nil, detect.ErrorKindAuth) != nil {
 		t.Error("no error has become one")
 	}
 }

@@ -28,7 +28,7 @@ func TestHookThatBlocksKeepsNobody(t *testing.T) {
 		for i := range agents {
 			id := fmt.Sprint("a", i)
 			monitor(t, s, id, ralph.Options{})
-			if err := s.Pause(id, detect.Transient, "me", ""); err != nil {
+			if err := s.Pause(id, detect.ReasonTransient, "me", ""); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -46,7 +46,7 @@ func TestAPausedWorkerIsNotItsOrchestratorsFault(t *testing.T) {
 		defer closeNow(t, s)
 		boss := monitor(t, s, "boss", ralph.Options{})
 		monitor(t, s, "worker", ralph.Options{Parent: "boss"})
-		if err := s.Pause("worker", detect.Blocked, "me", "the database is down"); err != nil {
+		if err := s.Pause("worker", detect.ReasonBlocked, "me", "the database is down"); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 10 {
@@ -62,7 +62,7 @@ func TestAPausedWorkerIsNotItsOrchestratorsFault(t *testing.T) {
 		for range 5 { // but who does nothing else waits, too
 			_, _ = s.Handoff("boss", "worker", "look into this")
 		}
-		if got := boss.Status(); got.State != ralph.Paused || got.Cause.Reason != detect.Transient {
+		if got := boss.Status(); got.State != ralph.Paused || got.Cause.Reason != detect.ReasonTransient {
 			t.Errorf("the orchestrator is %v: %v; want it paused for something that passes", got.State, got.Cause)
 		}
 	})
@@ -83,7 +83,7 @@ func TestLongIterationsWithProgress(t *testing.T) {
 				t.Fatalf("iteration %d: %v", i, err)
 			}
 			if i%3 == 1 {
-				a.Unknown() // looking has failed
+				a.ProgressUnknown() // looking has failed
 			} else {
 				a.Progress(fmt.Sprint("commit ", i))
 			}
@@ -107,7 +107,7 @@ func TestWordsDoNotEndATrial(t *testing.T) {
 		defer closeNow(t, s)
 		a := monitor(t, s, "a", ralph.Options{})
 		observe(t, a, fresh(1))
-		if err := s.Pause("a", detect.Stuck, "me", ""); err != nil {
+		if err := s.Pause("a", detect.ReasonStuck, "me", ""); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(31 * time.Second)

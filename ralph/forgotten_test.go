@@ -27,8 +27,8 @@ func uses(t *testing.T) map[string]func(a *ralph.Agent) error {
 	return map[string]func(a *ralph.Agent) error{
 		"Observe":                  func(a *ralph.Agent) error { _, err := a.Observe(fresh(1)); return err },
 		"Progress":                 func(a *ralph.Agent) error { _ = a.Progress("new"); return nil },
-		"Unknown":                  func(a *ralph.Agent) error { a.Unknown(); return nil },
-		"Begin":                    func(a *ralph.Agent) error { a.Begin("another task"); return nil },
+		"Unknown":                  func(a *ralph.Agent) error { a.ProgressUnknown(); return nil },
+		"Begin":                    func(a *ralph.Agent) error { a.NewTask("another task"); return nil },
 		"AllowIteration":           func(a *ralph.Agent) error { return iterate(a, nil) },
 		"AllowModelCall, the host": func(a *ralph.Agent) error { return a.AllowModelCall(t.Context()) },
 	}
@@ -207,7 +207,7 @@ func TestForgottenAgentsAreDueAgain(t *testing.T) {
 		begun := time.Now()
 		forgetIdle(t, s)
 		written(s)
-		a.Begin("t") // nothing new
+		a.NewTask("t") // nothing new
 		written(s)
 		time.Sleep(time.Until(begun.Add(4*time.Hour + 1)))
 		synctest.Wait()
@@ -224,7 +224,7 @@ func TestForgottenAgentsAreDueAgain(t *testing.T) {
 		a := monitor(t, s, "a", ralph.Options{Task: "t"})
 		forgetIdle(t, s)
 		written(s)
-		a.Begin("t")
+		a.NewTask("t")
 		closeNow(t, s)
 		s = reopen(t, cfg)
 		defer closeNow(t, s)

@@ -130,7 +130,7 @@ func (a *Agent) unwell(ctx context.Context, err error) error {
 
 // hostCause is the worst of what the host's gate said.
 func hostCause(err error, at time.Time) Cause {
-	c := Cause{Rule: RuleHost, Reason: detect.Transient, Severity: failsafe.Medium, Message: err.Error(), At: at}
+	c := Cause{Rule: RuleHost, Reason: detect.ReasonTransient, Severity: failsafe.Medium, Message: err.Error(), At: at}
 	if f, ok := errors.AsType[*failsafe.Error](err); ok && len(f.Conditions) > 0 {
 		worst := f.Conditions[0]
 		c.Rule, c.Severity, c.Count, c.Threshold, c.Message = string(worst.Type), worst.Severity, worst.Value, worst.Threshold, worst.Message
@@ -220,9 +220,9 @@ func (it *iteration) begin() error {
 	defer a.mu.Unlock()
 	if t := a.trial; t != nil && !s.cfg.Shadow {
 		switch {
-		case t.done >= s.cfg.Probe.Iterations:
-			a.relapse(float64(t.done), float64(s.cfg.Probe.Iterations), "iterations", now)
-		case t.done+t.out >= s.cfg.Probe.Iterations:
+		case t.done >= s.cfg.Probation.Iterations:
+			a.relapse(float64(t.done), float64(s.cfg.Probation.Iterations), "iterations", now)
+		case t.done+t.out >= s.cfg.Probation.Iterations:
 			return a.newRefusal(nil)
 		}
 	}
@@ -327,12 +327,12 @@ func (it *iteration) end(ctx context.Context, at time.Time, o core.Outcome) (end
 		end.Err = err.Error()
 		switch {
 		case vetoed(err), lacking(err): // not its fault; but it must not try again in a loop
-			end.Kind, end.Failed = detect.TransientError, true
+			end.Kind, end.Failed = detect.ErrorKindTransient, true
 			told = told || ctx.Err() == nil
 		default:
 			end.Kind = kindOf(err)
-			if end.Kind == detect.OtherError && errors.Is(err, context.DeadlineExceeded) {
-				end.Kind = detect.TransientError
+			if end.Kind == detect.ErrorKindOther && errors.Is(err, context.DeadlineExceeded) {
+				end.Kind = detect.ErrorKindTransient
 			}
 			if needsAPerson(end.Kind) && ctx.Err() == nil { // whatever the breaker makes of it
 				end.Failed, told = true, true

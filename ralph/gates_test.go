@@ -121,7 +121,7 @@ func TestErrorsOfTheHost(t *testing.T) {
 					t.Errorf("%d, in shadow %v: %v", i, shadow, err)
 				}
 				wantState(t, s, id, ralph.Paused)
-				if c := status(t, s, id).Cause; c.Rule != ralph.RuleHost || c.Reason != detect.Transient || c.Severity != failsafe.Medium || c.Message != "the host is on fire" || !c.At.Equal(time.Now()) {
+				if c := status(t, s, id).Cause; c.Rule != ralph.RuleHost || c.Reason != detect.ReasonTransient || c.Severity != failsafe.Medium || c.Message != "the host is on fire" || !c.At.Equal(time.Now()) {
 					t.Errorf("%d: paused for %+v", i, c)
 				}
 				if shadow && i == 2 {
@@ -168,19 +168,19 @@ func TestTheWorstOfTheHost(t *testing.T) {
 // TestATrialIsNotLengthened by numbers that cannot be.
 func TestATrialIsNotLengthened(t *testing.T) {
 	for name, c := range map[string]struct {
-		probe ralph.Probe
+		probe ralph.Probation
 		step  detect.Step // a third of what there may be
 		bad   detect.Step
 	}{
-		"tokens":                   {ralph.Probe{Tokens: 900}, detect.Step{Tool: "ask", Tokens: 300}, detect.Step{Tool: "ask", Tokens: -1_000_000}},
-		"cost":                     {ralph.Probe{Cost: 1.5}, detect.Step{Tool: "ask", Cost: 0.5}, detect.Step{Tool: "ask", Cost: -1_000_000}},
-		"a cost that is no number": {ralph.Probe{Cost: 1.5}, detect.Step{Tool: "ask", Cost: 0.5}, detect.Step{Tool: "ask", Cost: math.NaN()}},
+		"tokens":                   {ralph.Probation{Tokens: 900}, detect.Step{Tool: "ask", Tokens: 300}, detect.Step{Tool: "ask", Tokens: -1_000_000}},
+		"cost":                     {ralph.Probation{Cost: 1.5}, detect.Step{Tool: "ask", Cost: 0.5}, detect.Step{Tool: "ask", Cost: -1_000_000}},
+		"a cost that is no number": {ralph.Probation{Cost: 1.5}, detect.Step{Tool: "ask", Cost: 0.5}, detect.Step{Tool: "ask", Cost: math.NaN()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := plain()
-				cfg.Probe = c.probe
-				cfg.Rules.Tools = map[string]detect.Class{"ask": detect.Unjudged}
+				cfg.Probation = c.probe
+				cfg.Rules.Tools = map[string]detect.Class{"ask": detect.ClassUnjudged}
 				s, d := supervise(t, cfg)
 				defer closeNow(t, s)
 				a := monitor(t, s, "a", ralph.Options{})
@@ -199,7 +199,7 @@ func TestATrialIsNotLengthened(t *testing.T) {
 				observe(t, a, c.step)
 				wantState(t, s, "a", ralph.Paused)
 				e := d.of(ralph.EventPaused)
-				if got := e[len(e)-1].Cause; got.Rule != ralph.RuleRecovery || got.After != "empty" || math.Abs(got.Count-got.Threshold) > 1e-9 || got.Reason != detect.Stuck || !strings.Contains(got.Message, `"empty"`) {
+				if got := e[len(e)-1].Cause; got.Rule != ralph.RuleRecovery || got.After != "empty" || math.Abs(got.Count-got.Threshold) > 1e-9 || got.Reason != detect.ReasonStuck || !strings.Contains(got.Message, `"empty"`) {
 					t.Errorf("paused for %+v", got)
 				}
 			})
@@ -262,7 +262,7 @@ func TestEachBudgetOfItsOwn(t *testing.T) {
 		"tool_calls": {detect.Budgets{ToolCalls: 2}, detect.Budgets{ToolCalls: 9}, func(a *ralph.Agent) { _, _ = a.Observe(detect.Step{Tool: "x"}) }},
 		"wall": {detect.Budgets{Wall: time.Minute}, detect.Budgets{Wall: 9 * time.Hour}, func(a *ralph.Agent) {
 			time.Sleep(31 * time.Second)
-			a.Unknown()
+			a.ProgressUnknown()
 			_ = a.Status()
 			_, _ = a.Observe(detect.Step{Own: true})
 		}},
@@ -276,7 +276,7 @@ func TestEachBudgetOfItsOwn(t *testing.T) {
 					c.use(a)
 				}
 				st := a.Status()
-				if st.Cause.Rule != rule || st.Cause.Reason != detect.Exhausted || st.State != ralph.Escalated {
+				if st.Cause.Rule != rule || st.Cause.Reason != detect.ReasonExhausted || st.State != ralph.Escalated {
 					t.Fatalf("%v for %+v", st.State, st.Cause)
 				}
 				if err := s.Resume("a", "eve", ""); !errors.Is(err, detect.ErrExhausted) {
@@ -304,7 +304,7 @@ func TestPausedForABudget(t *testing.T) {
 		defer closeNow(t, s)
 		for _, id := range []string{"soon", "late"} {
 			monitor(t, s, id, ralph.Options{})
-			if err := s.Pause(id, detect.Exhausted, "eve", "too much"); err != nil {
+			if err := s.Pause(id, detect.ReasonExhausted, "eve", "too much"); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -43,7 +43,7 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	}
 	if err := b.refused(); err != nil {
 		// Not its fault, and it may pass; but who tries nothing else waits, too.
-		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: handing(b, payload), Kind: detect.TransientError})
+		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: handing(b, payload), Kind: detect.ErrorKindTransient})
 		if again := a.refused(); again != nil {
 			err = again
 		}
@@ -138,7 +138,7 @@ func (s *Supervisor) accuse(from *Agent, findings []detect.Finding) {
 				concerned = append(concerned, a)
 			}
 		}
-		if findings[i].Level == detect.Nudge {
+		if findings[i].Level == detect.LevelNudge {
 			concerned = concerned[:1] // whoever passes it on is to be told
 		}
 		for _, a := range concerned {

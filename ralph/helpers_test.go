@@ -55,7 +55,7 @@ func (d *diary) all() []ralph.Event {
 	return slices.Clone(d.events)
 }
 
-func (d *diary) of(kind ralph.Kind) []ralph.Event {
+func (d *diary) of(kind ralph.EventKind) []ralph.Event {
 	return slices.DeleteFunc(d.all(), func(e ralph.Event) bool { return e.Kind != kind })
 }
 
@@ -113,7 +113,7 @@ func monitor(t testing.TB, s *ralph.Supervisor, id string, o ralph.Options) *ral
 func steady() detect.Rules {
 	return detect.Rules{
 		Budgets:       detect.Budgets{Iterations: -1, Wall: -1, Idle: -1},
-		NoProgressFor: detect.Spans{Nudge: -1, Trip: -1},
+		NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: -1},
 		Calls:         detect.Limits{Nudge: -1, Trip: -1},
 	}
 }

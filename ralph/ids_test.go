@@ -38,7 +38,7 @@ func TestSessionAndTask(t *testing.T) {
 		for range 10 {
 			_ = iterate(a, nil)
 		}
-		a.Begin("task-456") // the one that it was made for
+		a.NewTask("task-456") // the one that it was made for
 		if st := status(t, s, "a"); st.Used.Iterations != 10 {
 			t.Errorf("%+v", st.Used)
 		}
@@ -66,11 +66,11 @@ func TestSessionAndTask(t *testing.T) {
 			t.Error(err)
 		}
 		want("session-124", "task-458")
-		a.Begin("what a person has said:\nfix it " + strings.Repeat("please ", 100))
+		a.NewTask("what a person has said:\nfix it " + strings.Repeat("please ", 100))
 		if st := status(t, s, "a"); len(st.Task) > 256 || !strings.HasPrefix(st.Task, "what a person has said: fix it please") {
 			t.Errorf("%q", st.Task)
 		}
-		a.Begin("task-459")
+		a.NewTask("task-459")
 		for _, o := range []ralph.Options{{Session: "a\nb"}, {Task: strings.Repeat("x", 257)}, {Task: "\xff"}} {
 			if _, err := s.Monitor("b", o); err == nil {
 				t.Errorf("%+v was taken", o)
@@ -149,7 +149,7 @@ func TestJSONReadsBack(t *testing.T) {
 			readsBack(t, e)
 		}
 		readsBack(t, s.Stats())
-		readsBack(t, ralph.Config{HandoffThreshold: 5, AutoResumeEnabled: new(false), CPUThreshold: 80, Rules: detect.Rules{Tools: map[string]detect.Class{"wait": detect.Poll}}})
+		readsBack(t, ralph.Config{HandoffThreshold: 5, AutoResumeEnabled: new(false), CPUThreshold: 80, Rules: detect.Rules{Tools: map[string]detect.Class{"wait": detect.ClassPoll}}})
 	})
 }
 

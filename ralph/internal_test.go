@@ -23,35 +23,35 @@ func TestEveryDefault(t *testing.T) {
 		"zero": {Config{}, Config{
 			Breaker:         core.Config{FailureThreshold: 3, CallTimeout: 2 * time.Minute},
 			AutoResumeAfter: 30 * time.Second, ResumeFactor: 2, MaxResumeAfter: 30 * time.Minute, ResumeJitter: 0.1, MaxRecoveryAttempts: 3,
-			Probe: Probe{Iterations: 3, Steps: 50, Tokens: 50_000}, EscalationTimeout: 2 * time.Minute,
+			Probation: Probation{Iterations: 3, Steps: 50, Tokens: 50_000}, EscalationTimeout: 2 * time.Minute,
 			MaxAgents: 100_000, Idle: time.Hour, Events: 16,
 		}},
 		"negative": {
 			Config{
 				Breaker: core.Config{FailureThreshold: off, CallTimeout: off}, AutoResumeAfter: off, ResumeJitter: off, MaxRecoveryAttempts: off,
-				Probe: Probe{Steps: off, Tokens: off, Cost: off}, EscalationTimeout: off, Idle: off, Events: off,
+				Probation: Probation{Steps: off, Tokens: off, Cost: off}, EscalationTimeout: off, Idle: off, Events: off,
 			},
 			Config{
 				Breaker:         core.Config{FailureThreshold: off, CallTimeout: off},
 				AutoResumeAfter: -1, ResumeFactor: 2, MaxResumeAfter: 30 * time.Minute, MaxRecoveryAttempts: 0,
-				Probe: Probe{Iterations: 3, Steps: off, Tokens: off, Cost: off}, EscalationTimeout: math.MaxInt64,
+				Probation: Probation{Iterations: 3, Steps: off, Tokens: off, Cost: off}, EscalationTimeout: math.MaxInt64,
 				MaxAgents: 100_000, Idle: math.MaxInt64,
 			},
 		},
 		"no resumes": {Config{AutoResumeAfter: -1, MaxRecoveryAttempts: 7}, Config{
 			Breaker:         core.Config{FailureThreshold: 3, CallTimeout: 2 * time.Minute},
 			AutoResumeAfter: -1, ResumeFactor: 2, MaxResumeAfter: 30 * time.Minute, ResumeJitter: 0.1, MaxRecoveryAttempts: 0,
-			Probe: Probe{Iterations: 3, Steps: 50, Tokens: 50_000}, EscalationTimeout: 2 * time.Minute,
+			Probation: Probation{Iterations: 3, Steps: 50, Tokens: 50_000}, EscalationTimeout: 2 * time.Minute,
 			MaxAgents: 100_000, Idle: time.Hour, Events: 16,
 		}},
 		"given": {
 			Config{
 				Breaker: core.Config{FailureThreshold: 9, CallTimeout: 9}, AutoResumeAfter: time.Hour, ResumeFactor: 1, ResumeJitter: 0.5, MaxRecoveryAttempts: 1,
-				Probe: Probe{Iterations: 1, Steps: 1, Tokens: 1, Cost: 1}, EscalationTimeout: 2 * time.Hour, MaxAgents: 1, Idle: 1, Events: 1,
+				Probation: Probation{Iterations: 1, Steps: 1, Tokens: 1, Cost: 1}, EscalationTimeout: 2 * time.Hour, MaxAgents: 1, Idle: 1, Events: 1,
 			},
 			Config{
 				Breaker: core.Config{FailureThreshold: 9, CallTimeout: 9}, AutoResumeAfter: time.Hour, ResumeFactor: 1, MaxResumeAfter: time.Hour, ResumeJitter: 0.5, MaxRecoveryAttempts: 1,
-				Probe: Probe{Iterations: 1, Steps: 1, Tokens: 1, Cost: 1}, EscalationTimeout: 2 * time.Hour, MaxAgents: 1, Idle: 1, Events: 1,
+				Probation: Probation{Iterations: 1, Steps: 1, Tokens: 1, Cost: 1}, EscalationTimeout: 2 * time.Hour, MaxAgents: 1, Idle: 1, Events: 1,
 			},
 		},
 	} {
@@ -59,10 +59,10 @@ func TestEveryDefault(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		got := c.given.withDefaults()
-		if got.Rules.Confidence != (detect.Confidence{Trip: 0.3, Single: true}) {
+		if got.Rules.Confidence != (detect.ConfidenceLimits{Trip: 0.3, Single: true}) {
 			t.Errorf("%s: %+v", name, got.Rules.Confidence)
 		}
-		got.Rules.Confidence = detect.Confidence{}
+		got.Rules.Confidence = detect.ConfidenceLimits{}
 		if got.Breaker.Classify == nil {
 			t.Errorf("%s: the breaker has no Classify", name)
 		}
@@ -118,8 +118,8 @@ func TestLimitsOfAConfig(t *testing.T) {
 		{ResumeJitter: -9},
 		{MaxRecoveryAttempts: 100},
 		{MaxRecoveryAttempts: -9},
-		{Probe: Probe{Iterations: 1000}},
-		{Probe: Probe{Iterations: 1}},
+		{Probation: Probation{Iterations: 1000}},
+		{Probation: Probation{Iterations: 1}},
 		{MaxAgents: 1_000_000},
 		{MaxAgents: 1},
 		{Events: 1000},
@@ -143,10 +143,10 @@ func TestLimitsOfAConfig(t *testing.T) {
 		"ResumeJitter is 1, allowed: in (0, 1); 0 for 0.1, negative for none":       {ResumeJitter: 1},
 		"ResumeJitter is NaN,": {ResumeJitter: math.NaN()},
 		"MaxRecoveryAttempts is 101, allowed: at most 100; 0 for 3, negative for never": {MaxRecoveryAttempts: 101},
-		"Probe.Iterations is 1001, allowed: 1 to 1000; 0 for 3":                         {Probe: Probe{Iterations: 1001}},
-		"Probe.Iterations is -1,": {Probe: Probe{Iterations: -1}},
-		"Probe.Cost is NaN,":      {Probe: Probe{Cost: math.NaN()}},
-		"MaxAgents is 1000001, allowed: 1 to 1000000; 0 for 100000": {MaxAgents: 1_000_001},
+		"Probation.Iterations is 1001, allowed: 1 to 1000; 0 for 3":                     {Probation: Probation{Iterations: 1001}},
+		"Probation.Iterations is -1,":                                                   {Probation: Probation{Iterations: -1}},
+		"Probation.Cost is NaN,":                                                        {Probation: Probation{Cost: math.NaN()}},
+		"MaxAgents is 1000001, allowed: 1 to 1000000; 0 for 100000":                     {MaxAgents: 1_000_001},
 		"MaxAgents is -1,": {MaxAgents: -1},
 		"Events is 1001, allowed: at most 1000; 0 for 16, negative for none": {Events: 1001},
 	} {
@@ -199,7 +199,7 @@ func TestSessionsOfAgentsAreOne(t *testing.T) {
 	if got := larger.size.Load(); got != int64(n) {
 		t.Errorf("it has %d hand-offs, want %d", got, n)
 	}
-	agents["d"].Begin("another task") // its part is over
+	agents["d"].NewTask("another task") // its part is over
 	if agents["d"].session.Load() != nil || !agents["d"].anew.Load() {
 		t.Error("a new task goes on in the session of the old one")
 	}

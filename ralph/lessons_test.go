@@ -70,7 +70,7 @@ func TestLesson2_NudgeThenProbation(t *testing.T) {
 		trips := func(id string, told bool, between func(a *ralph.Agent)) (steps int) {
 			a := monitor(t, s, id, ralph.Options{})
 			for steps = 1; steps < 30; steps++ {
-				if f := observe(t, a, doing("search", "{}")); f.Level == detect.Trip {
+				if f := observe(t, a, doing("search", "{}")); f.Level == detect.LevelTrip {
 					return steps
 				}
 				between(a)
@@ -143,7 +143,7 @@ func TestLesson3_ReasonsDecide(t *testing.T) {
 		cfg.EscalationTimeout = -1
 		s, _ := supervise(t, cfg)
 		defer closeNow(t, s)
-		resumes := map[detect.Reason]bool{detect.Stuck: true, detect.Failing: true, detect.Transient: true, detect.Exhausted: false, detect.Blocked: false, 0: false}
+		resumes := map[detect.Reason]bool{detect.ReasonStuck: true, detect.ReasonFailing: true, detect.ReasonTransient: true, detect.ReasonExhausted: false, detect.ReasonBlocked: false, 0: false}
 		for why := range resumes {
 			monitor(t, s, why.String(), ralph.Options{})
 			if err := s.Pause(why.String(), why, "eve", ""); err != nil {
@@ -153,7 +153,7 @@ func TestLesson3_ReasonsDecide(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		for why, want := range resumes {
-			if why == detect.Exhausted {
+			if why == detect.ReasonExhausted {
 				continue // below
 			}
 			if got := state(t, s, why.String()) == ralph.Recovering; got != want {
@@ -194,7 +194,7 @@ func TestLesson3_ReasonsDecide(t *testing.T) {
 	})
 }
 
-// 4. On trial there is a small budget, and a new token of progress is needed: see
+// 4. On trial there is a small budget, and a new fingerprint of progress is needed: see
 // TestTrialNeedsProgress, TestTrialEndsWithANewToken and TestTrialBudgets. A revert
 // to what was there before the pause is not new.
 func TestLesson4_TrialNeedsANewToken(t *testing.T) {
@@ -202,8 +202,8 @@ func TestLesson4_TrialNeedsANewToken(t *testing.T) {
 		s, _ := supervise(t, plain())
 		defer closeNow(t, s)
 		a := monitor(t, s, "a", ralph.Options{})
-		for _, token := range []string{"A", "B", "A", "B"} {
-			a.Progress(token)
+		for _, fingerprint := range []string{"A", "B", "A", "B"} {
+			a.Progress(fingerprint)
 		}
 		stall(t, a)
 		time.Sleep(31 * time.Second)
@@ -272,7 +272,7 @@ func TestLesson5_Scopes(t *testing.T) {
 		} {
 			u := monitor(t, s, name, ralph.Options{})
 			for i := range 12 {
-				u.Begin(c.task(i / 2))
+				u.NewTask(c.task(i / 2))
 				observe(t, u, doing("weather", "{}"))
 				observe(t, u, detect.Step{Own: true, Output: "go on"})
 			}
@@ -348,7 +348,7 @@ func TestLesson7_Store(t *testing.T) {
 		observe(t, a, doing("search", "{}"))
 	}
 	step := fresh(1)
-	step.Kind = detect.PermissionError // and so would one more of these
+	step.Kind = detect.ErrorKindPermission // and so would one more of these
 	observe(t, a, step)
 	closeNow(t, s)
 
@@ -409,11 +409,11 @@ func TestLesson8_ProgressHasADeadline(t *testing.T) {
 	}
 	s, _ := supervise(t, plain())
 	a := monitor(t, s, "a", ralph.Options{})
-	token := func() bool {
+	fingerprint := func() bool {
 		t.Helper()
-		text, err := detect.GitToken(t.Context(), dir)
+		text, err := detect.GitFingerprint(t.Context(), dir)
 		for errors.Is(err, context.DeadlineExceeded) { // a busy machine
-			text, err = detect.GitToken(t.Context(), dir)
+			text, err = detect.GitFingerprint(t.Context(), dir)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -421,30 +421,30 @@ func TestLesson8_ProgressHasADeadline(t *testing.T) {
 		return a.Progress(text)
 	}
 	git("init", "-q")
-	if token() {
+	if fingerprint() {
 		t.Error("the start is progress")
 	}
 	write("one")
-	if !token() {
+	if !fingerprint() {
 		t.Error("an untracked file is no progress")
 	}
-	if token() {
+	if fingerprint() {
 		t.Error("a dirty tree is progress for ever")
 	}
 	git("add", ".")
 	git("commit", "-qm", "one")
-	if !token() {
+	if !fingerprint() {
 		t.Error("a commit is no progress")
 	}
 	write("two")
-	if !token() {
+	if !fingerprint() {
 		t.Error("a change is no progress")
 	}
 	write("one")
-	if token() {
+	if fingerprint() {
 		t.Error("a revert is progress")
 	}
-	if _, err := detect.GitToken(t.Context(), t.TempDir()); err == nil { // not "no progress"
+	if _, err := detect.GitFingerprint(t.Context(), t.TempDir()); err == nil { // not "no progress"
 		t.Error("what is no repository is no error")
 	}
 }

@@ -33,7 +33,7 @@ func (a *Agent) judge(findings []detect.Finding, now time.Duration) {
 	for i := range findings {
 		f := &findings[i]
 		switch f.Level {
-		case detect.Nudge:
+		case detect.LevelNudge:
 			if a.state != Running && a.state != Recovering {
 				continue
 			}
@@ -41,7 +41,7 @@ func (a *Agent) judge(findings []detect.Finding, now time.Duration) {
 				st.nudges = append(st.nudges, nudge{rule: f.Rule, text: f.Message})
 			}
 			a.tell(Event{Kind: EventNudged, From: a.state, To: a.state, Cause: causeOf(*f)}, now)
-		case detect.Trip:
+		case detect.LevelTrip:
 			a.trip(causeOf(*f), nil, now)
 		}
 	}
@@ -78,7 +78,7 @@ func (a *Agent) trip(c Cause, err error, now time.Duration) {
 // resumable reports whether an agent that is paused for that reason may go on by
 // itself; one that has used up a budget only after a raise, see Update.
 func resumable(r detect.Reason) bool {
-	return r == detect.Stuck || r == detect.Failing || r == detect.Transient
+	return r == detect.ReasonStuck || r == detect.ReasonFailing || r == detect.ReasonTransient
 }
 
 func (a *Agent) pause(c Cause, err error, by, note string, now time.Duration) {
@@ -148,12 +148,12 @@ func (a *Agent) relapse(count, threshold float64, unit string, now time.Duration
 		Agents:  a.cause.Agents, After: after,
 	}
 	if !resumable(c.Reason) {
-		c.Reason = detect.Stuck
+		c.Reason = detect.ReasonStuck
 	}
 	a.trip(c, nil, now)
 }
 
-// passed takes in an iteration of a trial that ended well. A token of progress, if
+// passed takes in an iteration of a trial that ended well. A fingerprint of progress, if
 // the agent has any, is still to come.
 func (a *Agent) passed(now time.Duration) {
 	if t := a.trial; !a.tokens && (t.fresh > 0 || t.steps == 0) {
@@ -163,7 +163,7 @@ func (a *Agent) passed(now time.Duration) {
 
 // try takes in a step of a trial; fresh says that it was something new.
 func (a *Agent) try(step *detect.Step, fresh bool, now time.Duration) {
-	t, limit := a.trial, a.sup.cfg.Probe
+	t, limit := a.trial, a.sup.cfg.Probation
 	if step.Own {
 		return
 	}

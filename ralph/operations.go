@@ -12,9 +12,9 @@ import (
 )
 
 // Pause pauses an agent by hand, for a reason that decides how it goes on, as for
-// any other pause: [detect.Stuck], [detect.Failing] and [detect.Transient] are
-// resumed by themselves, zero and [detect.Blocked] wait for a person,
-// [detect.Exhausted] for a budget to be raised; and a pause longer than
+// any other pause: [detect.ReasonStuck], [detect.ReasonFailing] and [detect.ReasonTransient] are
+// resumed by themselves, zero and [detect.ReasonBlocked] wait for a person,
+// [detect.ReasonExhausted] for a budget to be raised; and a pause longer than
 // EscalationTimeout is an escalation. The note says why; by is who did it. An agent
 // that is paused, escalated or stopped already is left as it is. The error matches
 // [ErrUnknownAgent].
@@ -22,12 +22,12 @@ func (s *Supervisor) Pause(id string, why detect.Reason, by, note string) error 
 	if !s.made() {
 		return errNoSupervisor
 	}
-	if why > detect.Transient {
+	if why > detect.ReasonTransient {
 		return &core.ConfigError{Field: "why", Value: why, Allowed: "a reason of package detect, or 0"}
 	}
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		if a.state == Running || a.state == Recovering {
-			c := Cause{Rule: RuleManual, Reason: or(why, detect.Blocked), Severity: failsafe.Medium, Message: clipped(note), At: a.wall(now)}
+			c := Cause{Rule: RuleManual, Reason: or(why, detect.ReasonBlocked), Severity: failsafe.Medium, Message: clipped(note), At: a.wall(now)}
 			a.pause(c, nil, clipped(by), clipped(note), now)
 		}
 		return nil
@@ -37,9 +37,9 @@ func (s *Supervisor) Pause(id string, why detect.Reason, by, note string) error 
 // Resume lets an agent go on that is paused, recovering, escalated or stopped: a
 // person, by, says so, and may add a note. It is running then, what was counted in
 // a row or in a window is forgotten, and so is how often it has been resumed;
-// totals, budgets and tokens of progress are kept. One that has used up a budget
+// totals, budgets and fingerprints of progress are kept. One that has used up a budget
 // is not resumed: the error matches [detect.ErrExhausted], and [Supervisor.Update]
-// or [Agent.Begin] has to come first. Of an agent that is running nothing is
+// or [Agent.NewTask] has to come first. Of an agent that is running nothing is
 // changed. The error matches [ErrUnknownAgent].
 func (s *Supervisor) Resume(id, by, note string) error {
 	return s.operate(id, func(a *Agent, at time.Time, now time.Duration) error {
@@ -88,7 +88,7 @@ func (s *Supervisor) Update(id string, o Options) error {
 	defer s.delivery.deliver()
 	a, err := s.update(id, o)
 	if err == nil && o.Task != "" {
-		a.Begin(o.Task)
+		a.NewTask(o.Task)
 	}
 	return err
 }

@@ -13,7 +13,7 @@ type Options struct {
 	// Session and Task are the ids of what the agent is part of and works on, "" if
 	// there are none: they stand in its [Status] and in every [Event] and line of the
 	// log, and in no metric, whose labels must be few. Another Task than the agent has
-	// begins as by [Agent.Begin]. At most 256 bytes of UTF-8 without control characters.
+	// begins as by [Agent.NewTask]. At most 256 bytes of UTF-8 without control characters.
 	// Updated with "", they stay.
 	Session string
 	Task    string

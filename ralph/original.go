@@ -68,7 +68,7 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 	twice(c.AgentFailureThreshold != 0 && c.Rules.Failures.Trip != 0, "Rules.Failures.Trip", c.Rules.Failures.Trip, "AgentFailureThreshold")
 	twice(c.HandoffThreshold != 0 && c.Rules.Budgets.Hops != 0, "Rules.Budgets.Hops", c.Rules.Budgets.Hops, "HandoffThreshold")
 	twice(c.StuckTaskThreshold != 0 && c.Rules.NoProgress.Trip != 0, "Rules.NoProgress.Trip", c.Rules.NoProgress.Trip, "StuckTaskThreshold")
-	twice(c.LowConfidenceThreshold != 0 && c.Rules.Confidence != detect.Confidence{}, "Rules.Confidence", fmt.Sprintf("%+v", c.Rules.Confidence), "LowConfidenceThreshold")
+	twice(c.LowConfidenceThreshold != 0 && c.Rules.Confidence != detect.ConfidenceLimits{}, "Rules.Confidence", fmt.Sprintf("%+v", c.Rules.Confidence), "LowConfidenceThreshold")
 	twice(c.watchesHost() && c.Vitals != nil, "Vitals", "given", "CPUThreshold, MemoryThreshold and DiskThreshold")
 	check(c.AutoResumeEnabled == nil || !*c.AutoResumeEnabled || c.AutoResumeAfter >= 0, "AutoResumeAfter", c.AutoResumeAfter, "not negative, which is off, while AutoResumeEnabled is true")
 
@@ -116,8 +116,8 @@ func (c Config) resolved() Config {
 	}
 	c.Rules.Budgets.Hops = or(c.HandoffThreshold, c.Rules.Budgets.Hops)
 	c.Rules.NoProgress.Trip = or(c.StuckTaskThreshold, c.Rules.NoProgress.Trip)
-	if (c.Rules.Confidence == detect.Confidence{}) {
-		c.Rules.Confidence = detect.Confidence{Trip: or(c.LowConfidenceThreshold, defaultConfidence), Single: true}
+	if (c.Rules.Confidence == detect.ConfidenceLimits{}) {
+		c.Rules.Confidence = detect.ConfidenceLimits{Trip: or(c.LowConfidenceThreshold, defaultConfidence), Single: true}
 	}
 	if !c.autoResumes() {
 		c.AutoResumeAfter = -1

@@ -96,7 +96,7 @@ func TestOriginalOptions(t *testing.T) {
 			if err := s.Resume("a", "eve", ""); !errors.Is(err, detect.ErrExhausted) {
 				t.Error(err)
 			}
-			a.Begin("another task")
+			a.NewTask("another task")
 			if err := s.Resume("a", "eve", ""); err != nil {
 				t.Error(err)
 			}
@@ -126,7 +126,7 @@ func TestOriginalOptions(t *testing.T) {
 			}
 			wantState(t, s, "a", ralph.Running)
 		}},
-		{"rules: {confidence: {trip: 0.3}}", ralph.Config{Rules: detect.Rules{Confidence: detect.Confidence{Trip: 0.3}}}, func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent) {
+		{"rules: {confidence: {trip: 0.3}}", ralph.Config{Rules: detect.Rules{Confidence: detect.ConfidenceLimits{Trip: 0.3}}}, func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent) {
 			says(t, a, 0.9)
 			says(t, a, 0.2) // the average is 0.69
 			wantState(t, s, "a", ralph.Running)

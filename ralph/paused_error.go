@@ -89,11 +89,11 @@ func (e *PausedError) ToolResult() string {
 	switch {
 	case e.State == Stopped:
 		return s + " This task is over. Do not call any more tools; end with a short summary of what was done."
-	case e.Cause.Reason == detect.Exhausted:
+	case e.Cause.Reason == detect.ReasonExhausted:
 		return s + " The budget of this task is used up. Do not call any more tools; answer now with what you have, and say what is missing."
-	case e.Cause.Reason == detect.Blocked || e.State == Escalated:
+	case e.Cause.Reason == detect.ReasonBlocked || e.State == Escalated:
 		return s + " A person has been asked to look at this. Do not try again and do not call other tools; say what you need from them, and end your turn."
-	case e.Cause.Reason == detect.Transient:
+	case e.Cause.Reason == detect.ReasonTransient:
 		return s + " Something that is needed is not available at the moment. Do not try again now; say what you have so far, and end your turn."
 	}
 	return s + " Do not repeat it, in these or other words. Say what you have learned so far and what you would do differently, and end your turn."

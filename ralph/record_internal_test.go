@@ -191,7 +191,7 @@ func TestForgottenAgentsHaveNoPlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.Unknown()
+		a.ProgressUnknown()
 		if err := s.readmit(a, 0); err != nil {
 			t.Errorf("one that was there is not let back: %v", err)
 		}
@@ -217,7 +217,7 @@ func TestFewNudgesWait(t *testing.T) {
 	}
 	a.mu.Lock()
 	for _, text := range []string{"one", "two", "one", "three", "four"} {
-		a.judge([]detect.Finding{{Level: detect.Nudge, Rule: detect.RuleIdle, Message: text}}, 0)
+		a.judge([]detect.Finding{{Level: detect.LevelNudge, Rule: detect.RuleIdle, Message: text}}, 0)
 	}
 	a.mu.Unlock()
 	if n := a.Status().Nudges; n != 4 {

@@ -53,7 +53,7 @@ func TestTryResume(t *testing.T) {
 		stall(t, monitor(t, s, "often", ralph.Options{}))
 		for range 3 {
 			try("often", true, ralph.Recovering)
-			_ = s.Pause("often", detect.Stuck, "eve", "")
+			_ = s.Pause("often", detect.ReasonStuck, "eve", "")
 		}
 		try("often", false, ralph.Paused)
 
@@ -66,7 +66,7 @@ func TestTryResume(t *testing.T) {
 		try("failing", true, ralph.Recovering)
 
 		spent := monitor(t, s, "spent", ralph.Options{Tree: detect.Budgets{Tokens: 10}})
-		_ = s.Pause("spent", detect.Stuck, "eve", "")
+		_ = s.Pause("spent", detect.ReasonStuck, "eve", "")
 		observe(t, spent, detect.Step{Tool: "x", Tokens: 11})
 		try("spent", false, ralph.Escalated)
 

@@ -28,7 +28,7 @@ const (
 	maxRoles   = 200
 	otherRole  = "(other)"
 	maxEdges   = 1000
-	numReasons = int(detect.Transient) + 1
+	numReasons = int(detect.ReasonTransient) + 1
 )
 
 // role counts for all agents of one name. Its counts only grow, also when agents

@@ -15,10 +15,10 @@ import (
 func only(set func(*detect.Rules)) detect.Rules {
 	off := detect.Limits{Nudge: -1, Trip: -1}
 	r := detect.Rules{
-		Repeat: off, Poll: off, Varied: off, Window: off, Cycle: off, SameError: off, Permission: off, UnknownTool: off, Auth: off, Quota: off,
+		Repeat: off, Poll: off, SameCall: off, Window: off, Cycle: off, SameError: off, Permission: off, UnknownTool: off, Auth: off, Quota: off,
 		Transient: off, Errors: off, ErrorRate: off, Failures: off, HandoffRepeat: off, HandoffStall: off, HandoffEcho: off, HandoffCycle: off, Handoffs: off,
-		NoProgress: off, NoProgressSteps: off, NoProgressFor: detect.Spans{Nudge: -1, Trip: -1}, Blocked: off, Empty: off, Decline: off,
-		Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1}, Stall: off, Compaction: off, Calls: off,
+		NoProgress: off, NoProgressSteps: off, NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: -1}, Blocked: off, Empty: off, Decline: off,
+		Confidence: detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1}, Stall: off, Compaction: off, Calls: off,
 		Budgets: detect.Budgets{Iterations: -1, Wall: -1, Idle: -1, Hops: -1},
 	}
 	set(&r)
@@ -53,9 +53,9 @@ func TestAgents01_EveryRuleFires(t *testing.T) {
 	}{
 		{detect.RuleRepeat, func(r *detect.Rules) { r.Repeat = detect.Limits{} }, func(sc scene, _ int) { sc.observe(doing("search", "{}")) }, true},
 		{detect.RulePoll, func(r *detect.Rules) {
-			r.Poll, r.Tools = detect.Limits{}, map[string]detect.Class{"wait": detect.Poll}
+			r.Poll, r.Tools = detect.Limits{}, map[string]detect.Class{"wait": detect.ClassPoll}
 		}, func(sc scene, _ int) { time.Sleep(time.Minute); sc.observe(doing("wait", "{}")) }, true},
-		{detect.RuleVaried, func(r *detect.Rules) { r.Varied = detect.Limits{} }, func(sc scene, i int) {
+		{detect.RuleSameCall, func(r *detect.Rules) { r.SameCall = detect.Limits{} }, func(sc scene, i int) {
 			sc.observe(detect.Step{Tool: "search", Args: "{}", Output: word(i)})
 		}, false},
 		{detect.RuleWindow, func(r *detect.Rules) { r.Window = detect.Limits{} }, func(sc scene, i int) {
@@ -70,15 +70,15 @@ func TestAgents01_EveryRuleFires(t *testing.T) {
 			sc.observe(detect.Step{Tool: "build", Args: word(i), Err: fmt.Sprintf("exit at line %d", i)})
 		}, true},
 		{detect.RulePermission, func(r *detect.Rules) { r.Permission = detect.Limits{} }, func(sc scene, i int) {
-			sc.observe(detect.Step{Tool: "rm", Args: word(i), Kind: detect.PermissionError})
+			sc.observe(detect.Step{Tool: "rm", Args: word(i), Kind: detect.ErrorKindPermission})
 		}, true},
 		{detect.RuleUnknownTool, func(r *detect.Rules) { r.UnknownTool = detect.Limits{} }, func(sc scene, i int) {
-			sc.observe(detect.Step{Tool: word(i), Kind: detect.UnknownTool})
+			sc.observe(detect.Step{Tool: word(i), Kind: detect.ErrorKindUnknownTool})
 		}, true},
-		{detect.RuleAuth, func(r *detect.Rules) { r.Auth = detect.Limits{} }, func(sc scene, _ int) { sc.observe(detect.Step{Tool: "mail", Kind: detect.AuthError}) }, true},
-		{detect.RuleQuota, func(r *detect.Rules) { r.Quota = detect.Limits{} }, func(sc scene, _ int) { sc.observe(detect.Step{Tool: "mail", Kind: detect.QuotaError}) }, true},
+		{detect.RuleAuth, func(r *detect.Rules) { r.Auth = detect.Limits{} }, func(sc scene, _ int) { sc.observe(detect.Step{Tool: "mail", Kind: detect.ErrorKindAuth}) }, true},
+		{detect.RuleQuota, func(r *detect.Rules) { r.Quota = detect.Limits{} }, func(sc scene, _ int) { sc.observe(detect.Step{Tool: "mail", Kind: detect.ErrorKindQuota}) }, true},
 		{detect.RuleTransient, func(r *detect.Rules) { r.Transient = detect.Limits{} }, func(sc scene, i int) {
-			sc.observe(detect.Step{Tool: "mail", Args: word(i), Kind: detect.TransientError})
+			sc.observe(detect.Step{Tool: "mail", Args: word(i), Kind: detect.ErrorKindTransient})
 		}, true},
 		{detect.RuleErrors, func(r *detect.Rules) { r.Errors = detect.Limits{} }, func(sc scene, i int) {
 			sc.observe(detect.Step{Tool: word(i), Err: "cannot " + word(i*3)})
@@ -116,7 +116,7 @@ func TestAgents01_EveryRuleFires(t *testing.T) {
 			sc.a.Progress("the same")
 			sc.observe(fresh(i))
 		}, true},
-		{detect.RuleNoProgress, func(r *detect.Rules) { r.NoProgressFor = detect.Spans{} }, func(sc scene, _ int) {
+		{detect.RuleNoProgress, func(r *detect.Rules) { r.NoProgressFor = detect.DurationLimits{} }, func(sc scene, _ int) {
 			sc.a.Progress("the same")
 			time.Sleep(time.Minute)
 		}, true},
@@ -133,7 +133,7 @@ func TestAgents01_EveryRuleFires(t *testing.T) {
 				p.Done(sc.t.Context(), nil)
 			}
 		}, false},
-		{detect.RuleConfidence, func(r *detect.Rules) { r.Confidence = detect.Confidence{} }, func(sc scene, i int) {
+		{detect.RuleConfidence, func(r *detect.Rules) { r.Confidence = detect.ConfidenceLimits{} }, func(sc scene, i int) {
 			step := fresh(i)
 			step.Confidence = sure(max(0.6-0.1*float64(i), 0))
 			sc.observe(step)

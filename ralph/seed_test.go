@@ -283,7 +283,7 @@ func TestS16_Operations(t *testing.T) {
 		if _, err := s.Detect("a"); err != nil { // detect
 			t.Error(err)
 		}
-		if err := s.Pause("a", detect.Transient, "eve", "the network is down"); err != nil { // pause
+		if err := s.Pause("a", detect.ReasonTransient, "eve", "the network is down"); err != nil { // pause
 			t.Error(err)
 		}
 		if err := a.Execute(t.Context(), work); !errors.Is(err, ralph.ErrAgentPaused) || called != 2 {
@@ -330,7 +330,7 @@ func TestS17_States(t *testing.T) {
 		stall(t, a)
 		paused := time.Now()
 		st := status(t, s, "a")
-		if st.State != ralph.Paused || !st.Since.Equal(paused) || st.Cause.Reason != detect.Stuck {
+		if st.State != ralph.Paused || !st.Since.Equal(paused) || st.Cause.Reason != detect.ReasonStuck {
 			t.Errorf("%+v", st)
 		}
 		time.Sleep(31 * time.Second)
@@ -343,7 +343,7 @@ func TestS17_States(t *testing.T) {
 		}
 		wantState(t, s, "a", ralph.Escalated)
 		stall(t, a) // something medium after it
-		if err := s.Pause("a", detect.Stuck, "eve", "pause it, too"); err != nil {
+		if err := s.Pause("a", detect.ReasonStuck, "eve", "pause it, too"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Hour)

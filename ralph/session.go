@@ -73,7 +73,9 @@ func (s *session) with(f func(*detect.Graph)) {
 	}
 }
 
-func (s *session) progress(token string)     { s.with(func(g *detect.Graph) { g.Progress(token) }) }
+func (s *session) progress(fingerprint string) {
+	s.with(func(g *detect.Graph) { g.Progress(fingerprint) })
+}
 func (s *session) resume(at time.Time)       { s.with(func(g *detect.Graph) { g.Resume(at) }) }
 func (s *session) acted(id string, n uint64) { s.with(func(g *detect.Graph) { g.Acted(id, n) }) }
 

@@ -50,7 +50,7 @@ func TestSessionsJoin(t *testing.T) {
 					t.Fatal(err)
 				}
 				a, _ := s.Agent(id)
-				a.Begin(order[0] + " again")
+				a.NewTask(order[0] + " again")
 			}
 			if n := rally(t, s, "a", "b", limit-1); n != limit-1 {
 				t.Fatalf("refused after %d", n)
@@ -127,12 +127,12 @@ func TestSessionBegin(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 10 {
-			a.Begin("message " + word(i))
+			a.NewTask("message " + word(i))
 			if n := rally(t, s, "a", "b", 2); n != 2 {
 				t.Fatalf("message %d: refused after %d", i, n)
 			}
 		}
-		a.Begin("the last message")
+		a.NewTask("the last message")
 		if n := rally(t, s, "a", "b", 100); n > 10 {
 			t.Errorf("%d hand-offs for one message", n)
 		}
@@ -146,11 +146,11 @@ func TestTimerMovesForward(t *testing.T) {
 		s, _ := four(t)
 		defer closeNow(t, s)
 		for _, id := range []string{"a", "b"} {
-			if err := s.Pause(id, detect.Blocked, "", ""); err != nil { // due in 2 min
+			if err := s.Pause(id, detect.ReasonBlocked, "", ""); err != nil { // due in 2 min
 				t.Fatal(err)
 			}
 		}
-		if err := s.Pause("c", detect.Stuck, "", ""); err != nil { // due in 30 s
+		if err := s.Pause("c", detect.ReasonStuck, "", ""); err != nil { // due in 30 s
 			t.Fatal(err)
 		}
 		time.Sleep(31 * time.Second)

@@ -16,11 +16,11 @@ import (
 // TestSortsOfEveryStatus: what each HTTP status says of an error.
 func TestSortsOfEveryStatus(t *testing.T) {
 	want := map[int]detect.ErrorKind{
-		401: detect.AuthError, 407: detect.AuthError, 402: detect.QuotaError, 403: detect.PermissionError,
-		408: detect.TransientError, 429: detect.TransientError,
+		401: detect.ErrorKindAuth, 407: detect.ErrorKindAuth, 402: detect.ErrorKindQuota, 403: detect.ErrorKindPermission,
+		408: detect.ErrorKindTransient, 429: detect.ErrorKindTransient,
 	}
 	for status := 500; status < 600; status++ {
-		want[status] = detect.TransientError
+		want[status] = detect.ErrorKindTransient
 	}
 	for status := -1; status <= 1000; status++ {
 		if got := kindOfStatus(status); got != want[status] {
@@ -28,7 +28,7 @@ func TestSortsOfEveryStatus(t *testing.T) {
 		}
 	}
 	for kind, person := range map[detect.ErrorKind]bool{
-		detect.OtherError: false, detect.AuthError: true, detect.PermissionError: true, detect.QuotaError: true, detect.TransientError: false, detect.UnknownTool: false,
+		detect.ErrorKindOther: false, detect.ErrorKindAuth: true, detect.ErrorKindPermission: true, detect.ErrorKindQuota: true, detect.ErrorKindTransient: false, detect.ErrorKindUnknownTool: false,
 	} {
 		if needsAPerson(kind) != person {
 			t.Errorf("%v needs a person: %t", kind, !person)
@@ -68,9 +68,9 @@ func TestStatusOfErrors(t *testing.T) {
 	}
 	var err error = fieldError{401}
 	for depth := range 40 { // of what is wrapped ever so deep, no more is looked at
-		want := detect.AuthError
+		want := detect.ErrorKindAuth
 		if depth > 32 {
-			want = detect.OtherError
+			want = detect.ErrorKindOther
 		}
 		if got := kindOf(err); got != want {
 			t.Errorf("wrapped %d times, it is %v", depth, got)
@@ -116,7 +116,7 @@ func TestTheWorstComesFirst(t *testing.T) {
 	f := func(l detect.Level, s failsafe.Severity, count float64) detect.Finding {
 		return detect.Finding{Level: l, Severity: s, Count: count}
 	}
-	got := worse([]detect.Finding{f(detect.Nudge, failsafe.High, 1), f(detect.Trip, failsafe.Medium, 2)}, []detect.Finding{f(detect.Trip, failsafe.High, 3), f(detect.Trip, failsafe.Medium, 4), f(detect.Nudge, failsafe.Low, 5)})
+	got := worse([]detect.Finding{f(detect.LevelNudge, failsafe.High, 1), f(detect.LevelTrip, failsafe.Medium, 2)}, []detect.Finding{f(detect.LevelTrip, failsafe.High, 3), f(detect.LevelTrip, failsafe.Medium, 4), f(detect.LevelNudge, failsafe.Low, 5)})
 	var order []float64
 	for _, one := range got {
 		order = append(order, one.Count)
@@ -124,7 +124,7 @@ func TestTheWorstComesFirst(t *testing.T) {
 	if fmt.Sprint(order) != "[3 2 4 1 5]" {
 		t.Errorf("%v", order)
 	}
-	only := []detect.Finding{f(detect.Nudge, failsafe.Low, 1)}
+	only := []detect.Finding{f(detect.LevelNudge, failsafe.Low, 1)}
 	if got := worse(nil, only); !reflect.DeepEqual(got, only) {
 		t.Errorf("%v", got)
 	}
@@ -162,7 +162,7 @@ func TestStepsAreCredited(t *testing.T) {
 		{detect.Step{Tool: "x", Err: "no"}, 4, false, stepError},
 		{detect.Step{Tool: "x", Exit: 1}, 4, false, stepError},
 		{detect.Step{Tool: "x", Exit: -1}, 4, false, stepError},
-		{detect.Step{Tool: "x", Kind: detect.TransientError}, 4, true, stepError},
+		{detect.Step{Tool: "x", Kind: detect.ErrorKindTransient}, 4, true, stepError},
 		{detect.Step{Tool: "x"}, 4, false, stepProgress}, // what failed is new when it goes well
 		{detect.Step{Tool: "unjudged"}, 0, false, stepProgress},
 		{detect.Step{}, 0, false, stepNoProgress}, // says nothing

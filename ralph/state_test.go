@@ -131,19 +131,19 @@ func TestTrialEndsWithANewToken(t *testing.T) {
 
 func TestTrialBudgets(t *testing.T) {
 	for name, c := range map[string]struct {
-		probe ralph.Probe
+		probe ralph.Probation
 		step  detect.Step
 		steps int // that are admitted
 	}{
-		"steps":  {ralph.Probe{Steps: 4}, doing("poll", "{}"), 4},
-		"tokens": {ralph.Probe{Tokens: 1000}, detect.Step{Tool: "ask", Tokens: 400}, 3},
-		"cost":   {ralph.Probe{Cost: 1}, detect.Step{Tool: "ask", Cost: 0.5}, 2},
+		"steps":  {ralph.Probation{Steps: 4}, doing("poll", "{}"), 4},
+		"tokens": {ralph.Probation{Tokens: 1000}, detect.Step{Tool: "ask", Tokens: 400}, 3},
+		"cost":   {ralph.Probation{Cost: 1}, detect.Step{Tool: "ask", Cost: 0.5}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := plain()
-				cfg.Probe = c.probe
-				cfg.Rules.Tools = map[string]detect.Class{"poll": detect.Unjudged, "ask": detect.Unjudged}
+				cfg.Probation = c.probe
+				cfg.Rules.Tools = map[string]detect.Class{"poll": detect.ClassUnjudged, "ask": detect.ClassUnjudged}
 				s, d := supervise(t, cfg)
 				defer closeNow(t, s)
 				a := monitor(t, s, "a", ralph.Options{})
@@ -259,7 +259,7 @@ func TestHostPauses(t *testing.T) {
 				time.Sleep(16 * time.Second)
 				synctest.Wait()
 				wantState(t, s, "a", ralph.Recovering)
-				if e := d.of(ralph.EventPaused); len(e) != 1 || e[0].Cause.Rule != "cpu" || e[0].Cause.Reason != detect.Transient || e[0].Cause.Count != 93 || e[0].Cause.Threshold != 90 {
+				if e := d.of(ralph.EventPaused); len(e) != 1 || e[0].Cause.Rule != "cpu" || e[0].Cause.Reason != detect.ReasonTransient || e[0].Cause.Count != 93 || e[0].Cause.Threshold != 90 {
 					t.Errorf("paused for %+v", e)
 				}
 
@@ -285,7 +285,7 @@ func TestWaitsForTheCircuit(t *testing.T) {
 			}
 		}
 		wantState(t, s, "a", ralph.Paused)
-		if st := status(t, s, "a"); st.Breaker != core.Open || st.Cause.Rule != "failures" || st.Cause.Reason != detect.Failing {
+		if st := status(t, s, "a"); st.Breaker != core.Open || st.Cause.Rule != "failures" || st.Cause.Reason != detect.ReasonFailing {
 			t.Fatalf("%+v", st)
 		}
 		time.Sleep(59 * time.Second)

@@ -19,7 +19,7 @@ type Status struct {
 	Name   string `json:"name"`
 	Parent string `json:"parent,omitempty"`
 	// Session and Task are the ids of what it is part of and works on, see [Options];
-	// Task is that of the last [Agent.Begin].
+	// Task is that of the last [Agent.NewTask].
 	Session string `json:"session,omitempty"`
 	Task    string `json:"task,omitempty"`
 	State   State  `json:"state"`
@@ -148,14 +148,14 @@ func (a *Agent) Explain() string {
 			fmt.Fprintf(&s, "; resumed by itself %d times", st.Attempts)
 		}
 	case Recovering:
-		p := a.sup.cfg.Probe
+		p := a.sup.cfg.Probation
 		fmt.Fprintf(&s, "; resumed on trial %d of %d times: it has to show progress within %d iterations", st.Attempts, a.sup.cfg.MaxRecoveryAttempts, p.Iterations)
 		s.WriteString(a.explainBreaker())
 	case Paused:
 		switch {
 		case !st.ResumeAt.IsZero():
 			fmt.Fprintf(&s, "; resumed on trial in %v, for the %s time of %d, unless the cause is still there", st.ResumeAt.Sub(at).Round(time.Millisecond), ordinal(st.Attempts+1), a.sup.cfg.MaxRecoveryAttempts)
-		case st.Cause.Reason == detect.Exhausted:
+		case st.Cause.Reason == detect.ReasonExhausted:
 			s.WriteString("; resumed when its budget is raised")
 		default:
 			s.WriteString("; a person has to resume it")

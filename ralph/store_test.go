@@ -150,7 +150,7 @@ func TestStoreOverdue(t *testing.T) {
 		s := reopen(t, cfg)
 		stall(t, monitor(t, s, "stuck", ralph.Options{}))
 		monitor(t, s, "blocked", ralph.Options{})
-		if err := s.Pause("blocked", detect.Blocked, "eve", "?"); err != nil {
+		if err := s.Pause("blocked", detect.ReasonBlocked, "eve", "?"); err != nil {
 			t.Fatal(err)
 		}
 		closeNow(t, s)
@@ -459,7 +459,7 @@ func init() { //nolint:gochecknoinits // see TestMain
 				fmt.Println("error", err)
 				return 1
 			}
-			if err := s.Pause(id, detect.Blocked, "the job", "for good"); err != nil {
+			if err := s.Pause(id, detect.ReasonBlocked, "the job", "for good"); err != nil {
 				fmt.Println("error", err)
 				return 1
 			}

@@ -156,7 +156,7 @@ func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 	defer s.delivery.deliver()
 	a, err := s.monitor(id, o)
 	if err == nil && o.Task != "" {
-		a.Begin(o.Task) // nothing new for one that was made for it
+		a.NewTask(o.Task) // nothing new for one that was made for it
 	}
 	return a, err
 }

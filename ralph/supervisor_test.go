@@ -47,12 +47,12 @@ func TestConfigFaults(t *testing.T) {
 		Breaker: core.Config{FailureRateThreshold: 2, Timeout: -1},
 
 		AutoResumeAfter: 3 * time.Minute, ResumeFactor: 0.5, MaxResumeAfter: time.Second, ResumeJitter: 1, MaxRecoveryAttempts: 1000,
-		Probe:     ralph.Probe{Iterations: -1, Cost: nan},
+		Probation: ralph.Probation{Iterations: -1, Cost: nan},
 		MaxAgents: -1, Events: 5000,
 	}.Validate()
 	for _, field := range []string{
 		"Rules.Budgets.Cost", "Budget.Cost", "Breaker.FailureRateThreshold", "Breaker.Timeout", "AutoResumeAfter", "ResumeFactor", "MaxResumeAfter",
-		"ResumeJitter", "MaxRecoveryAttempts", "Probe.Iterations", "Probe.Cost", "MaxAgents", "Events",
+		"ResumeJitter", "MaxRecoveryAttempts", "Probation.Iterations", "Probation.Cost", "MaxAgents", "Events",
 	} {
 		if err == nil || !strings.Contains(err.Error(), "switchgear: "+field+" is ") {
 			t.Errorf("no fault of %s in\n%v", field, err)
@@ -95,9 +95,9 @@ ralph:
 	if found, err := fleet.Section("ralph", &cfg); !found || err != nil {
 		t.Fatal(found, err)
 	}
-	if cfg.Rules.Repeat.Trip != 8 || cfg.Rules.NoProgressFor.Trip != 10*time.Minute || cfg.Rules.Tools["wait"] != detect.Poll || cfg.Rules.Budgets.Cost != 3.5 ||
+	if cfg.Rules.Repeat.Trip != 8 || cfg.Rules.NoProgressFor.Trip != 10*time.Minute || cfg.Rules.Tools["wait"] != detect.ClassPoll || cfg.Rules.Budgets.Cost != 3.5 ||
 		cfg.Budget.ToolCalls != 100000 || cfg.Breaker.FailureThreshold != 7 || cfg.AutoResumeAfter != 20*time.Second || cfg.MaxRecoveryAttempts != 5 ||
-		cfg.EscalationTimeout != 5*time.Minute || cfg.Probe.Iterations != 2 || cfg.MaxAgents != 500 || cfg.Path != "/var/lib/agents.db" || !cfg.Shadow {
+		cfg.EscalationTimeout != 5*time.Minute || cfg.Probation.Iterations != 2 || cfg.MaxAgents != 500 || cfg.Path != "/var/lib/agents.db" || !cfg.Shadow {
 		t.Errorf("%+v", cfg)
 	}
 	if err := cfg.Validate(); err != nil {
@@ -220,7 +220,7 @@ func TestMaxAgentsAndIdle(t *testing.T) {
 		monitor(t, s, "a3", ralph.Options{}) // who is there stays welcome
 
 		stall(t, agents["a0"]) // what has something to remember
-		if err := s.Pause("a1", detect.Blocked, "", ""); err != nil {
+		if err := s.Pause("a1", detect.ReasonBlocked, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		p, err := agents["a2"].AllowIteration(t.Context())

@@ -23,7 +23,7 @@ func TestAnyTextIsATask(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := stored(t)
 				s := reopen(t, cfg)
-				monitor(t, s, "a", ralph.Options{}).Begin(task)
+				monitor(t, s, "a", ralph.Options{}).NewTask(task)
 				kept := status(t, s, "a").Task
 				if len(kept) > 256 {
 					t.Errorf("%d bytes are kept", len(kept))

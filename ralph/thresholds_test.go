@@ -89,7 +89,7 @@ func TestFaultsOfUpdate(t *testing.T) {
 	if got := status(t, s, "a"); got.Name != before.Name || got.Session != before.Session || got.Task != before.Task || len(d.all()) != 0 {
 		t.Errorf("%+v", got)
 	}
-	if err := s.Pause("a", detect.Transient+1, "", ""); err == nil || state(t, s, "a") != ralph.Running {
+	if err := s.Pause("a", detect.ReasonTransient+1, "", ""); err == nil || state(t, s, "a") != ralph.Running {
 		t.Errorf("a reason that there is not: %v", err)
 	}
 }
@@ -188,7 +188,7 @@ func TestExplained(t *testing.T) {
 		want("a", "running, since 1.5s; 1 iterations (1 failed), 1 steps (1 errors, 0 refused), 0 hand-offs, 7 tokens, cost 0.5")
 
 		monitor(t, s, "b", ralph.Options{})
-		_ = s.Pause("b", detect.Stuck, "eve", "why")
+		_ = s.Pause("b", detect.ReasonStuck, "eve", "why")
 		time.Sleep(time.Second)
 		want("b", `paused, since 1s; stuck, manual: why; resumed on trial in 29s, for the 1st time of 3, unless the cause is still there; escalated in 1m59s`+none)
 		time.Sleep(29*time.Second + 1)
@@ -205,7 +205,7 @@ func TestExplained(t *testing.T) {
 		synctest.Wait()
 		want("c", `escalated, since 0s; blocked, manual; a person has to resume it`+none)
 		monitor(t, s, "d", ralph.Options{})
-		_ = s.Pause("d", detect.Exhausted, "eve", "")
+		_ = s.Pause("d", detect.ReasonExhausted, "eve", "")
 		want("d", `paused, since 0s; exhausted, manual; resumed when its budget is raised; escalated in 2m0s`+none)
 		_ = s.Stop("d", "eve", "done")
 		want("d", `stopped, since 0s; manual: done`+none)

@@ -81,7 +81,7 @@ func companies() []company {
 		{name: "on a sick host", agents: 3, sick: true, ops: people, cfg: ralph.Config{Rules: steady(), EscalationTimeout: 10 * time.Minute, MaxResumeAfter: 3 * time.Minute}},
 		{name: "that is stored", agents: 4, tree: true, stored: true, ops: slices.Concat(people, []int{opBudget, opHandoff}), cfg: ralph.Config{Budget: budgets}},
 		{name: "on a short trial", agents: 2, ops: slices.Concat(work, []int{opRefusals, opOut, opSleep}), cfg: ralph.Config{
-			Rules: steady(), Probe: ralph.Probe{Iterations: 2, Steps: 4, Tokens: 200, Cost: 0.1}, AutoResumeAfter: 5 * time.Second, MaxRecoveryAttempts: 5, ResumeFactor: 1.5, EscalationTimeout: -1,
+			Rules: steady(), Probation: ralph.Probation{Iterations: 2, Steps: 4, Tokens: 200, Cost: 0.1}, AutoResumeAfter: 5 * time.Second, MaxRecoveryAttempts: 5, ResumeFactor: 1.5, EscalationTimeout: -1,
 		}},
 		{name: "that nobody resumes", agents: 2, ops: people, cfg: ralph.Config{Rules: steady(), AutoResumeAfter: -1, Events: -1}},
 		{name: "that are forgotten", agents: 9, tree: true, ops: slices.Concat(people, []int{opLongSleep, opLongSleep}), cfg: ralph.Config{Rules: steady(), MaxAgents: 5, Idle: time.Minute}},
@@ -184,13 +184,13 @@ func (c *company) play(t *testing.T, w *paper) {
 		case opToken:
 			said = fmt.Sprint(a.Progress(word(d.roll(12))))
 			if d.one(3) {
-				a.Unknown()
+				a.ProgressUnknown()
 			}
 		case opNudge:
 			text, ok := a.Nudge()
 			said = fmt.Sprintf("%q %v", text, ok)
 		case opTask:
-			a.Begin(word(d.roll(5)))
+			a.NewTask(word(d.roll(5)))
 		case opHandoff:
 			to := fmt.Sprint("a", d.roll(c.agents))
 			seen(s.Handoff(id, to, word(d.roll(3))+" is what this is about, have a look at it please"))

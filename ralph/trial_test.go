@@ -14,7 +14,7 @@ import (
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
-// TestTrialByStepsAlone: an agent without tokens of progress and without iterations has
+// TestTrialByStepsAlone: an agent without fingerprints of progress and without iterations has
 // shown progress by as many new steps as there may be iterations.
 func TestTrialByStepsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -41,15 +41,15 @@ func TestTrialByStepsAlone(t *testing.T) {
 
 // TestTheLeastThatATrialMayUse is used up at once.
 func TestTheLeastThatATrialMayUse(t *testing.T) {
-	for name, probe := range map[string]ralph.Probe{"steps": {Steps: 1}, "tokens": {Tokens: 1}, "cost": {Cost: 0.5}} {
+	for name, probe := range map[string]ralph.Probation{"steps": {Steps: 1}, "tokens": {Tokens: 1}, "cost": {Cost: 0.5}} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := plain()
-			cfg.Probe = probe
+			cfg.Probation = probe
 			s, _ := supervise(t, cfg)
 			defer closeNow(t, s)
 			a := monitor(t, s, "a", ralph.Options{})
 			a.Progress("one")
-			if err := s.Pause("a", detect.Stuck, "", ""); err != nil || !s.TryResume("a") {
+			if err := s.Pause("a", detect.ReasonStuck, "", ""); err != nil || !s.TryResume("a") {
 				t.Fatal(err)
 			}
 			observe(t, a, detect.Step{Tool: "x", Tokens: 1, Cost: 0.5})
@@ -85,10 +85,10 @@ func TestTheCallThatEscalates(t *testing.T) {
 func TestRelapseOfOneThatWaitedForAPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := plain()
-		cfg.Probe.Steps = 1
+		cfg.Probation.Steps = 1
 		s, _ := supervise(t, cfg)
 		defer closeNow(t, s)
-		for _, why := range []detect.Reason{detect.Blocked, detect.Failing} {
+		for _, why := range []detect.Reason{detect.ReasonBlocked, detect.ReasonFailing} {
 			id := why.String()
 			a := monitor(t, s, id, ralph.Options{})
 			a.Progress("one")
@@ -96,7 +96,7 @@ func TestRelapseOfOneThatWaitedForAPerson(t *testing.T) {
 				t.Fatal(err)
 			}
 			observe(t, a, fresh(1))
-			want := map[detect.Reason]detect.Reason{detect.Blocked: detect.Stuck, detect.Failing: detect.Failing}[why]
+			want := map[detect.Reason]detect.Reason{detect.ReasonBlocked: detect.ReasonStuck, detect.ReasonFailing: detect.ReasonFailing}[why]
 			if st := status(t, s, id); st.State != ralph.Paused || st.Cause.Reason != want || st.Cause.After != ralph.RuleManual || st.Cause.Count != 1 || st.Cause.Threshold != 1 || st.ResumeAt.IsZero() {
 				t.Errorf("%v: %+v", why, st)
 			}
@@ -150,7 +150,7 @@ func TestChangedWhileTheHostIsAsked(t *testing.T) {
 		"stopped": {func(s *ralph.Supervisor) error { return s.Stop("a", "eve", "") }, ralph.Stopped, 0},
 		"resumed": {func(s *ralph.Supervisor) error { return s.Resume("a", "eve", "") }, ralph.Running, 0},
 		"paused again": {func(s *ralph.Supervisor) error {
-			return errors.Join(s.Resume("a", "eve", ""), s.Pause("a", detect.Stuck, "eve", ""))
+			return errors.Join(s.Resume("a", "eve", ""), s.Pause("a", detect.ReasonStuck, "eve", ""))
 		}, ralph.Paused, 30 * time.Second},
 	} {
 		for _, byHand := range []bool{true, false} {

@@ -18,7 +18,7 @@ import (
 func TestWordsOfCauses(t *testing.T) {
 	for want, c := range map[string]Cause{
 		"manual":                                  {Rule: "manual"},
-		"stuck, repeat (5 of 4.5): leave it":      {Rule: "repeat", Reason: detect.Stuck, Count: 5, Threshold: 4.5, Message: "leave it"},
+		"stuck, repeat (5 of 4.5): leave it":      {Rule: "repeat", Reason: detect.ReasonStuck, Count: 5, Threshold: 4.5, Message: "leave it"},
 		"x [agents a]":                            {Rule: "x", Agents: []string{"a"}},
 		"x [agents a, b]":                         {Rule: "x", Agents: []string{"a", "b"}, Count: 3},
 		"x [events 7]":                            {Rule: "x", Evidence: []detect.Event{{Index: 7}}},
@@ -31,7 +31,7 @@ func TestWordsOfCauses(t *testing.T) {
 	}
 	at := time.Unix(1, 0)
 	for _, agents := range [][]string{nil, {"a"}, {"a", "b"}} {
-		c := Cause{Rule: "r", Reason: detect.Failing, Severity: failsafe.High, Count: 2, Threshold: 3, Message: "m", Agents: agents, At: at}
+		c := Cause{Rule: "r", Reason: detect.ReasonFailing, Severity: failsafe.High, Count: 2, Threshold: 3, Message: "m", Agents: agents, At: at}
 		want := failsafe.Condition{Type: "r", Severity: failsafe.High, Message: "m", Threshold: 3, Value: 2, At: at, Metadata: map[string]string{"reason": "failing"}}
 		if agents != nil {
 			want.Metadata["agents"] = strings.Join(agents, ",")
@@ -41,10 +41,10 @@ func TestWordsOfCauses(t *testing.T) {
 		}
 	}
 	f := detect.Finding{
-		Rule: detect.RuleRepeat, Reason: detect.Stuck, Severity: failsafe.High, Count: 1, Threshold: 2, Message: "m",
+		Rule: detect.RuleRepeat, Reason: detect.ReasonStuck, Severity: failsafe.High, Count: 1, Threshold: 2, Message: "m",
 		Evidence: []detect.Event{{Index: 1}}, Agents: []string{"a"}, At: at,
 	}
-	if got, want := causeOf(f), (Cause{Rule: "repeat", Reason: detect.Stuck, Severity: failsafe.High, Count: 1, Threshold: 2, Message: "m", Evidence: f.Evidence, Agents: f.Agents, At: at}); !reflect.DeepEqual(got, want) {
+	if got, want := causeOf(f), (Cause{Rule: "repeat", Reason: detect.ReasonStuck, Severity: failsafe.High, Count: 1, Threshold: 2, Message: "m", Evidence: f.Evidence, Agents: f.Agents, At: at}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -95,7 +95,7 @@ func TestLinesOfTheLog(t *testing.T) {
 	for want, e := range map[string]Event{
 		`level=INFO msg="ralph: agent reset" agent=a name=n from=running to=running`: {Kind: EventReset, Agent: "a", Name: "n"},
 		`level=WARN msg="ralph: agent paused" agent=a name=n from=running to=paused session=s task=t rule=r reason=stuck severity=medium count=1 threshold=2 message=m`: {
-			Kind: EventPaused, Agent: "a", Name: "n", To: Paused, Session: "s", Task: "t", Cause: Cause{Rule: "r", Reason: detect.Stuck, Severity: failsafe.Medium, Count: 1, Threshold: 2, Message: "m"},
+			Kind: EventPaused, Agent: "a", Name: "n", To: Paused, Session: "s", Task: "t", Cause: Cause{Rule: "r", Reason: detect.ReasonStuck, Severity: failsafe.Medium, Count: 1, Threshold: 2, Message: "m"},
 		},
 		`level=WARN msg="ralph: agent escalated" agent=a name="" from=running to=running by="" note=n attempt=1`:     {Kind: EventEscalated, Agent: "a", Note: "n", Attempt: 1},
 		`level=INFO msg="ralph: agent resumed" agent=a name="" from=paused to=recovering by=eve note="" shadow=true`: {Kind: EventResumed, Agent: "a", From: Paused, To: Recovering, By: "eve", Shadow: true},

@@ -99,7 +99,7 @@ func (s *staff) iterate(ctx context.Context, agent *ralph.Agent, rng *rand.Rand)
 	if errors.Is(err, core.ErrOpen) {
 		s.refused.Add(1)
 		if rng.IntN(10) == 0 { // else it waits to be resumed by itself
-			agent.Begin("task " + strconv.FormatInt(s.task.Add(1), 10))
+			agent.NewTask("task " + strconv.FormatInt(s.task.Add(1), 10))
 			_ = s.supervisor.Resume(agent.ID(), "soak", "") // its circuit may be what refuses
 		}
 	}

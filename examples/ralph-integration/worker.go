@@ -114,7 +114,7 @@ func (w *worker) use(ctx context.Context, c call) (string, error) {
 		output = "error: " + err.Error()
 		step.Err = err.Error()
 		if errors.Is(err, errUnavailable) {
-			step.Kind = detect.TransientError
+			step.Kind = detect.ErrorKindTransient
 		}
 	}
 	w.say("%s %s: %s", c.tool, c.args, output)

@@ -26,9 +26,9 @@ func share(used, limit, warn float64) (level Level, reached float64) {
 	switch {
 	case limit <= 0:
 	case used >= limit:
-		return Trip, limit
+		return LevelTrip, limit
 	case warn > 0 && used >= warn*limit:
-		return Nudge, warn * limit
+		return LevelNudge, warn * limit
 	}
 	return 0, 0
 }
@@ -53,7 +53,7 @@ func (r *Run) times(now time.Duration, idle bool) {
 // judged reports whether the time since progress counts. Within an iteration nobody
 // may be able to tell: then one has to have ended without.
 func (r *Run) judged() bool {
-	return r.s.Tokens.Armed && (!r.s.Iterates || r.s.SinceIts > 1)
+	return r.s.Fingerprints.Armed && (!r.s.Iterates || r.s.SinceIts > 1)
 }
 
 // Due is when Check may find something next if nothing else happens; zero if never.
@@ -62,11 +62,11 @@ func (r *Run) Due() time.Time {
 		return time.Time{}
 	}
 	rules := &r.d.rules
-	spans := func(limit time.Duration) Spans {
-		return Spans{Nudge: time.Duration(max(rules.Warn, 0) * float64(limit)), Trip: limit}
+	spans := func(limit time.Duration) DurationLimits {
+		return DurationLimits{Nudge: time.Duration(max(rules.Warn, 0) * float64(limit)), Trip: limit}
 	}
 	due := time.Duration(0)
-	consider := func(rule Rule, since time.Duration, s Spans) {
+	consider := func(rule Rule, since time.Duration, s DurationLimits) {
 		// What was reached already is not found again.
 		if d := s.left(r.s.Marks.level(rule)); d > 0 && (due == 0 || since+d < due) {
 			due = since + d

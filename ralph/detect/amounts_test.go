@@ -28,7 +28,7 @@ func TestIterations(t *testing.T) {
 	}
 	d.want(detect.RuleIterations, "80 nudge", "100 trip")
 	f := d.fired[len(d.fired)-1]
-	if f.Severity != failsafe.High || f.Reason != detect.Exhausted || f.Count != 100 || f.Threshold != 100 {
+	if f.Severity != failsafe.High || f.Reason != detect.ReasonExhausted || f.Count != 100 || f.Threshold != 100 {
 		t.Errorf("%+v", f)
 	}
 	d.run.NewTask(d.now)
@@ -47,7 +47,7 @@ func TestWall(t *testing.T) {
 		d.fresh()
 	}
 	d.want(detect.RuleWall, "241 nudge", "301 trip") // since the first event
-	if f := d.fired[len(d.fired)-1]; f.Severity != failsafe.High || f.Reason != detect.Exhausted {
+	if f := d.fired[len(d.fired)-1]; f.Severity != failsafe.High || f.Reason != detect.ReasonExhausted {
 		t.Errorf("%v %v", f.Severity, f.Reason)
 	}
 }
@@ -73,7 +73,7 @@ func TestIdle(t *testing.T) {
 	if due := d.run.Due(); !due.IsZero() {
 		t.Errorf("due %v", due)
 	}
-	if f := d.fired[1]; f.Severity != failsafe.Medium || f.Reason != detect.Stuck {
+	if f := d.fired[1]; f.Severity != failsafe.Medium || f.Reason != detect.ReasonStuck {
 		t.Errorf("%v %v", f.Severity, f.Reason)
 	}
 	d.now = d.now.Add(time.Hour)
@@ -117,21 +117,21 @@ func TestNoProgressNeedsAReporter(t *testing.T) {
 }
 
 func TestNoProgressByIterations(t *testing.T) {
-	d := drive(t, detect.Rules{NoProgressFor: detect.Spans{Nudge: -1, Trip: -1}})
+	d := drive(t, detect.Rules{NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: -1}})
 	d.run.Progress("", d.now)
 	for range 12 {
 		d.iteration(detect.Iteration{})
 	}
 	d.want(detect.RuleNoProgress, "3 nudge", "10 trip")
 	f := d.fired[1]
-	if f.Severity != failsafe.Medium || f.Reason != detect.Stuck || f.Count != 10 {
+	if f.Severity != failsafe.Medium || f.Reason != detect.ReasonStuck || f.Count != 10 {
 		t.Errorf("%+v", f)
 	}
 	if d.run.Progress("a", d.now) {
-		t.Error("the first token is where it starts")
+		t.Error("the first fingerprint is where it starts")
 	}
 	if !d.run.Progress("b", d.now) {
-		t.Error("a new token is progress")
+		t.Error("a new fingerprint is progress")
 	}
 	for range 3 {
 		d.iteration(detect.Iteration{})
@@ -146,17 +146,17 @@ func TestProgressThatCannotBeSeen(t *testing.T) {
 		for range 9 {
 			d.fresh()
 		}
-		d.run.Unknown(d.now)
+		d.run.ProgressUnknown(d.now)
 	}
 	d.quiet(detect.RuleWall, detect.RuleCalls)
 }
 
 func TestProgressThatIsUndone(t *testing.T) {
-	d := drive(t, detect.Rules{NoProgressFor: detect.Spans{Nudge: -1, Trip: -1}})
-	tokens := []string{"a", "b"}
+	d := drive(t, detect.Rules{NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: -1}})
+	fingerprints := []string{"a", "b"}
 	var got []bool
 	for i := range 12 {
-		got = append(got, d.run.Progress(tokens[i%2], d.now))
+		got = append(got, d.run.Progress(fingerprints[i%2], d.now))
 		d.iteration(detect.Iteration{})
 	}
 	if !got[1] {

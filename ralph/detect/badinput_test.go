@@ -41,7 +41,7 @@ func TestNumbersThatCannotBe(t *testing.T) {
 			c.step.Tool = "x"
 			found, err := d.run.Observe(c.step)
 			wantField(t, err, c.field)
-			if trip := len(found) > 0 && found[0].Level == detect.Trip; trip != (i == 4) {
+			if trip := len(found) > 0 && found[0].Level == detect.LevelTrip; trip != (i == 4) {
 				t.Errorf("%s: step %d: %v", c.field, i, found)
 			}
 		}

@@ -81,6 +81,6 @@ func BenchmarkProgress(b *testing.B) {
 	run, now := d.NewRun(), time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		run.Progress("the same token as before", now)
+		run.Progress("the same fingerprint as before", now)
 	}
 }

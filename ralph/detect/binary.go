@@ -80,7 +80,7 @@ func (r *Run) UnmarshalBinary(data []byte) error {
 	if err := decode(data, &saved, "run"); err != nil {
 		return err
 	}
-	if s.Ring.Next >= ringSize || s.Ring.Len > ringSize || s.Period > maxPeriod || s.RateAt < 0 || saved.Clock.Last < 0 || !s.Tokens.sane() {
+	if s.Ring.Next >= ringSize || s.Ring.Len > ringSize || s.Period > maxPeriod || s.RateAt < 0 || saved.Clock.Last < 0 || !s.Fingerprints.valid() {
 		return errDamaged("run")
 	}
 	r.s, r.clock, r.found = *s, clock{clockState: saved.Clock}, nil
@@ -147,7 +147,7 @@ func (g *Graph) UnmarshalBinary(data []byte) error {
 	fresh := Graph{d: g.d, s: saved.State}
 	s := &fresh.s
 	if hops > edgeRing || agents > maxAgents || int(s.Next) >= edgeRing || hops < edgeRing && int(s.Next) != hops ||
-		int(s.Acting) >= len(s.Acts) || saved.Clock.Last < 0 || !s.Tokens.sane() {
+		int(s.Acting) >= len(s.Acts) || saved.Clock.Last < 0 || !s.Fingerprints.valid() {
 		return errDamaged("graph")
 	}
 	fresh.hops, fresh.agents = make([]hop, hops), make([]agent, agents)
@@ -178,8 +178,6 @@ func (g *Graph) UnmarshalBinary(data []byte) error {
 }
 
 var errShort = errors.New("detect: saved graph ends too early")
-
-func (t *tokens) sane() bool { return int(t.Next) < len(t.Seen) && int(t.Len) <= len(t.Seen) }
 
 // budgetState is what is saved of a Budget.
 type budgetState struct {

@@ -18,11 +18,11 @@ import (
 // TestRepliesThatFailByKind count with the calls that did.
 func TestRepliesThatFailByKind(t *testing.T) {
 	d := drive(t, detect.Rules{})
-	d.step(detect.Step{Output: "I may not", Kind: detect.PermissionError})
-	d.step(detect.Step{Output: "I may not", Kind: detect.PermissionError}) // replies are in no window
+	d.step(detect.Step{Output: "I may not", Kind: detect.ErrorKindPermission})
+	d.step(detect.Step{Output: "I may not", Kind: detect.ErrorKindPermission}) // replies are in no window
 	d.want(detect.RulePermission, "1 nudge")
-	d.step(detect.Step{Tool: "rm", Kind: detect.PermissionError})
-	d.step(detect.Step{Output: "I may not", Kind: detect.PermissionError})
+	d.step(detect.Step{Tool: "rm", Kind: detect.ErrorKindPermission})
+	d.step(detect.Step{Output: "I may not", Kind: detect.ErrorKindPermission})
 	d.want(detect.RulePermission, "1 nudge", "4 trip")
 	d = drive(t, detect.Rules{})
 	for range 6 { // one that fails says nothing about what was said
@@ -37,16 +37,16 @@ func TestRepliesThatFailByKind(t *testing.T) {
 // TestFailedIterationsOfOneKind are those in a row: others between begin anew.
 func TestFailedIterationsOfOneKind(t *testing.T) {
 	d := drive(t, detect.Rules{Failures: off(), UnknownTool: detect.Limits{Nudge: 2, Trip: 3}, Permission: detect.Limits{Nudge: 2, Trip: 3}})
-	for _, kind := range []detect.ErrorKind{detect.UnknownTool, detect.PermissionError, detect.UnknownTool, detect.PermissionError, detect.PermissionError, detect.OtherError, detect.PermissionError} {
+	for _, kind := range []detect.ErrorKind{detect.ErrorKindUnknownTool, detect.ErrorKindPermission, detect.ErrorKindUnknownTool, detect.ErrorKindPermission, detect.ErrorKindPermission, detect.ErrorKindOther, detect.ErrorKindPermission} {
 		d.iteration(detect.Iteration{Failed: true, Kind: kind})
 	}
 	d.want(detect.RuleUnknownTool)
 	d.want(detect.RulePermission, "5 nudge")
-	d.iteration(detect.Iteration{Failed: true, Kind: detect.PermissionError})
-	d.iteration(detect.Iteration{Failed: true, Kind: detect.PermissionError})
+	d.iteration(detect.Iteration{Failed: true, Kind: detect.ErrorKindPermission})
+	d.iteration(detect.Iteration{Failed: true, Kind: detect.ErrorKindPermission})
 	d.want(detect.RulePermission, "5 nudge", "9 trip")
 	d.iteration(detect.Iteration{}) // one that goes well
-	d.iteration(detect.Iteration{Failed: true, Kind: detect.PermissionError})
+	d.iteration(detect.Iteration{Failed: true, Kind: detect.ErrorKindPermission})
 	if n := d.run.Totals(); n.Failures != 10 || n.Iterations != 11 {
 		t.Errorf("%+v", n)
 	}
@@ -54,27 +54,27 @@ func TestFailedIterationsOfOneKind(t *testing.T) {
 
 // TestBordersOfConfidence: what nudges, trips, and ends it, to the point.
 func TestBordersOfConfidence(t *testing.T) {
-	say := func(c detect.Confidence, values ...float64) *driver {
+	say := func(c detect.ConfidenceLimits, values ...float64) *driver {
 		d := drive(t, detect.Rules{Confidence: c, Stall: off()})
 		for i, v := range values {
 			d.step(detect.Step{Tool: word(i), Output: word(i), Confidence: &v})
 		}
 		return d
 	}
-	say(detect.Confidence{}, 0.5, 0.5, 0.5).want(detect.RuleConfidence)
-	say(detect.Confidence{}, 0.4999).want(detect.RuleConfidence, "1 nudge")
-	say(detect.Confidence{}, 0.3, 0.3, 0.3, 0.3).want(detect.RuleConfidence, "1 nudge")
-	say(detect.Confidence{}, 0.2999, 0.2999, 0.2999).want(detect.RuleConfidence, "1 nudge", "3 trip")
-	say(detect.Confidence{Samples: 2}, 0.2, 0.2).want(detect.RuleConfidence, "1 nudge", "2 trip")
-	say(detect.Confidence{}, 1, 0.1).want(detect.RuleConfidence, "2 nudge") // one value, the average is 0.73
-	say(detect.Confidence{}, 1, 0.1001).want(detect.RuleConfidence)
-	say(detect.Confidence{Nudge: -1}, 1, 0.1, 0.05).want(detect.RuleConfidence)
-	say(detect.Confidence{High: -1}, 1, 0).want(detect.RuleConfidence)
-	say(detect.Confidence{Trip: -1}, 0, 0, 0, 0).want(detect.RuleConfidence, "1 nudge")
-	say(detect.Confidence{Leave: 0.5}, 0.4, 0.75, 0.75, 0.2).want(detect.RuleConfidence, "1 nudge", "4 nudge") // 0.4, 0.505, 0.58, 0.465
-	say(detect.Confidence{}, 0.4, 0.75, 0.75, 0.2).want(detect.RuleConfidence, "1 nudge")                      // never back to 0.6
+	say(detect.ConfidenceLimits{}, 0.5, 0.5, 0.5).want(detect.RuleConfidence)
+	say(detect.ConfidenceLimits{}, 0.4999).want(detect.RuleConfidence, "1 nudge")
+	say(detect.ConfidenceLimits{}, 0.3, 0.3, 0.3, 0.3).want(detect.RuleConfidence, "1 nudge")
+	say(detect.ConfidenceLimits{}, 0.2999, 0.2999, 0.2999).want(detect.RuleConfidence, "1 nudge", "3 trip")
+	say(detect.ConfidenceLimits{Samples: 2}, 0.2, 0.2).want(detect.RuleConfidence, "1 nudge", "2 trip")
+	say(detect.ConfidenceLimits{}, 1, 0.1).want(detect.RuleConfidence, "2 nudge") // one value, the average is 0.73
+	say(detect.ConfidenceLimits{}, 1, 0.1001).want(detect.RuleConfidence)
+	say(detect.ConfidenceLimits{Nudge: -1}, 1, 0.1, 0.05).want(detect.RuleConfidence)
+	say(detect.ConfidenceLimits{High: -1}, 1, 0).want(detect.RuleConfidence)
+	say(detect.ConfidenceLimits{Trip: -1}, 0, 0, 0, 0).want(detect.RuleConfidence, "1 nudge")
+	say(detect.ConfidenceLimits{Leave: 0.5}, 0.4, 0.75, 0.75, 0.2).want(detect.RuleConfidence, "1 nudge", "4 nudge") // 0.4, 0.505, 0.58, 0.465
+	say(detect.ConfidenceLimits{}, 0.4, 0.75, 0.75, 0.2).want(detect.RuleConfidence, "1 nudge")                      // never back to 0.6
 	for trip, want := range map[float64]failsafe.Severity{0.11: failsafe.Medium, 0.1: failsafe.High} {
-		d := say(detect.Confidence{Nudge: -1}, trip, trip, trip)
+		d := say(detect.ConfidenceLimits{Nudge: -1}, trip, trip, trip)
 		if len(d.fired) != 1 || d.fired[0].Severity != want || math.Abs(d.fired[0].Count-trip) > 1e-9 || d.fired[0].Threshold != 0.3 {
 			t.Errorf("of %v: %+v", trip, d.fired)
 		}
@@ -90,7 +90,7 @@ func TestEvidenceOfTheFirstStep(t *testing.T) {
 	}
 	d = drive(t, detect.Rules{})
 	d.now = d.now.Add(time.Hour)
-	d.iteration(detect.Iteration{Kind: detect.AuthError})
+	d.iteration(detect.Iteration{Kind: detect.ErrorKindAuth})
 	if len(d.fired) != 1 || d.fired[0].Evidence != nil {
 		t.Errorf("%+v", d.fired)
 	}
@@ -269,13 +269,13 @@ func TestOneMoreRoundAfterANudge(t *testing.T) {
 	names := []string{"a", "b", "c"}
 	for i := range 30 {
 		g.hand(names[i%3], names[(i+1)%3], "please have a look at the plan")
-		if n := len(g.fired); n == 1 && g.fired[0].Level == detect.Nudge && g.fired[0].n == i+1 {
+		if n := len(g.fired); n == 1 && g.fired[0].Level == detect.LevelNudge && g.fired[0].n == i+1 {
 			g.graph.Nudged(detect.RuleHandoffCycle)
 		} else if n > 1 {
 			break
 		}
 	}
-	if len(g.fired) != 2 || g.fired[1].Rule != detect.RuleHandoffCycle || g.fired[1].Level != detect.Trip || g.fired[1].Count != 1 || g.fired[1].Threshold != 1 || g.fired[1].n != g.fired[0].n+3 {
+	if len(g.fired) != 2 || g.fired[1].Rule != detect.RuleHandoffCycle || g.fired[1].Level != detect.LevelTrip || g.fired[1].Count != 1 || g.fired[1].Threshold != 1 || g.fired[1].n != g.fired[0].n+3 {
 		t.Errorf("%+v", g.fired)
 	}
 }

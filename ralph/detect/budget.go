@@ -87,7 +87,7 @@ func (b *Budget) refusal(n used) error {
 	}
 	for _, a := range b.amounts() {
 		if a.limit > 0 && a.more(n) > 0 && float64(a.used)+float64(a.reserved)+float64(a.more(n)) > a.limit {
-			return &ExhaustedError{Finding: b.finding(a.rule, Trip, float64(a.used+a.reserved)/a.unit, a.limit/a.unit)}
+			return &ExhaustedError{Finding: b.finding(a.rule, LevelTrip, float64(a.used+a.reserved)/a.unit, a.limit/a.unit)}
 		}
 	}
 	return nil
@@ -167,8 +167,8 @@ func (b *Budget) Due() time.Time {
 }
 
 // warned are the Spans of a budget of time, of a Budget.
-func warned(limit time.Duration) Spans {
-	return Spans{Nudge: time.Duration(defaultWarn * float64(limit)), Trip: limit}
+func warned(limit time.Duration) DurationLimits {
+	return DurationLimits{Nudge: time.Duration(defaultWarn * float64(limit)), Trip: limit}
 }
 
 // Err is nil, or an [*ExhaustedError] if b, or a budget above, is used up, as far as

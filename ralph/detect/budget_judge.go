@@ -40,7 +40,7 @@ func (b *Budget) judge(found *[]Finding, idle bool) {
 
 func (b *Budget) reach(found *[]Finding, rule Rule, n, limit, unit float64) {
 	level, limit := share(n, limit, defaultWarn)
-	if level == Trip && rule != RuleIdle && b.out.Load() == nil {
+	if level == LevelTrip && rule != RuleIdle && b.out.Load() == nil {
 		b.out.Store(&ExhaustedError{Finding: b.finding(rule, level, n/unit, limit/unit)})
 	}
 	if found == nil || level <= b.levels[rule] {
@@ -52,7 +52,7 @@ func (b *Budget) reach(found *[]Finding, rule Rule, n, limit, unit float64) {
 
 func (b *Budget) finding(rule Rule, level Level, n, limit float64) Finding {
 	severity := failsafe.Low
-	if level == Trip {
+	if level == LevelTrip {
 		severity = ruleTable[rule].severity
 	}
 	return Finding{

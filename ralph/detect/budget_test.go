@@ -61,7 +61,7 @@ func TestBudgetOfATree(t *testing.T) {
 		t.Error("used up too early")
 	}
 	found, err := b.Spend(detect.Use{Cost: 0.3}, start())
-	if err != nil || len(found) != 1 || found[0].Level != detect.Trip || found[0].Rule != detect.RuleCost {
+	if err != nil || len(found) != 1 || found[0].Level != detect.LevelTrip || found[0].Rule != detect.RuleCost {
 		t.Errorf("%+v, %v", found, err)
 	}
 	for name, one := range map[string]*detect.Budget{"root": root, "a": a, "b": b} {
@@ -190,7 +190,7 @@ func TestBudgetOfTime(t *testing.T) {
 		s, due int
 		rule   detect.Rule
 		level  detect.Level
-	}{{39, 40, 0, 0}, {40, 50, detect.RuleIdle, detect.Nudge}, {50, 80, detect.RuleIdle, detect.Trip}, {80, 100, detect.RuleWall, detect.Nudge}, {100, 0, detect.RuleWall, detect.Trip}} {
+	}{{39, 40, 0, 0}, {40, 50, detect.RuleIdle, detect.LevelNudge}, {50, 80, detect.RuleIdle, detect.LevelTrip}, {80, 100, detect.RuleWall, detect.LevelNudge}, {100, 0, detect.RuleWall, detect.LevelTrip}} {
 		found := b.Check(at(c.s))
 		if c.level == 0 && len(found) != 0 || c.level != 0 && (len(found) != 1 || found[0].Rule != c.rule || found[0].Level != c.level) {
 			t.Errorf("after %d s: %+v", c.s, found)
@@ -235,7 +235,7 @@ func TestBudgetIsSharedSafely(t *testing.T) {
 				found, err := r.Settle(detect.Use{Tokens: 5}, start())
 				mu.Lock()
 				for _, f := range found {
-					if f.Level == detect.Trip {
+					if f.Level == detect.LevelTrip {
 						trips++
 					}
 				}

@@ -29,10 +29,10 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 	}
 	outcome := r.outcomeOf(s, call, out, class, bad)
 	r.s.LastCall = call
-	if class != Ordinary {
+	if class != ClassOrdinary {
 		r.s.LastCall = 0
 	}
-	if class == Unjudged {
+	if class == ClassUnjudged {
 		if bad {
 			r.remember(call, exact, outcome, now, tool, f|uncycled)
 			r.sameError(s.Kind, outcome)
@@ -48,10 +48,10 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 	}
 	// A batch looks like that: other ids, and each goes well.
 	other = other && !bad && !s.Refused
-	if other || bad && s.Kind == TransientError || r.waits(class, now) {
+	if other || bad && s.Kind == ErrorKindTransient || r.waits(class, now) {
 		f |= patient
 	}
-	if class == Repeatable {
+	if class == ClassRepeatable {
 		f |= uncycled // pages and lines come round
 	}
 	r.streak(same, sameCall, f, class, now)
@@ -59,7 +59,7 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 	rounds, cycleAt := r.cycle(now)
 	r.polls(rounds, cycleAt, now)
 	r.count(RuleRepeat, r.d.rules.Repeat, r.s.Fast)
-	if r.count(RuleVaried, r.d.rules.Varied, r.s.Varied) == Nudge {
+	if r.count(RuleSameCall, r.d.rules.SameCall, r.s.Varied) == LevelNudge {
 		r.weak(byVaried)
 	}
 	if f&patient == 0 && rounds == 0 {
@@ -72,7 +72,7 @@ func (r *Run) call(s *Step, bad bool, now time.Duration) {
 
 // waits reports whether a call is one that waits for something.
 func (r *Run) waits(class Class, now time.Duration) bool {
-	if class == Poll || class == Repeatable {
+	if class == ClassPoll || class == ClassRepeatable {
 		return true
 	}
 	ring, every := &r.s.Ring, r.d.rules.PollEvery
@@ -101,7 +101,7 @@ func (r *Run) outcomeOf(s *Step, call uint64, out string, class Class, bad bool)
 		return prime
 	}
 	t, m := text{h: mixText(seed, s.Tool)}, numbers
-	if class == Repeatable {
+	if class == ClassRepeatable {
 		m = ids
 	}
 	if bad {
@@ -135,7 +135,7 @@ func (r *Run) streak(same, sameCall bool, f flags, class Class, now time.Duratio
 		s.Fast = max(s.Fast, 2) - 1
 	}
 	switch {
-	case !sameCall || class != Ordinary || f&patient != 0:
+	case !sameCall || class != ClassOrdinary || f&patient != 0:
 		s.Varied = 1
 	case !same:
 		s.Varied++
@@ -257,5 +257,5 @@ func (r *Run) unrepeat() {
 	s.Cycles = [maxPeriod - 1]uint16{}
 	s.Since[ringRule(RuleWindow)] = s.Calls
 	s.Empty, s.EmptySaid = 0, 0
-	s.Marks.forget(RuleRepeat, RulePoll, RuleVaried, RuleWindow, RuleCycle, RuleEmpty)
+	s.Marks.forget(RuleRepeat, RulePoll, RuleSameCall, RuleWindow, RuleCycle, RuleEmpty)
 }

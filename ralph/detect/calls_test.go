@@ -64,7 +64,7 @@ func TestRepeatWithOtherIds(t *testing.T) {
 				call(d, i)
 			}
 			for _, f := range d.fired {
-				if f.Rule != detect.RulePoll || f.Level != detect.Nudge {
+				if f.Rule != detect.RulePoll || f.Level != detect.LevelNudge {
 					t.Errorf("at %d: %v, %v; want at most a nudge for a poll", f.n, f.Rule, f.Level)
 				}
 			}
@@ -73,7 +73,7 @@ func TestRepeatWithOtherIds(t *testing.T) {
 			}
 			tripped := false
 			for _, f := range d.fired {
-				tripped = tripped || f.Rule == detect.RulePoll && f.Level == detect.Trip
+				tripped = tripped || f.Rule == detect.RulePoll && f.Level == detect.LevelTrip
 			}
 			if !tripped {
 				t.Error("and so on for ever, and nothing is found")
@@ -131,7 +131,7 @@ func TestRefusedCallsOfAgentThatRotatesTools(t *testing.T) {
 }
 
 func TestPollByClass(t *testing.T) {
-	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"wait": detect.Poll}})
+	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"wait": detect.ClassPoll}})
 	d.every = time.Minute
 	for range 25 {
 		d.call("wait", "job", "running")
@@ -139,7 +139,7 @@ func TestPollByClass(t *testing.T) {
 	d.want(detect.RulePoll, "10 nudge", "20 trip") // 19 min after the first
 	d.quiet(detect.RulePoll, detect.RuleWall)
 
-	d = drive(t, detect.Rules{Tools: map[string]detect.Class{"wait": detect.Poll}})
+	d = drive(t, detect.Rules{Tools: map[string]detect.Class{"wait": detect.ClassPoll}})
 	d.every = 10 * time.Second
 	for range 91 {
 		d.call("wait", "job", "running")
@@ -185,7 +185,7 @@ func TestWaitingEndsTheWindow(t *testing.T) {
 }
 
 func TestPollThatChangesIsWork(t *testing.T) {
-	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"wait": detect.Poll}})
+	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"wait": detect.ClassPoll}})
 	for i := range 60 {
 		d.call("wait", "job", "running "+word(i))
 	}
@@ -197,12 +197,12 @@ func TestVaried(t *testing.T) {
 	for i := range 30 {
 		d.call("next", "", "line "+word(i))
 	}
-	d.want(detect.RuleVaried, "10 nudge")
-	d.quiet(detect.RuleVaried)
+	d.want(detect.RuleSameCall, "10 nudge")
+	d.quiet(detect.RuleSameCall)
 }
 
 func TestRepeatableTool(t *testing.T) {
-	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"gdb": detect.Repeatable, "scroll": detect.Repeatable}})
+	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"gdb": detect.ClassRepeatable, "scroll": detect.ClassRepeatable}})
 	for i := range 30 { // through a loop of three lines, and down a page
 		d.call("gdb", "next", []string{"10 for", "11 sum", "12 done"}[i%3])
 	}
@@ -217,7 +217,7 @@ func TestRepeatableTool(t *testing.T) {
 }
 
 func TestUnjudgedTool(t *testing.T) {
-	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"think": detect.Unjudged}})
+	d := drive(t, detect.Rules{Tools: map[string]detect.Class{"think": detect.ClassUnjudged}})
 	for range 9 {
 		d.call("think", "hm", "")
 	}

@@ -6,27 +6,27 @@ import (
 	"github.com/blackbox4/switchgear/ralph/internal/enum"
 )
 
-// Class says how the calls of a tool are judged. The zero Class is [Ordinary].
+// Class says how the calls of a tool are judged. The zero Class is [ClassOrdinary].
 type Class uint8
 
 // The classes of tools.
 const (
-	Ordinary   Class = iota // a repeat is a call with the same outcome, numbers aside
-	Poll                    // asks whether something is ready: judged by Rules.Poll, patiently
-	Repeatable              // is meant to be repeated (next page, next line): its outcomes are compared with their numbers, in a row it is judged like a poll, and it is part of no cycle
-	Unjudged                // is never a repeat nor part of a cycle; its errors and its use still count
+	ClassOrdinary   Class = iota // a repeat is a call with the same outcome, numbers aside
+	ClassPoll                    // asks whether something is ready: judged by Rules.Poll, patiently
+	ClassRepeatable              // is meant to be repeated (next page, next line): its outcomes are compared with their numbers, in a row it is judged like a poll, and it is part of no cycle
+	ClassUnjudged                // is never a repeat nor part of a cycle; its errors and its use still count
 )
 
 // String returns "ordinary", "poll", "repeatable" or "unjudged".
 func (c Class) String() string {
 	switch c {
-	case Ordinary:
+	case ClassOrdinary:
 		return "ordinary"
-	case Poll:
+	case ClassPoll:
 		return "poll"
-	case Repeatable:
+	case ClassRepeatable:
 		return "repeatable"
-	case Unjudged:
+	case ClassUnjudged:
 		return "unjudged"
 	}
 	return "Class(" + strconv.Itoa(int(c)) + ")"
@@ -38,5 +38,5 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (c *Class) UnmarshalText(text []byte) error {
-	return enum.Parse(c, text, Ordinary, Unjudged, "Class")
+	return enum.Parse(c, text, ClassOrdinary, ClassUnjudged, "Class")
 }

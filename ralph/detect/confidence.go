@@ -4,10 +4,10 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Confidence are the limits of [RuleConfidence]. They are for a moving average, in
+// ConfidenceLimits are the limits of [RuleConfidence]. They are for a moving average, in
 // which a new value counts 30 % and an old one the less the older it is; with Single,
 // each value trips by itself.
-type Confidence struct {
+type ConfidenceLimits struct {
 	// Nudge and Trip are what it nudges and trips below. Zero means 0.5 and 0.3,
 	// negative never.
 	Nudge float64 `json:"nudge,omitzero"`
@@ -35,7 +35,7 @@ const (
 	defaultWarn = 0.8
 )
 
-func (c Confidence) withDefaults() Confidence {
+func (c ConfidenceLimits) withDefaults() ConfidenceLimits {
 	c.Nudge = max(or(c.Nudge, 0.5), never)
 	c.Trip = max(or(c.Trip, 0.3), never)
 	c.High = max(or(c.High, 0.1), never)
@@ -47,7 +47,7 @@ func (c Confidence) withDefaults() Confidence {
 	return c
 }
 
-func (c Confidence) faults() []error {
+func (c ConfidenceLimits) faults() []error {
 	var faults []error
 	check := func(ok bool, field string, value any, allowed string) {
 		if !ok {

@@ -41,7 +41,7 @@
 //
 // # What is progress
 //
-// Only the caller knows: see [Run.Progress], and [GitToken] for agents that work on
+// Only the caller knows: see [Run.Progress], and [GitFingerprint] for agents that work on
 // files. Without it the rules about progress are silent. Nudges, and calls that were
 // refused, are never progress; see [Step].
 //

@@ -23,9 +23,9 @@ func TestEnumsReadBackWhatTheyWrote(t *testing.T) {
 	if got := enumtest.Exported(t, "."); !maps.Equal(got, want) {
 		t.Errorf("the enums and their constants are %v, and checked are %v", got, want)
 	}
-	t.Run("Reason", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Reason(0), detect.Transient) })
+	t.Run("Reason", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Reason(0), detect.ReasonTransient) })
 	t.Run("Rule", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Rule(0), detect.RuleHops) })
-	t.Run("Level", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Level(0), detect.Trip) })
-	t.Run("Class", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Ordinary, detect.Unjudged) })
-	t.Run("ErrorKind", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.OtherError, detect.TransientError) })
+	t.Run("Level", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.Level(0), detect.LevelTrip) })
+	t.Run("Class", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.ClassOrdinary, detect.ClassUnjudged) })
+	t.Run("ErrorKind", func(t *testing.T) { enumtest.RoundTrip(t, inYAML, detect.ErrorKindOther, detect.ErrorKindTransient) })
 }

@@ -7,34 +7,34 @@ import (
 )
 
 // ErrorKind says what sort of error a step ended with, where the caller knows. The
-// text of an error is never searched for it. The zero ErrorKind is [OtherError].
+// text of an error is never searched for it. The zero ErrorKind is [ErrorKindOther].
 type ErrorKind uint8
 
 // The kinds of errors. All of them count as errors in a row.
 const (
-	OtherError      ErrorKind = iota // compared by its text
-	PermissionError                  // it was not allowed, by a human or a policy
-	UnknownTool                      // there is no such tool
-	AuthError                        // the credentials are wrong; no repetition will help
-	QuotaError                       // paid or granted amounts are used up
-	TransientError                   // rate limits, 5xx, timeouts: the same may work later
+	ErrorKindOther       ErrorKind = iota // compared by its text
+	ErrorKindPermission                   // it was not allowed, by a human or a policy
+	ErrorKindUnknownTool                  // there is no such tool
+	ErrorKindAuth                         // the credentials are wrong; no repetition will help
+	ErrorKindQuota                        // paid or granted amounts are used up
+	ErrorKindTransient                    // rate limits, 5xx, timeouts: the same may work later
 )
 
 // String returns "other", "permission", "unknown_tool", "auth", "quota" or
 // "transient".
 func (k ErrorKind) String() string {
 	switch k {
-	case OtherError:
+	case ErrorKindOther:
 		return "other"
-	case PermissionError:
+	case ErrorKindPermission:
 		return "permission"
-	case UnknownTool:
+	case ErrorKindUnknownTool:
 		return "unknown_tool"
-	case AuthError:
+	case ErrorKindAuth:
 		return "auth"
-	case QuotaError:
+	case ErrorKindQuota:
 		return "quota"
-	case TransientError:
+	case ErrorKindTransient:
 		return "transient"
 	}
 	return "ErrorKind(" + strconv.Itoa(int(k)) + ")"
@@ -46,5 +46,5 @@ func (k ErrorKind) MarshalText() ([]byte, error) { return []byte(k.String()), ni
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (k *ErrorKind) UnmarshalText(text []byte) error {
-	return enum.Parse(k, text, OtherError, TransientError, "ErrorKind")
+	return enum.Parse(k, text, ErrorKindOther, ErrorKindTransient, "ErrorKind")
 }

@@ -23,19 +23,19 @@ const (
 	wholeFile    = 1 << 20 // larger files that are not tracked are read at both ends
 )
 
-// GitToken is a token for [Run.Progress] of the work tree that dir is in: a hash of
+// GitFingerprint is a fingerprint for [Run.Progress] of the work tree that dir is in: a hash of
 // HEAD, the status, the differences to HEAD and the contents of files that are not
 // tracked and not ignored. A commit, a new file and a change of one make another
-// token; undoing a change makes the one of before again.
+// fingerprint; undoing a change makes the one of before again.
 //
 // It runs git, for at most 10 s or as long as ctx lasts if that is less, and is not
 // cheap: once an iteration, not once a step. It takes no lock of the repository and
 // runs none of its hooks. The error is ctx.Err() if ctx has ended, and says otherwise
-// what git said. Without git, and where no work tree is, there is no token, which is
-// not to be taken for no progress; see [Run.Unknown]. Of files of more than 1 MiB that are not tracked,
-// both ends and the size count; with more than 10,000 such files there is no token. A
+// what git said. Without git, and where no work tree is, there is no fingerprint, which is
+// not to be taken for no progress; see [Run.ProgressUnknown]. Of files of more than 1 MiB that are not tracked,
+// both ends and the size count; with more than 10,000 such files there is no fingerprint. A
 // nil ctx is [context.Background].
-func GitToken(ctx context.Context, dir string) (string, error) {
+func GitFingerprint(ctx context.Context, dir string) (string, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -67,7 +67,7 @@ func GitToken(ctx context.Context, dir string) (string, error) {
 }
 
 type git struct {
-	ctx context.Context //nolint:containedctx // for one call of GitToken
+	ctx context.Context //nolint:containedctx // for one call of GitFingerprint
 	dir string
 	sum hash.Hash
 }

@@ -50,18 +50,18 @@ func (r *repo) write(name, content string) {
 	}
 }
 
-func (r *repo) token() string {
+func (r *repo) fingerprint() string {
 	r.t.Helper()
 	return patiently(r.t, r.dir)
 }
 
-// patiently returns the token however long git takes on a busy machine.
+// patiently returns the fingerprint however long git takes on a busy machine.
 func patiently(t *testing.T, dir string) string {
 	t.Helper()
 	for {
-		token, err := detect.GitToken(t.Context(), dir)
+		fingerprint, err := detect.GitFingerprint(t.Context(), dir)
 		if err == nil {
-			return token
+			return fingerprint
 		}
 		if t.Context().Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
@@ -74,9 +74,9 @@ func TestGitToken(t *testing.T) {
 	run := drive(t, detect.Rules{}).run
 	changes := func(what string, want bool, do func()) {
 		t.Helper()
-		before := r.token()
+		before := r.fingerprint()
 		do()
-		if after := r.token(); (after != before) != want {
+		if after := r.fingerprint(); (after != before) != want {
 			t.Errorf("%s: changed %v, want %v", what, after != before, want)
 		}
 	}
@@ -110,27 +110,27 @@ func TestGitToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if patiently(t, filepath.Join(r.dir, "deep/er")) != r.token() {
+	if patiently(t, filepath.Join(r.dir, "deep/er")) != r.fingerprint() {
 		t.Error("from below, it is another")
 	}
 
-	// Work that is undone comes back to an old token.
-	run.Progress(r.token(), start())
+	// Work that is undone comes back to an old fingerprint.
+	run.Progress(r.fingerprint(), start())
 	r.write("a.txt", "six")
-	if !run.Progress(r.token(), start()) {
+	if !run.Progress(r.fingerprint(), start()) {
 		t.Error("a change is progress")
 	}
 	r.write("a.txt", "five")
-	if run.Progress(r.token(), start()) {
+	if run.Progress(r.fingerprint(), start()) {
 		t.Error("undoing it is progress")
 	}
 	r.write("a.txt", "six")
-	if run.Progress(r.token(), start()) {
+	if run.Progress(r.fingerprint(), start()) {
 		t.Error("doing it again is progress")
 	}
 	r.git("add", "-A")
 	r.git("commit", "-q", "-m", "y")
-	if !run.Progress(r.token(), start()) {
+	if !run.Progress(r.fingerprint(), start()) {
 		t.Error("a commit is progress")
 	}
 }
@@ -150,7 +150,7 @@ func TestGitTokenRunsNothingOfTheRepository(t *testing.T) {
 	r.git("config", "diff.x.textconv", script)
 	r.write(".gitattributes", "* diff=x\n")
 	r.write("a", "y")
-	r.token()
+	r.fingerprint()
 	if _, err := os.Stat(marker); err == nil {
 		t.Error("a program of the repository's ran")
 	}
@@ -158,10 +158,10 @@ func TestGitTokenRunsNothingOfTheRepository(t *testing.T) {
 
 func TestGitTokenOfAnotherRepository(t *testing.T) {
 	r, other := clone(t), clone(t)
-	want := r.token()
+	want := r.fingerprint()
 	t.Setenv("GIT_DIR", filepath.Join(other.dir, ".git")) // as in a hook
 	other.write("x", "y")
-	if got := r.token(); got != want {
+	if got := r.fingerprint(); got != want {
 		t.Error("the environment leads elsewhere")
 	}
 }
@@ -171,14 +171,14 @@ func TestNoGitToken(t *testing.T) {
 	nowhere := t.TempDir()
 	t.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(nowhere))
 	for name, dir := range map[string]string{"no repository": nowhere, "no directory": filepath.Join(nowhere, "x")} {
-		if token, err := detect.GitToken(t.Context(), dir); err == nil || token != "" || !strings.Contains(err.Error(), dir) {
-			t.Errorf("%s: %q, %v", name, token, err)
+		if fingerprint, err := detect.GitFingerprint(t.Context(), dir); err == nil || fingerprint != "" || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %q, %v", name, fingerprint, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if token, err := detect.GitToken(ctx, r.dir); !errors.Is(err, context.Canceled) || token != "" {
-		t.Errorf("%q, %v", token, err)
+	if fingerprint, err := detect.GitFingerprint(ctx, r.dir); !errors.Is(err, context.Canceled) || fingerprint != "" {
+		t.Errorf("%q, %v", fingerprint, err)
 	}
 }
 
@@ -212,8 +212,8 @@ func TestGitTokenOfAGitThatHangs(t *testing.T) {
 			}()
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			if token, err := detect.GitToken(ctx, t.TempDir()); token != "" || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%q, %v", token, err)
+			if fingerprint, err := detect.GitFingerprint(ctx, t.TempDir()); fingerprint != "" || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%q, %v", fingerprint, err)
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func TestGitTokenSaysWhatGitSaid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			program(t, "git", c.script)
 			dir := t.TempDir()
-			_, err := detect.GitToken(t.Context(), dir)
+			_, err := detect.GitFingerprint(t.Context(), dir)
 			if err == nil || !strings.HasSuffix(err.Error(), c.want) || !strings.Contains(err.Error(), dir) || len(err.Error()) > 2000 {
 				t.Errorf("%.3000v\nwant %.100s in the end", err, c.want)
 			}
@@ -237,7 +237,7 @@ func TestGitTokenSaysWhatGitSaid(t *testing.T) {
 	}
 	t.Run("no git", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
-		if _, err := detect.GitToken(t.Context(), t.TempDir()); !errors.Is(err, exec.ErrNotFound) {
+		if _, err := detect.GitFingerprint(t.Context(), t.TempDir()); !errors.Is(err, exec.ErrNotFound) {
 			t.Error(err)
 		}
 	})
@@ -250,7 +250,7 @@ func TestGitTokenAsksQuietly(t *testing.T) {
 	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "KEPT"} {
 		t.Setenv(name, "of "+name)
 	}
-	if _, err := detect.GitToken(t.Context(), t.TempDir()); err != nil {
+	if _, err := detect.GitFingerprint(t.Context(), t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	said, err := os.ReadFile(notes)

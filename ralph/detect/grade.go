@@ -38,7 +38,7 @@ func (r *Run) keyed(rule Rule, key uint64, lim Limits, n uint32) {
 
 // severity of a rule at a level. Nudges are low.
 func (d *Detector) severity(rule Rule, level Level, count float64) failsafe.Severity {
-	if level == Nudge {
+	if level == LevelNudge {
 		return failsafe.Low
 	}
 	switch {

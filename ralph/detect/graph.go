@@ -46,20 +46,20 @@ func (g *Graph) made() bool { return g != nil && g.d.made() }
 
 // graphState is what a Graph knows besides agents and hops; see runState.
 type graphState struct {
-	Index  uint32 // of the last hand-off
-	Next   uint8  // the place of the next hop
-	Since  uint32 // Index from which on RuleHandoffRepeat counts
-	Used   int64  // hand-offs of the task
-	Stall  uint32 // a bucket
-	Echo   uint32 // a bucket
-	Target uint64 // who got work last
-	Acts   [5]uint64
-	Acting uint8 // the place of the next act
-	Turn   turn  // what Target has done since
-	Fresh  bool  // something new was done since the last hand-off
-	Cycles [8]lap
-	Tokens tokens
-	Marks  marks
+	Index        uint32 // of the last hand-off
+	Next         uint8  // the place of the next hop
+	Since        uint32 // Index from which on RuleHandoffRepeat counts
+	Used         int64  // hand-offs of the task
+	Stall        uint32 // a bucket
+	Echo         uint32 // a bucket
+	Target       uint64 // who got work last
+	Acts         [5]uint64
+	Acting       uint8 // the place of the next act
+	Turn         turn  // what Target has done since
+	Fresh        bool  // something new was done since the last hand-off
+	Cycles       [8]lap
+	Fingerprints fingerprints
+	Marks        marks
 }
 
 // turn is what was done for one hand-off.
@@ -175,8 +175,8 @@ func (g *Graph) Acted(agent string, call uint64) {
 }
 
 // Progress takes in what the session's work looks like now; see [Run.Progress].
-func (g *Graph) Progress(token string) bool {
-	if !g.made() || !g.s.Tokens.add(token) {
+func (g *Graph) Progress(fingerprint string) bool {
+	if !g.made() || !g.s.Fingerprints.add(fingerprint) {
 		return false
 	}
 	g.clear()
@@ -229,7 +229,7 @@ func (g *Graph) Nudged(rule Rule) {
 	}
 	if rule == RuleHandoffStall || rule == RuleHandoffEcho {
 		*g.level(rule) = 0
-		g.s.Marks.slot(rule, 0, g.s.Index).Level = Nudge
+		g.s.Marks.slot(rule, 0, g.s.Index).Level = LevelNudge
 	}
 	if rule == RuleHandoffCycle {
 		for i := range g.s.Cycles {

@@ -76,7 +76,7 @@ func (g *Graph) bucket(rule Rule, lim Limits, n uint32) {
 	level, limit := lim.level(int(n))
 	if s := g.s.Marks.find(rule, 0, g.s.Index); s != nil && s.Told {
 		if fresh := lim.fresh(); fresh != never && int(n) >= fresh {
-			level, limit = Trip, fresh
+			level, limit = LevelTrip, fresh
 		}
 	}
 	g.reach(rule, level, float64(n), float64(limit), g.pair(g.back(0)))

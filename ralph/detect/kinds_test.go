@@ -101,7 +101,7 @@ func TestEachRuleBeginsAnew(t *testing.T) {
 		detect.RuleEmpty:      {detect.Rules{Empty: one}, func(d *driver) { d.step(detect.Step{}) }, func(d *driver) { d.fresh() }},
 		detect.RuleFailures:   {detect.Rules{Failures: one}, func(d *driver) { d.iteration(detect.Iteration{Failed: true}) }, func(d *driver) { d.iteration(detect.Iteration{}) }},
 		detect.RuleErrors:     {detect.Rules{Errors: one}, func(d *driver) { d.step(detect.Step{Tool: "x", Failed: true}) }, func(d *driver) { d.fresh() }},
-		detect.RuleTransient:  {detect.Rules{Transient: one}, func(d *driver) { d.step(detect.Step{Tool: "x", Kind: detect.TransientError}) }, func(d *driver) { d.fresh() }},
+		detect.RuleTransient:  {detect.Rules{Transient: one}, func(d *driver) { d.step(detect.Step{Tool: "x", Kind: detect.ErrorKindTransient}) }, func(d *driver) { d.fresh() }},
 		detect.RuleBlocked:    {detect.Rules{Blocked: one}, func(d *driver) { d.iteration(detect.Iteration{Question: true}) }, func(d *driver) { d.iteration(detect.Iteration{}) }},
 	} {
 		d := drive(t, c.rules)
@@ -121,15 +121,15 @@ func TestEachRuleBeginsAnew(t *testing.T) {
 // TestProgressBeginsRepeatsAnew: after it, the same may be done as often as before.
 func TestProgressBeginsRepeatsAnew(t *testing.T) {
 	for rule, rules := range map[detect.Rule]detect.Rules{
-		detect.RuleRepeat: {Repeat: detect.Limits{Nudge: 3, Trip: -1}},
-		detect.RuleVaried: {Varied: detect.Limits{Nudge: 3, Trip: -1}},
-		detect.RulePoll:   {Poll: detect.Limits{Nudge: 3, Trip: -1}, Tools: map[string]detect.Class{"look": detect.Poll}},
+		detect.RuleRepeat:   {Repeat: detect.Limits{Nudge: 3, Trip: -1}},
+		detect.RuleSameCall: {SameCall: detect.Limits{Nudge: 3, Trip: -1}},
+		detect.RulePoll:     {Poll: detect.Limits{Nudge: 3, Trip: -1}, Tools: map[string]detect.Class{"look": detect.ClassPoll}},
 	} {
 		d := drive(t, rules)
 		look := func(n int) {
 			for range n {
 				out := "same"
-				if rule == detect.RuleVaried {
+				if rule == detect.RuleSameCall {
 					out = word(d.n)
 				}
 				d.call("look", "{}", out)
@@ -218,7 +218,7 @@ func TestEachAmountIsReserved(t *testing.T) {
 		if b.Used() != of(4) {
 			t.Errorf("%v: used %+v", rule, b.Used())
 		}
-		if found, err := two.Settle(of(3), start()); err != nil || len(found) != 1 || found[0].Rule != rule || found[0].Level != detect.Trip || b.Used() != of(5) {
+		if found, err := two.Settle(of(3), start()); err != nil || len(found) != 1 || found[0].Rule != rule || found[0].Level != detect.LevelTrip || b.Used() != of(5) {
 			t.Errorf("%v: %+v, %v, used %+v", rule, found, err, b.Used())
 		}
 	}
@@ -226,7 +226,7 @@ func TestEachAmountIsReserved(t *testing.T) {
 
 // TestSureAgainAtTheVeryValue: a single value that is Leave ends what was found.
 func TestSureAgainAtTheVeryValue(t *testing.T) {
-	d := drive(t, detect.Rules{Confidence: detect.Confidence{Single: true, Nudge: -1, High: -1, Leave: 0.6}})
+	d := drive(t, detect.Rules{Confidence: detect.ConfidenceLimits{Single: true, Nudge: -1, High: -1, Leave: 0.6}})
 	for _, c := range []float64{0.2, 0.6, 0.2, 0.59, 0.2} {
 		one := d.n
 		d.step(detect.Step{Tool: word(one), Output: word(one), Confidence: &c})
@@ -236,7 +236,7 @@ func TestSureAgainAtTheVeryValue(t *testing.T) {
 
 // TestLimitsSayWhatIsAllowed: from which number on, to which.
 func TestLimitsSayWhatIsAllowed(t *testing.T) {
-	least := map[string]int{"Repeat": 2, "Poll": 2, "Varied": 2, "Window": 2, "Cycle": 2, "HandoffRepeat": 2, "HandoffCycle": 2}
+	least := map[string]int{"Repeat": 2, "Poll": 2, "SameCall": 2, "Window": 2, "Cycle": 2, "HandoffRepeat": 2, "HandoffCycle": 2}
 	v := reflect.ValueOf(&detect.Rules{}).Elem()
 	for i := range v.NumField() {
 		if v.Type().Field(i).Type != reflect.TypeFor[detect.Limits]() {

@@ -12,8 +12,8 @@ type Level uint8
 
 // The levels.
 const (
-	Nudge Level = 1 + iota // tell the model; it goes on
-	Trip                   // stop the agent
+	LevelNudge Level = 1 + iota // tell the model; it goes on
+	LevelTrip                   // stop the agent
 )
 
 // String returns "nudge" or "trip", and "none" for zero.
@@ -21,9 +21,9 @@ func (l Level) String() string {
 	switch l {
 	case 0:
 		return "none"
-	case Nudge:
+	case LevelNudge:
 		return "nudge"
-	case Trip:
+	case LevelTrip:
 		return "trip"
 	}
 	return "Level(" + strconv.Itoa(int(l)) + ")"
@@ -35,5 +35,5 @@ func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (l *Level) UnmarshalText(text []byte) error {
-	return enum.Parse(l, text, Level(0), Trip, "Level")
+	return enum.Parse(l, text, Level(0), LevelTrip, "Level")
 }

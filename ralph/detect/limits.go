@@ -33,9 +33,9 @@ func (l Limits) or(nudge, trip int) Limits {
 func (l Limits) level(count int) (level Level, limit int) {
 	switch {
 	case l.Trip != never && count >= l.Trip:
-		return Trip, l.Trip
+		return LevelTrip, l.Trip
 	case l.Nudge != never && count >= l.Nudge:
-		return Nudge, l.Nudge
+		return LevelNudge, l.Nudge
 	}
 	return 0, 0
 }

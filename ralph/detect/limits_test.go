@@ -17,7 +17,7 @@ import (
 func TestEveryLimit(t *testing.T) {
 	const many = 1_000_000
 	want := map[string][4]int{ // nudge and trip by default, least and most
-		"Repeat": {3, 5, 2, many}, "Poll": {10, 20, 2, many}, "Varied": {10, -1, 2, many}, "Window": {3, 5, 2, 20}, "Cycle": {2, 3, 2, 1000},
+		"Repeat": {3, 5, 2, many}, "Poll": {10, 20, 2, many}, "SameCall": {10, -1, 2, many}, "Window": {3, 5, 2, 20}, "Cycle": {2, 3, 2, 1000},
 		"SameError": {3, 5, 1, 20}, "Permission": {1, 2, 1, 20}, "UnknownTool": {2, 3, 1, 20}, "Auth": {-1, 1, 1, 20}, "Quota": {-1, 1, 1, 20},
 		"Transient": {3, 5, 1, many}, "Errors": {4, 5, 1, many}, "ErrorRate": {-1, 50, 1, 100}, "Failures": {2, 3, 1, many},
 		"HandoffRepeat": {2, -1, 2, 9}, "HandoffStall": {2, 4, 1, 1000}, "HandoffEcho": {-1, 2, 1, 1000}, "HandoffCycle": {2, 3, 2, 1000}, "Handoffs": {4, 5, 1, 1000},
@@ -90,7 +90,7 @@ func TestEveryLimit(t *testing.T) {
 func TestEveryOtherLimit(t *testing.T) {
 	nan, tools := math.NaN(), map[string]detect.Class{}
 	for i := range 1000 {
-		tools[word(i)] = detect.Unjudged
+		tools[word(i)] = detect.ClassUnjudged
 	}
 	for _, r := range []detect.Rules{
 		{ErrorRateFor: time.Second},
@@ -100,16 +100,16 @@ func TestEveryOtherLimit(t *testing.T) {
 		{Warn: 0.999},
 		{Warn: -1},
 		{Tools: tools},
-		{Confidence: detect.Confidence{Nudge: 1, Trip: 1, High: 1, Leave: 1, Samples: 1000}},
-		{Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1}},
-		{Confidence: detect.Confidence{Nudge: 0.7}},
-		{Confidence: detect.Confidence{Nudge: 0.6, Leave: 0.6}},
+		{Confidence: detect.ConfidenceLimits{Nudge: 1, Trip: 1, High: 1, Leave: 1, Samples: 1000}},
+		{Confidence: detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1}},
+		{Confidence: detect.ConfidenceLimits{Nudge: 0.7}},
+		{Confidence: detect.ConfidenceLimits{Nudge: 0.6, Leave: 0.6}},
 		{Budgets: detect.Budgets{Cost: 1e9}},
 		{Budgets: detect.Budgets{Cost: -1}},
-		{NoProgressFor: detect.Spans{Nudge: 1, Trip: 2}},
-		{NoProgressFor: detect.Spans{Nudge: 2, Trip: -1}},
-		{NoProgressFor: detect.Spans{Nudge: -1, Trip: 1}},
-		{NoProgressFor: detect.Spans{Trip: 1}},
+		{NoProgressFor: detect.DurationLimits{Nudge: 1, Trip: 2}},
+		{NoProgressFor: detect.DurationLimits{Nudge: 2, Trip: -1}},
+		{NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: 1}},
+		{NoProgressFor: detect.DurationLimits{Trip: 1}},
 	} {
 		if err := r.Validate(); err != nil {
 			t.Error(err)
@@ -123,18 +123,18 @@ func TestEveryOtherLimit(t *testing.T) {
 		"ErrorRateSteps is -1":             {ErrorRateSteps: -1},
 		"Warn is 1,":                       {Warn: 1},
 		"Warn is NaN":                      {Warn: nan},
-		"Confidence.Nudge is 1.1":          {Confidence: detect.Confidence{Nudge: 1.1}},
-		"Confidence.Nudge is NaN":          {Confidence: detect.Confidence{Nudge: nan}},
-		"Confidence.Trip is 1.1":           {Confidence: detect.Confidence{Trip: 1.1}},
-		"Confidence.High is 1.1":           {Confidence: detect.Confidence{High: 1.1}},
-		"Confidence.Leave is 1.1":          {Confidence: detect.Confidence{Leave: 1.1}},
-		"Confidence.Leave is -0.1":         {Confidence: detect.Confidence{Leave: -0.1}},
-		"Confidence.Leave is 0.4,":         {Confidence: detect.Confidence{Leave: 0.4, Nudge: 0.41}},
-		"Confidence.Leave is 0.3,":         {Confidence: detect.Confidence{Leave: 0.3, Nudge: -1, Trip: 0.31}},
-		"Confidence.Samples is 1001":       {Confidence: detect.Confidence{Samples: 1001}},
-		"Confidence.Samples is -1":         {Confidence: detect.Confidence{Samples: -1}},
+		"Confidence.Nudge is 1.1":          {Confidence: detect.ConfidenceLimits{Nudge: 1.1}},
+		"Confidence.Nudge is NaN":          {Confidence: detect.ConfidenceLimits{Nudge: nan}},
+		"Confidence.Trip is 1.1":           {Confidence: detect.ConfidenceLimits{Trip: 1.1}},
+		"Confidence.High is 1.1":           {Confidence: detect.ConfidenceLimits{High: 1.1}},
+		"Confidence.Leave is 1.1":          {Confidence: detect.ConfidenceLimits{Leave: 1.1}},
+		"Confidence.Leave is -0.1":         {Confidence: detect.ConfidenceLimits{Leave: -0.1}},
+		"Confidence.Leave is 0.4,":         {Confidence: detect.ConfidenceLimits{Leave: 0.4, Nudge: 0.41}},
+		"Confidence.Leave is 0.3,":         {Confidence: detect.ConfidenceLimits{Leave: 0.3, Nudge: -1, Trip: 0.31}},
+		"Confidence.Samples is 1001":       {Confidence: detect.ConfidenceLimits{Samples: 1001}},
+		"Confidence.Samples is -1":         {Confidence: detect.ConfidenceLimits{Samples: -1}},
 		"Budgets.Cost is 1.000000001e+09,": {Budgets: detect.Budgets{Cost: 1e9 + 1}},
-		"NoProgressFor.Nudge is 1s":        {NoProgressFor: detect.Spans{Nudge: time.Second, Trip: time.Second}},
+		"NoProgressFor.Nudge is 1s":        {NoProgressFor: detect.DurationLimits{Nudge: time.Second, Trip: time.Second}},
 		"Tools[x] is Class(4), allowed: o": {Tools: map[string]detect.Class{"x": 4}},
 	} {
 		if err := r.Validate(); err == nil || !strings.Contains(err.Error(), "switchgear: "+field) {
@@ -157,18 +157,18 @@ func TestEveryOtherDefault(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r = of(detect.Rules{
-		PollEvery: -5, PollFor: -5, Warn: -5, NoProgressFor: detect.Spans{Nudge: -5, Trip: -5}, Confidence: detect.Confidence{Nudge: -5, Trip: -5, High: -5},
+		PollEvery: -5, PollFor: -5, Warn: -5, NoProgressFor: detect.DurationLimits{Nudge: -5, Trip: -5}, Confidence: detect.ConfidenceLimits{Nudge: -5, Trip: -5, High: -5},
 		Budgets: detect.Budgets{Iterations: -5, Wall: -5, Idle: -5, Tokens: -5, Cost: -5, ToolCalls: -5, Hops: -5},
 	})
-	if r.PollEvery != -1 || r.PollFor != -1 || r.Warn != -1 || r.NoProgressFor != (detect.Spans{Nudge: -1, Trip: -1}) ||
-		r.Confidence != (detect.Confidence{Nudge: -1, Trip: -1, High: -1, Leave: 0.6, Samples: 3}) ||
+	if r.PollEvery != -1 || r.PollFor != -1 || r.Warn != -1 || r.NoProgressFor != (detect.DurationLimits{Nudge: -1, Trip: -1}) ||
+		r.Confidence != (detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1, Leave: 0.6, Samples: 3}) ||
 		r.Budgets != (detect.Budgets{Iterations: -1, Wall: -1, Idle: -1, Hops: -1}) {
 		t.Errorf("what is off is %+v", r)
 	}
-	if got := of(detect.Rules{Confidence: detect.Confidence{Nudge: 0.8, Trip: 0.9}}).Confidence.Leave; got != 0.9 {
+	if got := of(detect.Rules{Confidence: detect.ConfidenceLimits{Nudge: 0.8, Trip: 0.9}}).Confidence.Leave; got != 0.9 {
 		t.Errorf("Leave is %v", got)
 	}
-	if got := of(detect.Rules{NoProgressFor: detect.Spans{Trip: 30 * time.Second}}).NoProgressFor; got != (detect.Spans{Nudge: -1, Trip: 30 * time.Second}) {
+	if got := of(detect.Rules{NoProgressFor: detect.DurationLimits{Trip: 30 * time.Second}}).NoProgressFor; got != (detect.DurationLimits{Nudge: -1, Trip: 30 * time.Second}) {
 		t.Errorf("NoProgressFor is %v", got)
 	}
 	b := budget(t, detect.Budgets{Iterations: -1, Wall: -1, Idle: -1, Tokens: -1, Cost: -1, ToolCalls: -1, Hops: -1}, nil)
@@ -187,7 +187,7 @@ func TestWhatEveryRuleSays(t *testing.T) {
 	for rule := detect.RuleRepeat; rule <= detect.RuleHops; rule++ {
 		names = append(names, rule.String())
 	}
-	if got := strings.Join(names, " "); got != "repeat poll varied window cycle same_error permission unknown_tool auth quota transient errors error_rate failures "+
+	if got := strings.Join(names, " "); got != "repeat poll same_call window cycle same_error permission unknown_tool auth quota transient errors error_rate failures "+
 		"handoff_repeat handoff_stall handoff_echo handoff_cycle handoffs no_progress blocked empty decline confidence stall compaction calls "+
 		"iterations wall idle tokens cost tool_calls hops" {
 		t.Error(got)

@@ -46,7 +46,7 @@ func (m *marks) keyed(rule Rule, key uint64, at uint32, lim Limits, n int) (Leve
 	s := m.find(rule, key, at)
 	if s != nil && s.Told {
 		if fresh := lim.fresh(); fresh != never && n >= fresh {
-			level, limit = Trip, fresh
+			level, limit = LevelTrip, fresh
 		}
 	}
 	if level == 0 {
@@ -92,7 +92,7 @@ func (m *marks) slot(rule Rule, key uint64, at uint32) *slot {
 // told begins the probation of what the rule has nudged for.
 func (m *marks) told(rule Rule, at uint32) {
 	for i := range m.Slots {
-		if s := &m.Slots[i]; s.Rule == rule && s.Level == Nudge {
+		if s := &m.Slots[i]; s.Rule == rule && s.Level == LevelNudge {
 			s.Told, s.Until = true, at+probation
 		}
 	}

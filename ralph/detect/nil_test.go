@@ -95,7 +95,7 @@ func TestABudgetBelowTheZeroOne(t *testing.T) {
 
 func TestGitTokenWithoutAContext(t *testing.T) {
 	//nolint:staticcheck // a nil context is allowed
-	if _, err := detect.GitToken(nil, t.TempDir()); err == nil || errors.Is(err, context.Canceled) {
+	if _, err := detect.GitFingerprint(nil, t.TempDir()); err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want that there is no work tree", err)
 	}
 }

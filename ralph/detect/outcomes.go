@@ -11,7 +11,7 @@ func (r *Run) outcome(bad bool, kind ErrorKind, unjudged bool, now time.Duration
 		s.Totals.Errors++
 		s.Errors++
 		s.Transient++
-		if kind != TransientError {
+		if kind != ErrorKindTransient {
 			s.Transient = 0
 		}
 	case !unjudged: // thinking aloud always goes well
@@ -23,7 +23,7 @@ func (r *Run) outcome(bad bool, kind ErrorKind, unjudged bool, now time.Duration
 		errs = 0
 	}
 	r.count(RuleTransient, r.d.rules.Transient, max(s.Transient, s.FailedPass))
-	if r.count(RuleErrors, r.d.rules.Errors, errs) == Nudge {
+	if r.count(RuleErrors, r.d.rules.Errors, errs) == LevelNudge {
 		r.weak(byErrors)
 	}
 }
@@ -83,13 +83,13 @@ func (r *Run) amongKind(rule Rule, kind ErrorKind) uint32 {
 // kindRule is the rule for errors of which more is known than their text.
 func (r *Run) kindRule(kind ErrorKind) (Rule, Limits) {
 	switch kind { //nolint:exhaustive // the others have none
-	case PermissionError:
+	case ErrorKindPermission:
 		return RulePermission, r.d.rules.Permission
-	case UnknownTool:
+	case ErrorKindUnknownTool:
 		return RuleUnknownTool, r.d.rules.UnknownTool
-	case AuthError:
+	case ErrorKindAuth:
 		return RuleAuth, r.d.rules.Auth
-	case QuotaError:
+	case ErrorKindQuota:
 		return RuleQuota, r.d.rules.Quota
 	}
 	return 0, Limits{}
@@ -106,7 +106,7 @@ func (r *Run) iteration(it *Iteration) {
 	r.decline(it)
 	s.CallsHere, s.Questioned, s.Called, s.OutputHere = 0, false, false, 0
 	s.Marks.Reached[RuleCalls] = 0
-	if s.Tokens.Armed {
+	if s.Fingerprints.Armed {
 		s.SinceIts++
 		r.raise(RuleNoProgress, r.d.rules.NoProgress, s.SinceIts)
 	}
@@ -116,7 +116,7 @@ func (r *Run) iteration(it *Iteration) {
 func (r *Run) failure(it *Iteration) {
 	s := &r.s
 	r.s.Questioned = r.s.Questioned || it.Question
-	if !it.Failed && it.Err == "" && it.Exit == 0 && it.Kind == OtherError {
+	if !it.Failed && it.Err == "" && it.Exit == 0 && it.Kind == ErrorKindOther {
 		s.Failures, s.FailedPass, s.FailedAlike = 0, 0, 0
 		s.Marks.Reached[RuleFailures] = 0
 		return
@@ -131,7 +131,7 @@ func (r *Run) failure(it *Iteration) {
 		r.keyed(rule, uint64(it.Kind), lim, s.FailedAlike)
 	}
 	s.FailedPass++
-	if it.Kind != TransientError {
+	if it.Kind != ErrorKindTransient {
 		s.FailedPass = 0
 	}
 	if s.FailedPass == s.Failures {
@@ -148,7 +148,7 @@ func (r *Run) blocked(now bool) {
 	switch {
 	case now:
 		if lim.Trip != never {
-			r.reach(RuleBlocked, Trip, 1, 1)
+			r.reach(RuleBlocked, LevelTrip, 1, 1)
 		}
 		return
 	case r.s.Questioned && !r.s.Called:
@@ -173,7 +173,7 @@ func (r *Run) decline(it *Iteration) {
 	}
 	s.Output += newest * (out - s.Output)
 	s.Outputs = min(s.Outputs+1, fewOutputs)
-	if r.count(RuleDecline, r.d.rules.Decline, uint32(s.Low)) == Nudge {
+	if r.count(RuleDecline, r.d.rules.Decline, uint32(s.Low)) == LevelNudge {
 		r.weak(byDecline)
 	}
 }

@@ -53,10 +53,10 @@ func TestKindsOfErrors(t *testing.T) {
 		reason detect.Reason
 		want   []string
 	}{
-		{detect.PermissionError, detect.RulePermission, detect.Blocked, []string{"1 nudge", "3 trip"}},
-		{detect.UnknownTool, detect.RuleUnknownTool, detect.Failing, []string{"3 nudge", "5 trip"}},
-		{detect.AuthError, detect.RuleAuth, detect.Blocked, []string{"1 trip"}},
-		{detect.QuotaError, detect.RuleQuota, detect.Exhausted, []string{"1 trip"}},
+		{detect.ErrorKindPermission, detect.RulePermission, detect.ReasonBlocked, []string{"1 nudge", "3 trip"}},
+		{detect.ErrorKindUnknownTool, detect.RuleUnknownTool, detect.ReasonFailing, []string{"3 nudge", "5 trip"}},
+		{detect.ErrorKindAuth, detect.RuleAuth, detect.ReasonBlocked, []string{"1 trip"}},
+		{detect.ErrorKindQuota, detect.RuleQuota, detect.ReasonExhausted, []string{"1 trip"}},
 	} {
 		t.Run(c.kind.String(), func(t *testing.T) {
 			d := drive(t, detect.Rules{})
@@ -75,14 +75,14 @@ func TestKindsOfErrors(t *testing.T) {
 
 func TestModelThatRefusesTheCredentials(t *testing.T) {
 	d := drive(t, detect.Rules{})
-	d.step(detect.Step{Kind: detect.AuthError, Err: "401"}) // not of a tool
+	d.step(detect.Step{Kind: detect.ErrorKindAuth, Err: "401"}) // not of a tool
 	d.want(detect.RuleAuth, "1 trip")
 }
 
 func TestPassingErrorsAreNotFailure(t *testing.T) {
 	d := drive(t, detect.Rules{})
 	for i := range 6 {
-		d.step(detect.Step{Tool: "get", Args: word(i), Kind: detect.TransientError, Err: "429"})
+		d.step(detect.Step{Tool: "get", Args: word(i), Kind: detect.ErrorKindTransient, Err: "429"})
 	}
 	d.want(detect.RuleTransient, "3 nudge", "5 trip")
 	d.quiet(detect.RuleTransient)
@@ -94,7 +94,7 @@ func TestPassingErrorsAreNotFailure(t *testing.T) {
 func TestPassingErrorsAreNoRepetition(t *testing.T) {
 	d := drive(t, detect.Rules{})
 	for range 6 {
-		d.step(detect.Step{Tool: "send", Args: "x", Kind: detect.TransientError, Err: "503"})
+		d.step(detect.Step{Tool: "send", Args: "x", Kind: detect.ErrorKindTransient, Err: "503"})
 	}
 	d.want(detect.RuleTransient, "3 nudge", "5 trip")
 	d.quiet(detect.RuleTransient)
@@ -112,13 +112,13 @@ func TestErrorsInARow(t *testing.T) {
 	}
 	d.want(detect.RuleErrors, "4 nudge", "12 nudge", "14 trip")
 	d.quiet(detect.RuleErrors, detect.RuleErrorRate, detect.RuleStall)
-	if f := d.fired[len(d.fired)-1]; f.Severity != failsafe.High || f.Reason != detect.Failing {
+	if f := d.fired[len(d.fired)-1]; f.Severity != failsafe.High || f.Reason != detect.ReasonFailing {
 		t.Errorf("%v %v", f.Severity, f.Reason)
 	}
 }
 
 func TestThinkingDoesNotEndErrors(t *testing.T) {
-	d := drive(t, detect.Rules{ErrorRate: off(), Tools: map[string]detect.Class{"think": detect.Unjudged}})
+	d := drive(t, detect.Rules{ErrorRate: off(), Tools: map[string]detect.Class{"think": detect.ClassUnjudged}})
 	for range 5 {
 		d.call("think", word(d.n), "")
 		d.fails()
@@ -129,7 +129,7 @@ func TestThinkingDoesNotEndErrors(t *testing.T) {
 func TestErrorsOfEverySort(t *testing.T) {
 	d := drive(t, detect.Rules{})
 	for _, s := range []detect.Step{
-		{Failed: true}, {Err: "x"}, {Exit: 1}, {Tool: "a", Kind: detect.PermissionError}, {Tool: "b", Exit: -1},
+		{Failed: true}, {Err: "x"}, {Exit: 1}, {Tool: "a", Kind: detect.ErrorKindPermission}, {Tool: "b", Exit: -1},
 	} {
 		d.step(s)
 	}
@@ -204,7 +204,7 @@ func TestErrorRateForgets(t *testing.T) {
 
 func TestFailedIterations(t *testing.T) {
 	for name, it := range map[string]detect.Iteration{
-		"exit": {Exit: 1}, "is error": {Failed: true}, "error": {Err: "timeout"}, "denied": {Kind: detect.PermissionError},
+		"exit": {Exit: 1}, "is error": {Failed: true}, "error": {Err: "timeout"}, "denied": {Kind: detect.ErrorKindPermission},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := drive(t, detect.Rules{Permission: off()})
@@ -225,18 +225,18 @@ func TestFailedIterations(t *testing.T) {
 func TestFailedIterationsByKind(t *testing.T) {
 	d := drive(t, detect.Rules{})
 	for range 5 {
-		d.iteration(detect.Iteration{Kind: detect.TransientError})
+		d.iteration(detect.Iteration{Kind: detect.ErrorKindTransient})
 	}
 	d.want(detect.RuleTransient, "3 nudge", "5 trip")
 	d.quiet(detect.RuleTransient)
 
 	d = drive(t, detect.Rules{})
-	d.iteration(detect.Iteration{Kind: detect.PermissionError})
-	d.iteration(detect.Iteration{Kind: detect.PermissionError})
+	d.iteration(detect.Iteration{Kind: detect.ErrorKindPermission})
+	d.iteration(detect.Iteration{Kind: detect.ErrorKindPermission})
 	d.want(detect.RulePermission, "1 nudge", "2 trip")
 
 	d = drive(t, detect.Rules{})
-	d.iteration(detect.Iteration{Kind: detect.AuthError})
+	d.iteration(detect.Iteration{Kind: detect.ErrorKindAuth})
 	d.want(detect.RuleAuth, "1 trip")
 }
 
@@ -251,7 +251,7 @@ func TestBlockedOnAHuman(t *testing.T) {
 		d.iteration(detect.Iteration{})
 	}
 	d.want(detect.RuleBlocked, "1 nudge", "5 nudge", "7 trip")
-	if f := d.fired[len(d.fired)-1]; f.Reason != detect.Blocked {
+	if f := d.fired[len(d.fired)-1]; f.Reason != detect.ReasonBlocked {
 		t.Errorf("reason %v", f.Reason)
 	}
 
@@ -351,7 +351,7 @@ func TestConfidence(t *testing.T) {
 	sure(d, 0.1) // one very low value
 	d.want(detect.RuleConfidence, "1 nudge", "13 nudge")
 
-	d = drive(t, detect.Rules{Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1}})
+	d = drive(t, detect.Rules{Confidence: detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1}})
 	for range 9 {
 		sure(d, 0)
 	}
@@ -359,7 +359,7 @@ func TestConfidence(t *testing.T) {
 }
 
 func TestStallNeedsTwoSorts(t *testing.T) {
-	d := drive(t, detect.Rules{Confidence: detect.Confidence{Trip: -1}})
+	d := drive(t, detect.Rules{Confidence: detect.ConfidenceLimits{Trip: -1}})
 	low, high := 0.1, 0.95
 	for range 4 {
 		d.step(detect.Step{Tool: "x", Args: word(d.n), Confidence: &low})
@@ -376,7 +376,7 @@ func TestStallNeedsTwoSorts(t *testing.T) {
 }
 
 func TestStallThatWasEmptyForgets(t *testing.T) {
-	d := drive(t, detect.Rules{ErrorRate: off(), Confidence: detect.Confidence{Trip: -1}})
+	d := drive(t, detect.Rules{ErrorRate: off(), Confidence: detect.ConfidenceLimits{Trip: -1}})
 	for range 4 { // one sign of a sort
 		d.fails()
 	}

@@ -3,7 +3,7 @@ package detect
 import "time"
 
 // Progress takes in what the agent's work looks like now: any text that is the same
-// as long as nothing has changed, like that of [GitToken]. It reports whether this is
+// as long as nothing has changed, like that of [GitFingerprint]. It reports whether this is
 // progress: a token that is new. One that was there before, among the last 24
 // different ones, is none: work that is done and undone gets nowhere. The first one
 // is where the agent starts, and no progress either. An empty token only says that
@@ -11,16 +11,16 @@ import "time"
 //
 // The rules about progress begin to count with the first call; a caller that does
 // not make one is not judged by them. Progress ends what the rules about repetition
-// have counted. If nobody can tell, see [Run.Unknown].
-func (r *Run) Progress(token string, at time.Time) bool {
+// have counted. If nobody can tell, see [Run.ProgressUnknown].
+func (r *Run) Progress(fingerprint string, at time.Time) bool {
 	if !r.made() {
 		return false
 	}
 	s, now := &r.s, r.clock.now(at)
-	if !s.Tokens.Armed {
+	if !s.Fingerprints.Armed {
 		s.ProgressAt = now
 	}
-	if !s.Tokens.add(token) {
+	if !s.Fingerprints.add(fingerprint) {
 		return false
 	}
 	s.Totals.Progress++
@@ -31,10 +31,10 @@ func (r *Run) Progress(token string, at time.Time) bool {
 	return true
 }
 
-// Unknown says that nobody can tell whether there was progress, because looking has
+// ProgressUnknown says that nobody can tell whether there was progress, because looking has
 // failed. The rules about progress count anew from here: what cannot be seen is not
 // missing.
-func (r *Run) Unknown(at time.Time) {
+func (r *Run) ProgressUnknown(at time.Time) {
 	if !r.made() {
 		return
 	}

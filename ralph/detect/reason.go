@@ -11,11 +11,11 @@ type Reason uint8
 
 // The reasons.
 const (
-	Stuck     Reason = 1 + iota // it does what it has done before; a pause and a hint may help
-	Failing                     // what it does fails
-	Exhausted                   // it has used up what it may use; only a raise helps
-	Blocked                     // it needs a human
-	Transient                   // something it needs is away for a while; waiting helps
+	ReasonStuck     Reason = 1 + iota // it does what it has done before; a pause and a hint may help
+	ReasonFailing                     // what it does fails
+	ReasonExhausted                   // it has used up what it may use; only a raise helps
+	ReasonBlocked                     // it needs a human
+	ReasonTransient                   // something it needs is away for a while; waiting helps
 )
 
 // String returns "stuck", "failing", "exhausted", "blocked" or "transient", and
@@ -24,15 +24,15 @@ func (r Reason) String() string {
 	switch r {
 	case 0:
 		return "none"
-	case Stuck:
+	case ReasonStuck:
 		return "stuck"
-	case Failing:
+	case ReasonFailing:
 		return "failing"
-	case Exhausted:
+	case ReasonExhausted:
 		return "exhausted"
-	case Blocked:
+	case ReasonBlocked:
 		return "blocked"
-	case Transient:
+	case ReasonTransient:
 		return "transient"
 	}
 	return "Reason(" + strconv.Itoa(int(r)) + ")"
@@ -44,5 +44,5 @@ func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (r *Reason) UnmarshalText(text []byte) error {
-	return enum.Parse(r, text, Reason(0), Transient, "Reason")
+	return enum.Parse(r, text, Reason(0), ReasonTransient, "Reason")
 }

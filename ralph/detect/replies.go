@@ -64,15 +64,15 @@ func (r *Run) confidence(v *float64) error {
 	case lim.Single && *v >= lim.Leave: // it is sure again, whatever the average
 	case int(s.Confidences) >= lim.Samples && judged < lim.Trip:
 		count = judged
-		level, limit = Trip, lim.Trip
+		level, limit = LevelTrip, lim.Trip
 	case s.Confidence < lim.Nudge:
-		level, limit = Nudge, lim.Nudge
+		level, limit = LevelNudge, lim.Nudge
 	case *v <= lim.High && lim.Nudge > 0:
-		level, limit, count = Nudge, lim.High, *v
+		level, limit, count = LevelNudge, lim.High, *v
 	case s.Confidence < lim.Leave:
 		return nil // neither found anew nor over
 	}
-	if r.reach(RuleConfidence, level, count, limit) == Nudge {
+	if r.reach(RuleConfidence, level, count, limit) == LevelNudge {
 		r.weak(byDoubt)
 	}
 	return nil

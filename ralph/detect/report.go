@@ -11,7 +11,7 @@ const maxEvidence = 8
 
 // report adds a finding. It is the only thing that allocates.
 func (r *Run) report(rule Rule, level Level, sev failsafe.Severity, count, limit float64) {
-	if level == Trip {
+	if level == LevelTrip {
 		r.s.Totals.Trips++
 	} else {
 		r.s.Totals.Nudges++

@@ -41,22 +41,22 @@ func TestAConfidenceAloneIsNoReply(t *testing.T) {
 
 // Each value by itself, or an average: the option decides what trips.
 func TestASingleConfidence(t *testing.T) {
-	say := func(c detect.Confidence, values ...float64) *driver {
+	say := func(c detect.ConfidenceLimits, values ...float64) *driver {
 		d := drive(t, detect.Rules{Confidence: c, Stall: off()})
 		for _, v := range values {
 			d.step(detect.Step{Confidence: &v})
 		}
 		return d
 	}
-	single := detect.Confidence{Single: true, Nudge: -1, High: -1}
+	single := detect.ConfidenceLimits{Single: true, Nudge: -1, High: -1}
 	say(single, 0.9, 0.9, 0.2999).want(detect.RuleConfidence, "3 trip")
 	say(single, 0.9, 0.9, 0.3).want(detect.RuleConfidence)
 	say(single, 0.2, 0.2, 0.9, 0.2).want(detect.RuleConfidence, "1 trip", "4 trip") // once until it is sure again
-	say(detect.Confidence{Single: true}, 0.9, 0.9, 0.2, 0.9, 0.9, 0.9).want(detect.RuleConfidence, "3 trip")
-	say(detect.Confidence{Single: true, Samples: 3, Nudge: -1, High: -1}, 0.2, 0.9, 0.2).want(detect.RuleConfidence, "3 trip")
-	say(detect.Confidence{Nudge: -1, High: -1}, 0.9, 0.9, 0.1, 0.9).want(detect.RuleConfidence) // the average
+	say(detect.ConfidenceLimits{Single: true}, 0.9, 0.9, 0.2, 0.9, 0.9, 0.9).want(detect.RuleConfidence, "3 trip")
+	say(detect.ConfidenceLimits{Single: true, Samples: 3, Nudge: -1, High: -1}, 0.2, 0.9, 0.2).want(detect.RuleConfidence, "3 trip")
+	say(detect.ConfidenceLimits{Nudge: -1, High: -1}, 0.9, 0.9, 0.1, 0.9).want(detect.RuleConfidence) // the average
 	// What is high is told from the value, too.
-	d := say(detect.Confidence{Single: true}, 0.9, 0.9, 0.1)
+	d := say(detect.ConfidenceLimits{Single: true}, 0.9, 0.9, 0.1)
 	if len(d.fired) != 1 || d.fired[0].Count != 0.1 || d.fired[0].Threshold != 0.3 {
 		t.Errorf("%+v", d.fired)
 	}

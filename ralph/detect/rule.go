@@ -14,7 +14,7 @@ type Rule uint8
 const (
 	RuleRepeat        Rule = 1 + iota // the same call with the same outcome, in a row [Repeat]
 	RulePoll                          // the same of a poll, or with time between [Poll]
-	RuleVaried                        // the same call in a row, whatever comes of it [Varied]
+	RuleSameCall                      // the same call in a row, whatever comes of it [SameCall]
 	RuleWindow                        // the same call with the same outcome, among others [Window]
 	RuleCycle                         // 2 to 8 different calls, round and round [Cycle]
 	RuleSameError                     // the same error, among others [SameError]

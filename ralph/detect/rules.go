@@ -12,7 +12,7 @@ type Rules struct {
 	// Repeat is for the same call with the same outcome, in a row. Zero means 3
 	// and 5.
 	Repeat Limits `json:"repeat,omitzero"`
-	// Poll is for the same in a row of a tool of class [Poll] or [Repeatable], with
+	// Poll is for the same in a row of a tool of class [ClassPoll] or [ClassRepeatable], with
 	// at least PollEvery between, with passing errors, or, where they go well, with
 	// other ids in the arguments: somebody waits for something, or works through a
 	// batch. A trip also
@@ -24,9 +24,9 @@ type Rules struct {
 	// PollFor is how long a poll may go on at least. Zero means 15 min, negative no
 	// time.
 	PollFor time.Duration `json:"poll_for,omitzero"`
-	// Varied is for the same call in a row whatever comes of it. Zero means 10 and
+	// SameCall is for the same call in a row whatever comes of it. Zero means 10 and
 	// never.
-	Varied Limits `json:"varied,omitzero"`
+	SameCall Limits `json:"same_call,omitzero" aka:"varied"`
 	// Window is for the same call with the same outcome among the last 20 steps; if
 	// it goes well, since there was a call that was not among them. Zero means 3
 	// and 5.
@@ -95,7 +95,7 @@ type Rules struct {
 	NoProgressSteps Limits `json:"no_progress_steps,omitzero"`
 	// NoProgressFor is for the time since the last progress; in a task that has
 	// iterations, once two have ended since. Zero means 60 s and 120 s.
-	NoProgressFor Spans `json:"no_progress_for,omitzero"`
+	NoProgressFor DurationLimits `json:"no_progress_for,omitzero"`
 	// Blocked is for iterations in a row in which the agent did nothing but ask a
 	// human. A step that is Blocked trips at once, unless it is off. Zero means 1
 	// and 2.
@@ -107,8 +107,8 @@ type Rules struct {
 	// ones before. Zero means 3 and never.
 	Decline Limits `json:"decline,omitzero"`
 	// Confidence is for what [Step] says of it.
-	Confidence Confidence `json:"confidence,omitzero"`
-	// Stall is for a bucket that the nudges of Varied, Errors, Decline and
+	Confidence ConfidenceLimits `json:"confidence,omitzero"`
+	// Stall is for a bucket that the nudges of SameCall, Errors, Decline and
 	// Confidence and every refused call fill by one, and progress, or 20 steps
 	// without, empties by one. It trips if not all came from one rule, or some were
 	// refusals. Zero means 2 and 4.
@@ -127,7 +127,7 @@ type Rules struct {
 	Warn float64 `json:"warn,omitzero"`
 
 	// Tools are the classes of tools by name, at most 1000. A tool that is not
-	// there is [Ordinary].
+	// there is [ClassOrdinary].
 	Tools map[string]Class `json:"tools,omitempty"`
 	// Key, if not nil, returns what two calls of a tool are compared by instead of
 	// its arguments, for tools of which it knows better; false means that it does

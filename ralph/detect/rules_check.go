@@ -32,7 +32,7 @@ func limitsOf(r *Rules) []limit {
 	return []limit{
 		{"Repeat", &r.Repeat, 3, 5, 2, maxCount},
 		{"Poll", &r.Poll, 10, 20, 2, maxCount},
-		{"Varied", &r.Varied, 10, never, 2, maxCount},
+		{"SameCall", &r.SameCall, 10, never, 2, maxCount},
 		{"Window", &r.Window, 3, 5, 2, ringSize},
 		{"Cycle", &r.Cycle, 2, 3, 2, 1000},
 		{"SameError", &r.SameError, 3, 5, 1, ringSize},
@@ -98,7 +98,7 @@ func (r Rules) Validate() error {
 	check(len(r.Tools) <= maxTools, "Tools", len(r.Tools), "at most 1000 tools")
 	if len(r.Tools) <= maxTools {
 		for tool, class := range r.Tools {
-			check(class <= Unjudged, "Tools["+clip(tool)+"]", class, "ordinary, poll, repeatable, unjudged")
+			check(class <= ClassUnjudged, "Tools["+clip(tool)+"]", class, "ordinary, poll, repeatable, unjudged")
 		}
 	}
 	return errors.Join(faults...)

@@ -26,19 +26,19 @@ func TestZeroRulesAreTheDefaults(t *testing.T) {
 		"Handoffs":  {r.Handoffs, detect.Limits{Nudge: 4, Trip: 5}},
 		"Progress":  {r.NoProgress, detect.Limits{Nudge: 3, Trip: 10}},
 		"ErrorRate": {r.ErrorRate, detect.Limits{Nudge: -1, Trip: 50}},
-		"Varied":    {r.Varied, detect.Limits{Nudge: 10, Trip: -1}},
+		"SameCall":  {r.SameCall, detect.Limits{Nudge: 10, Trip: -1}},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %+v", name, c.got)
 		}
 	}
-	if r.Confidence != (detect.Confidence{Nudge: 0.5, Trip: 0.3, High: 0.1, Leave: 0.6, Samples: 3}) {
+	if r.Confidence != (detect.ConfidenceLimits{Nudge: 0.5, Trip: 0.3, High: 0.1, Leave: 0.6, Samples: 3}) {
 		t.Errorf("%+v", r.Confidence)
 	}
 	if r.Budgets != (detect.Budgets{Iterations: 100, Wall: 300 * time.Second, Idle: 10 * time.Minute, Hops: 200}) {
 		t.Errorf("%+v", r.Budgets)
 	}
-	if r.NoProgressFor != (detect.Spans{Nudge: time.Minute, Trip: 2 * time.Minute}) || r.ErrorRateFor != time.Minute {
+	if r.NoProgressFor != (detect.DurationLimits{Nudge: time.Minute, Trip: 2 * time.Minute}) || r.ErrorRateFor != time.Minute {
 		t.Errorf("%v, %v", r.NoProgressFor, r.ErrorRateFor)
 	}
 	r.Budgets.Iterations, r.Budgets.Wall, r.Budgets.Idle = -1, -1, -1
@@ -86,11 +86,11 @@ func TestFaultsAreToldAllAtOnce(t *testing.T) {
 		Window:         detect.Limits{Trip: 21},
 		Cycle:          detect.Limits{Nudge: 1},
 		ErrorRate:      detect.Limits{Trip: 101},
-		NoProgressFor:  detect.Spans{Nudge: time.Hour, Trip: time.Minute},
+		NoProgressFor:  detect.DurationLimits{Nudge: time.Hour, Trip: time.Minute},
 		ErrorRateFor:   time.Millisecond,
 		ErrorRateSteps: -1,
 		Warn:           1,
-		Confidence:     detect.Confidence{Trip: math.NaN(), Leave: 2, Samples: -1},
+		Confidence:     detect.ConfidenceLimits{Trip: math.NaN(), Leave: 2, Samples: -1},
 		Budgets:        detect.Budgets{Cost: math.Inf(1)},
 		Tools:          map[string]detect.Class{"x": 9},
 	}.Validate()
@@ -116,7 +116,7 @@ func TestFaultsAreToldAllAtOnce(t *testing.T) {
 	}
 	tools := map[string]detect.Class{}
 	for i := range 1001 {
-		tools[word(i)] = detect.Poll
+		tools[word(i)] = detect.ClassPoll
 	}
 	if err := (detect.Rules{Tools: tools}).Validate(); err == nil {
 		t.Error("1001 tools")
@@ -124,14 +124,14 @@ func TestFaultsAreToldAllAtOnce(t *testing.T) {
 }
 
 func TestRulesKeepNothingOfTheCaller(t *testing.T) {
-	tools := map[string]detect.Class{"x": detect.Unjudged}
+	tools := map[string]detect.Class{"x": detect.ClassUnjudged}
 	d, err := detect.New(detect.Rules{Tools: tools})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tools["x"] = detect.Ordinary
-	d.Rules().Tools["x"] = detect.Ordinary
-	if d.Rules().Tools["x"] != detect.Unjudged {
+	tools["x"] = detect.ClassOrdinary
+	d.Rules().Tools["x"] = detect.ClassOrdinary
+	if d.Rules().Tools["x"] != detect.ClassUnjudged {
 		t.Error("the map is shared")
 	}
 }
@@ -143,8 +143,8 @@ func TestRulesFromJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := detect.Rules{
-		Repeat: detect.Limits{Nudge: 2, Trip: -1}, PollFor: time.Minute, Tools: map[string]detect.Class{"gdb": detect.Repeatable},
-		Budgets: detect.Budgets{Cost: 2.5}, Confidence: detect.Confidence{Trip: -1},
+		Repeat: detect.Limits{Nudge: 2, Trip: -1}, PollFor: time.Minute, Tools: map[string]detect.Class{"gdb": detect.ClassRepeatable},
+		Budgets: detect.Budgets{Cost: 2.5}, Confidence: detect.ConfidenceLimits{Trip: -1},
 	}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("%+v", r)
@@ -171,8 +171,8 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for want, got := range map[string]string{
-		"trip": detect.Trip.String(), "Level(9)": detect.Level(9).String(), "blocked": detect.Blocked.String(), "Reason(9)": detect.Reason(9).String(),
-		"poll": detect.Poll.String(), "Class(9)": detect.Class(9).String(), "quota": detect.QuotaError.String(), "ErrorKind(9)": detect.ErrorKind(9).String(),
+		"trip": detect.LevelTrip.String(), "Level(9)": detect.Level(9).String(), "blocked": detect.ReasonBlocked.String(), "Reason(9)": detect.Reason(9).String(),
+		"poll": detect.ClassPoll.String(), "Class(9)": detect.Class(9).String(), "quota": detect.ErrorKindQuota.String(), "ErrorKind(9)": detect.ErrorKind(9).String(),
 		"Rule(99)": detect.Rule(99).String(), "none": detect.Rule(0).String(),
 	} {
 		if got != want {
@@ -188,7 +188,7 @@ func TestFindingTellsAll(t *testing.T) {
 		d.call("bash", "make", "error")
 	}
 	f := d.fired[1].Finding
-	if f.Rule != detect.RuleRepeat || f.Level != detect.Trip || f.Reason != detect.Stuck || f.Count != 5 || f.Threshold != 5 || !f.At.Equal(d.now) {
+	if f.Rule != detect.RuleRepeat || f.Level != detect.LevelTrip || f.Reason != detect.ReasonStuck || f.Count != 5 || f.Threshold != 5 || !f.At.Equal(d.now) {
 		t.Errorf("%+v", f)
 	}
 	if !strings.Contains(f.Message, "bash 5 times") {
@@ -227,7 +227,7 @@ func TestWorstFirst(t *testing.T) {
 	for range 5 {
 		found = d.step(detect.Step{Tool: "x", Err: "no"})
 	}
-	if len(found) < 2 || found[0].Level != detect.Trip {
+	if len(found) < 2 || found[0].Level != detect.LevelTrip {
 		t.Fatalf("%+v", found)
 	}
 	for i := 1; i < len(found); i++ {

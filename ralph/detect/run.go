@@ -65,7 +65,7 @@ func (r *Run) Observe(s Step) ([]Finding, error) {
 
 // act takes in what the agent itself has done.
 func (r *Run) act(s *Step, now time.Duration) {
-	bad := s.Failed || s.Err != "" || s.Exit != 0 || s.Kind != OtherError
+	bad := s.Failed || s.Err != "" || s.Exit != 0 || s.Kind != ErrorKindOther
 	if s.Question || s.Blocked {
 		r.s.Questioned = true
 	}
@@ -79,12 +79,12 @@ func (r *Run) act(s *Step, now time.Duration) {
 		r.s.Totals.Refused++
 		r.weak(byRefusal)
 	} else if bad || s.Tool != "" {
-		r.outcome(bad, s.Kind, r.d.rules.Tools[s.Tool] == Unjudged, now)
+		r.outcome(bad, s.Kind, r.d.rules.Tools[s.Tool] == ClassUnjudged, now)
 	}
 	if s.Blocked {
 		r.blocked(true)
 	}
-	if r.s.Tokens.Armed && !r.s.Iterates {
+	if r.s.Fingerprints.Armed && !r.s.Iterates {
 		r.s.SinceSteps++
 		r.raise(RuleNoProgress, r.d.rules.NoProgressSteps, r.s.SinceSteps)
 	}
@@ -135,7 +135,7 @@ func (r *Run) Check(at time.Time) []Finding {
 
 // NewTask begins a new window and a new budget: a human has said something new. It
 // is not for what the agent or the caller tells itself, which would hide a loop.
-// Tokens of progress and totals are kept.
+// Fingerprints of progress and totals are kept.
 func (r *Run) NewTask(at time.Time) {
 	if !r.made() {
 		return
@@ -148,7 +148,7 @@ func (r *Run) NewTask(at time.Time) {
 }
 
 // Resume clears what all rules have counted in a row or in a window, for an agent
-// that goes on after a pause. Totals, budgets and tokens of progress are kept; the
+// that goes on after a pause. Totals, budgets and fingerprints of progress are kept; the
 // time of the pause counts for no rule.
 func (r *Run) Resume(at time.Time) {
 	if !r.made() {
@@ -190,7 +190,7 @@ func (r *Run) Nudged(rule Rule) {
 	if rule == RuleRepeat { // the same calls lie in the window, too
 		if key, n := r.last(); n > 0 {
 			rule = RuleWindow
-			r.s.Marks.slot(rule, key, r.s.Calls).Level = Nudge
+			r.s.Marks.slot(rule, key, r.s.Calls).Level = LevelNudge
 		}
 	}
 	if rule == RuleCycle {

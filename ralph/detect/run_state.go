@@ -8,20 +8,20 @@ import (
 // runState is what a Run knows. It has a fixed size and no pointers, so that it can
 // be written as it is; its fields have capitals for encoding/binary.
 type runState struct {
-	Event      time.Duration // when the last event was
-	TaskAt     time.Duration // when the task began
-	ProgressAt time.Duration // when there was progress, or the first token
-	Totals     Totals
-	UsedTokens int64 // by the task, as all of Used…
-	UsedCost   int64 // 1e-9
-	OutputHere int64 // bytes written in this iteration
-	Output     float64
-	Confidence float64 // both are moving averages
-	LastCall   uint64
-	Reply      similar // the last one
-	Tokens     tokens
-	Marks      marks
-	Ring       ring
+	Event        time.Duration // when the last event was
+	TaskAt       time.Duration // when the task began
+	ProgressAt   time.Duration // when there was progress, or the first token
+	Totals       Totals
+	UsedTokens   int64 // by the task, as all of Used…
+	UsedCost     int64 // 1e-9
+	OutputHere   int64 // bytes written in this iteration
+	Output       float64
+	Confidence   float64 // both are moving averages
+	LastCall     uint64
+	Reply        similar // the last one
+	Fingerprints fingerprints
+	Marks        marks
+	Ring         ring
 
 	Calls     uint32                // put into the ring, ever; 4e9 are more than anybody makes
 	Since     [ringRules]uint32     // Calls from which on a rule counts

@@ -6,14 +6,14 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Spans are the times after which a rule nudges and trips. Zero and negative mean
+// DurationLimits are the times after which a rule nudges and trips. Zero and negative mean
 // what they do in [Limits].
-type Spans struct {
+type DurationLimits struct {
 	Nudge time.Duration `json:"nudge,omitzero"`
 	Trip  time.Duration `json:"trip,omitzero"`
 }
 
-func (s Spans) or(nudge, trip time.Duration) Spans {
+func (s DurationLimits) or(nudge, trip time.Duration) DurationLimits {
 	given := s.Nudge != 0
 	s.Nudge = max(or(s.Nudge, nudge), never)
 	s.Trip = max(or(s.Trip, trip), never)
@@ -23,28 +23,28 @@ func (s Spans) or(nudge, trip time.Duration) Spans {
 	return s
 }
 
-func (s Spans) level(d time.Duration) (level Level, limit time.Duration) {
+func (s DurationLimits) level(d time.Duration) (level Level, limit time.Duration) {
 	switch {
 	case s.Trip != never && d >= s.Trip:
-		return Trip, s.Trip
+		return LevelTrip, s.Trip
 	case s.Nudge != never && d >= s.Nudge:
-		return Nudge, s.Nudge
+		return LevelNudge, s.Nudge
 	}
 	return 0, 0
 }
 
 // left is the span to the next level; zero or less if there is none.
-func (s Spans) left(level Level) time.Duration {
+func (s DurationLimits) left(level Level) time.Duration {
 	if level == 0 && s.Nudge > 0 {
 		return s.Nudge
 	}
-	if level < Trip {
+	if level < LevelTrip {
 		return s.Trip
 	}
 	return 0
 }
 
-func (s Spans) faults(field string) []error {
+func (s DurationLimits) faults(field string) []error {
 	if s.Trip != never && s.Nudge >= s.Trip {
 		return []error{&core.ConfigError{Field: field + ".Nudge", Value: s.Nudge, Allowed: "less than Trip; negative for never"}}
 	}

@@ -59,6 +59,6 @@ type Step struct {
 // nor work of any sort, and ends nothing that is counted in a row.
 func (s *Step) Report() bool {
 	return s.Confidence != nil && s.Tool == "" && s.Args == "" && len(s.ArgsBytes) == 0 &&
-		s.Output == "" && len(s.OutputBytes) == 0 && !s.Failed && s.Err == "" && s.Exit == 0 && s.Kind == OtherError &&
+		s.Output == "" && len(s.OutputBytes) == 0 && !s.Failed && s.Err == "" && s.Exit == 0 && s.Kind == ErrorKindOther &&
 		s.Tokens == 0 && s.Cost == 0 && !s.Question && !s.Blocked && !s.Refused && !s.Own && !s.Reasoning && !s.Compaction
 }

@@ -10,7 +10,7 @@ type Totals struct {
 	Refused    uint64  `json:"refused"`    // calls that were not made
 	Tokens     int64   `json:"tokens"`     //
 	Cost       float64 `json:"cost"`       //
-	Progress   uint64  `json:"progress"`   // new tokens
+	Progress   uint64  `json:"progress"`   // new fingerprints
 	Nudges     uint64  `json:"nudges"`     // findings
 	Trips      uint64  `json:"trips"`      // findings
 }

@@ -58,7 +58,7 @@ type habit struct {
 	rules                             detect.Rules
 	tools, args, outs                 int
 	fail, kind, reply, iterate        int
-	token, nudged, resume, task       int
+	fingerprint, nudged, resume, task int
 	unsure, compact, own, think, asks int
 	refused, jump, handed, check      int
 	ids                               bool
@@ -69,22 +69,22 @@ func habits() []habit {
 	return []habit{
 		{name: "repeats itself", tools: 1, args: 2, outs: 1, jump: 9, rules: detect.Rules{Budgets: all}},
 		{name: "repeats itself after nudges", tools: 2, args: 2, outs: 2, nudged: 4, resume: 60, rules: detect.Rules{Budgets: all}},
-		{name: "goes round", tools: 3, args: 1, outs: 1, nudged: 12, jump: 30, rules: detect.Rules{Budgets: all, Tools: map[string]detect.Class{"b": detect.Poll}}},
-		{name: "has ids", tools: 2, args: 3, outs: 2, ids: true, fail: 6, jump: 20, rules: detect.Rules{Budgets: all, Tools: map[string]detect.Class{"a": detect.Repeatable}}},
+		{name: "goes round", tools: 3, args: 1, outs: 1, nudged: 12, jump: 30, rules: detect.Rules{Budgets: all, Tools: map[string]detect.Class{"b": detect.ClassPoll}}},
+		{name: "has ids", tools: 2, args: 3, outs: 2, ids: true, fail: 6, jump: 20, rules: detect.Rules{Budgets: all, Tools: map[string]detect.Class{"a": detect.ClassRepeatable}}},
 		{name: "fails", tools: 3, args: 9, outs: 4, fail: 2, kind: 3, nudged: 15, ids: true, rules: detect.Rules{Budgets: all}},
 		{name: "fails a little", tools: 4, args: 40, outs: 40, fail: 3, jump: 12, rules: detect.Rules{Budgets: all, ErrorRateFor: 30 * time.Second, ErrorRateSteps: 5}},
 		{name: "talks", tools: 1, args: 9, outs: 9, reply: 2, think: 4, own: 9, handed: 25, rules: detect.Rules{Budgets: all}},
-		{name: "iterates and fails", tools: 2, args: 5, outs: 5, iterate: 3, fail: 4, kind: 4, asks: 6, token: 8, rules: detect.Rules{Budgets: all}},
-		{name: "makes no progress", tools: 4, args: 90, outs: 90, token: 20, jump: 7, check: 5, resume: 50, task: 90, rules: detect.Rules{Budgets: all}},
-		{name: "makes no progress in iterations", tools: 4, args: 90, outs: 90, token: 9, iterate: 4, jump: 5, check: 4, rules: detect.Rules{Budgets: all}},
-		{name: "is unsure", tools: 4, args: 90, outs: 90, unsure: 2, token: 15, refused: 25, rules: detect.Rules{Budgets: all}},
-		{name: "is refused", tools: 3, args: 4, outs: 3, refused: 4, token: 30, fail: 9, rules: detect.Rules{Budgets: all, Tools: map[string]detect.Class{"c": detect.Unjudged}}},
+		{name: "iterates and fails", tools: 2, args: 5, outs: 5, iterate: 3, fail: 4, kind: 4, asks: 6, fingerprint: 8, rules: detect.Rules{Budgets: all}},
+		{name: "makes no progress", tools: 4, args: 90, outs: 90, fingerprint: 20, jump: 7, check: 5, resume: 50, task: 90, rules: detect.Rules{Budgets: all}},
+		{name: "makes no progress in iterations", tools: 4, args: 90, outs: 90, fingerprint: 9, iterate: 4, jump: 5, check: 4, rules: detect.Rules{Budgets: all}},
+		{name: "is unsure", tools: 4, args: 90, outs: 90, unsure: 2, fingerprint: 15, refused: 25, rules: detect.Rules{Budgets: all}},
+		{name: "is refused", tools: 3, args: 4, outs: 3, refused: 4, fingerprint: 30, fail: 9, rules: detect.Rules{Budgets: all, Tools: map[string]detect.Class{"c": detect.ClassUnjudged}}},
 		{name: "shortens", tools: 2, args: 30, outs: 30, compact: 2, own: 5, rules: detect.Rules{Budgets: all}},
 		{name: "uses up budgets", tools: 4, args: 90, outs: 90, iterate: 5, task: 70, check: 8, jump: 9, rules: detect.Rules{
 			Budgets: detect.Budgets{Iterations: 12, Wall: 5 * time.Minute, Idle: 2 * time.Minute, Tokens: 3000, Cost: 0.9, ToolCalls: 50}, Calls: detect.Limits{Nudge: 5, Trip: 8},
 		}},
 		{name: "declines", tools: 3, args: 60, outs: 60, iterate: 2, unsure: 9, rules: detect.Rules{Budgets: all, Decline: detect.Limits{Nudge: 2, Trip: 3}, Stall: detect.Limits{Nudge: 1, Trip: 2}, Warn: -1}},
-		{name: "does a bit of everything", tools: 4, args: 3, outs: 3, fail: 5, kind: 5, reply: 5, iterate: 9, token: 11, nudged: 9, resume: 70, task: 80, unsure: 8, compact: 12, own: 12, think: 9, asks: 15, refused: 12, jump: 10, handed: 30, check: 10, ids: true},
+		{name: "does a bit of everything", tools: 4, args: 3, outs: 3, fail: 5, kind: 5, reply: 5, iterate: 9, fingerprint: 11, nudged: 9, resume: 70, task: 80, unsure: 8, compact: 12, own: 12, think: 9, asks: 15, refused: 12, jump: 10, handed: 30, check: 10, ids: true},
 	}
 }
 
@@ -175,7 +175,7 @@ func (h *habit) play(t *testing.T, w io.Writer, restarts bool) {
 			}
 			written(w, n, found)
 		}
-		if d.one(h.token) && run.Progress(word(d.roll(30)), now) {
+		if d.one(h.fingerprint) && run.Progress(word(d.roll(30)), now) {
 			fmt.Fprintf(w, "%4d progress\n", n)
 		}
 		if d.one(h.nudged) {
@@ -191,7 +191,7 @@ func (h *habit) play(t *testing.T, w io.Writer, restarts bool) {
 			run.HandedOff(now)
 		}
 		if h.check > 0 && d.one(3*h.check) {
-			run.Unknown(now)
+			run.ProgressUnknown(now)
 		}
 		if d.one(h.check) {
 			written(w, n, run.Check(now.Add(time.Duration(d.roll(90))*time.Second)))
@@ -232,21 +232,21 @@ func TestRunsAreAsTheyWere(t *testing.T) {
 
 // session is how the agents of a transcript hand work on.
 type session struct {
-	name                                           string
-	rules                                          detect.Rules
-	agents, texts                                  int
-	act, calls, parent, token, nudged, resume, new int
-	chain                                          bool // from one to the next, mostly
+	name                                                 string
+	rules                                                detect.Rules
+	agents, texts                                        int
+	act, calls, parent, fingerprint, nudged, resume, new int
+	chain                                                bool // from one to the next, mostly
 }
 
 func sessions() []session {
 	return []session{
 		{name: "two who ask and answer", agents: 2, texts: 3, act: 2, calls: 4},
-		{name: "two who repeat themselves", agents: 2, texts: 1, nudged: 5, token: 30},
-		{name: "a ring", agents: 3, texts: 2, chain: true, act: 4, calls: 9, token: 40, resume: 60},
+		{name: "two who repeat themselves", agents: 2, texts: 1, nudged: 5, fingerprint: 30},
+		{name: "a ring", agents: 3, texts: 2, chain: true, act: 4, calls: 9, fingerprint: 40, resume: 60},
 		{name: "a ring of many", agents: 7, texts: 2, chain: true, nudged: 8},
 		{name: "a long way", agents: 12, texts: 90, chain: true, act: 2, calls: 90, new: 40},
-		{name: "a family", agents: 6, texts: 5, parent: 4, act: 2, calls: 3, token: 25},
+		{name: "a family", agents: 6, texts: 5, parent: 4, act: 2, calls: 3, fingerprint: 25},
 		{name: "a crowd", agents: 90, texts: 9, act: 3, calls: 5},
 		{name: "strict limits", agents: 3, texts: 4, act: 2, calls: 2, rules: detect.Rules{
 			HandoffRepeat: detect.Limits{Nudge: 2, Trip: 3}, HandoffEcho: detect.Limits{Nudge: 1, Trip: 2}, HandoffStall: detect.Limits{Nudge: 1, Trip: 2},
@@ -306,7 +306,7 @@ func (s *session) play(t *testing.T, w io.Writer, restarts bool) {
 				t.Fatal(err)
 			}
 		}
-		if d.one(s.token) && g.Progress(word(d.roll(30))) {
+		if d.one(s.fingerprint) && g.Progress(word(d.roll(30))) {
 			fmt.Fprintf(w, "%4d progress\n", n)
 		}
 		if d.one(s.nudged) {

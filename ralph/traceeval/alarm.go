@@ -55,7 +55,7 @@ func levels(rules detect.Rules, t *trace) (map[detect.Rule][3]int, error) {
 		if !ok {
 			at = [3]int{-1, -1, -1}
 		}
-		for l := detect.Nudge; l <= level; l++ { // who trips has nudged, too
+		for l := detect.LevelNudge; l <= level; l++ { // who trips has nudged, too
 			if at[l] < 0 {
 				at[l] = unit
 			}

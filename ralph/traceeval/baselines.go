@@ -10,11 +10,11 @@ import (
 func only(set func(*detect.Rules)) detect.Rules {
 	off := detect.Limits{Nudge: -1, Trip: -1}
 	r := detect.Rules{
-		Repeat: off, Poll: off, Varied: off, Window: off, Cycle: off,
+		Repeat: off, Poll: off, SameCall: off, Window: off, Cycle: off,
 		SameError: off, Permission: off, UnknownTool: off, Auth: off, Quota: off, Transient: off, Errors: off, ErrorRate: off, Failures: off,
 		HandoffRepeat: off, HandoffStall: off, HandoffEcho: off, HandoffCycle: off, Handoffs: off,
-		NoProgress: off, NoProgressSteps: off, NoProgressFor: detect.Spans{Nudge: -1, Trip: -1},
-		Blocked: off, Empty: off, Decline: off, Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1},
+		NoProgress: off, NoProgressSteps: off, NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: -1},
+		Blocked: off, Empty: off, Decline: off, Confidence: detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1},
 		Stall: off, Compaction: off, Calls: off, Budgets: detect.Budgets{Iterations: -1, Wall: -1, Idle: -1},
 	}
 	set(&r)
@@ -26,7 +26,7 @@ func configured(name string, set func(*detect.Rules)) detector {
 	return detector{name, func(t *trace) int {
 		first, err := levels(only(set), t)
 		if at, ok := first[0]; ok && err == nil {
-			return at[detect.Nudge]
+			return at[detect.LevelNudge]
 		}
 		return -1
 	}}

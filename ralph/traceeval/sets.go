@@ -31,19 +31,19 @@ func sets() []set {
 		{
 			dir: "tau-bench-airline", title: "tau-bench airline", load: loadTau,
 			bad: "reward 0", good: "reward 1", unit: "calls",
-			wanted: []wanted{{level: detect.Trip, falseAlarms: true}},
+			wanted: []wanted{{level: detect.LevelTrip, falseAlarms: true}},
 		},
 		{
 			dir: "hotpotqa-react", title: "HotpotQA, ReAct", load: loadHotpot,
 			bad: "HALTED", good: "CORRECT", other: "INCORRECT", unit: "calls",
-			wanted: []wanted{{level: detect.Trip, falseAlarms: true}},
+			wanted: []wanted{{level: detect.LevelTrip, falseAlarms: true}},
 		},
 		{
 			dir: "who-and-when", title: "Who&When, Hand-Crafted", load: loadWhoWhen,
 			bad: "looping", good: "not looping", unit: "rounds", more: rounds(),
 			wanted: []wanted{
-				{level: detect.Nudge, precision: 0.85, recall: 0.85},
-				{level: detect.Trip, precision: 0.90, recall: 0.60},
+				{level: detect.LevelNudge, precision: 0.85, recall: 0.85},
+				{level: detect.LevelTrip, precision: 0.90, recall: 0.60},
 			},
 		},
 	}
@@ -92,7 +92,7 @@ func (s *set) report(out io.Writer, traces []trace) error {
 		return sc
 	}
 	var verdicts []string
-	for _, level := range []detect.Level{detect.Nudge, detect.Trip} {
+	for _, level := range []detect.Level{detect.LevelNudge, detect.LevelTrip} {
 		sc := line(fmt.Sprintf("all rules: %v", level), by(0, level))
 		for _, want := range s.wanted {
 			if want.level == level {
@@ -101,7 +101,7 @@ func (s *set) report(out io.Writer, traces []trace) error {
 		}
 	}
 	for rule := detect.RuleRepeat; rule <= detect.RuleHops; rule++ {
-		for _, level := range []detect.Level{detect.Nudge, detect.Trip} {
+		for _, level := range []detect.Level{detect.LevelNudge, detect.LevelTrip} {
 			if slices.ContainsFunc(found, func(m map[detect.Rule][3]int) bool { at, ok := m[rule]; return ok && at[level] >= 0 }) {
 				line(fmt.Sprintf("  %v: %v", rule, level), by(rule, level))
 			}

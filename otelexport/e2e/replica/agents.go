@@ -32,7 +32,7 @@ func newCrew() (*crew, error) {
 	never := detect.Limits{Nudge: -1, Trip: -1}
 	var err error
 	c.Supervisor, err = ralph.New(ralph.Config{
-		Rules:           detect.Rules{Confidence: detect.Confidence{Nudge: -1, Trip: -1, High: -1}, Calls: never, ErrorRate: never},
+		Rules:           detect.Rules{Confidence: detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1}, Calls: never, ErrorRate: never},
 		AutoResumeAfter: shortBreak, EscalationTimeout: -1,
 		OnEvent: c.note,
 	})
@@ -134,10 +134,10 @@ func (c *crew) interfere() error {
 	if err := c.Stop("clerk", "ann", "done"); err != nil {
 		return err
 	}
-	if err := c.Pause("planner", detect.Exhausted, "ann", "wait for the budget"); err != nil {
+	if err := c.Pause("planner", detect.ReasonExhausted, "ann", "wait for the budget"); err != nil {
 		return err
 	}
-	return c.Pause("tester", detect.Transient, "ann", "the lab is closed") // it goes on by itself, on trial
+	return c.Pause("tester", detect.ReasonTransient, "ann", "the lab is closed") // it goes on by itself, on trial
 }
 
 // report is what must have been exported, counted by the agents themselves and by
