@@ -18,7 +18,7 @@ import (
 // data: it can be copied, compared field by field and filled from JSON, with
 // durations in nanoseconds; the func fields and the logger are not part of that.
 type Config struct {
-	// FailureThreshold is how many failures in a row open the breaker.
+	// FailureThreshold is how many consecutive failures open the breaker.
 	// Zero means 5, negative means never; at most 1000. The streak ends with a
 	// success, an opening or a Reset, and with nothing else: not with time, not with
 	// an ignored call and not with an Update, so failures of which the first lies a

@@ -171,7 +171,7 @@ func TestS2_TheWindowDecides(t *testing.T) {
 			stateIs(t, b, core.Closed)
 			alternating(b, 1000-19, func(i int) bool { return i%2 == 1 })
 			stateIs(t, b, core.Open)
-			if last := b.Snapshot().Transitions; len(last) == 0 || last[0].Cause != core.FailureRate {
+			if last := b.Snapshot().Transitions; len(last) == 0 || last[0].Cause != core.CauseFailureRate {
 				t.Errorf("the transitions are %v, want an opening by the rate first", last)
 			}
 		})
@@ -196,7 +196,7 @@ func TestS2_TheWindowDecides(t *testing.T) {
 			}
 			b := breakerOf(t, registryFor(t, fleet), "x")
 			alternating(b, 200, func(i int) bool { return i%5 != 0 }) // 80 %, never more than 4 in a row
-			if stateIs(t, b, core.Open); b.Snapshot().Transitions[0].Cause != core.FailureRate {
+			if stateIs(t, b, core.Open); b.Snapshot().Transitions[0].Cause != core.CauseFailureRate {
 				t.Errorf("%s: it opened by %v, want the rate", doc, b.Snapshot().Transitions[0].Cause)
 			}
 		}

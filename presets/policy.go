@@ -13,7 +13,7 @@ import (
 // CallTimeout of each attempt, and what is done when an attempt fails.
 //
 // A Policy is plain data; its func fields and Registry are not part of a file.
-// The zero Policy is the zero [core.Config]: five failures in a row open, and so
+// The zero Policy is the zero [core.Config]: five consecutive failures open, and so
 // does half of the last 100 calls; no retry, no CallTimeout. The functions of this package, [Moderate] and others,
 // return a new one each time; change it as you like, or use [Policy.With].
 type Policy struct {
