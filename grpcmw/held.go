@@ -45,7 +45,7 @@ func (h *held) lendIf(ctx context.Context, holds func() bool) (lent bool) {
 		return false
 	}
 	h.lent = true        // at once, or the call could miss that it has something to ask for
-	p := h.permit.Take() // from here on permit is that of the next place
+	p := h.permit.Move() // from here on permit is that of the next place
 	done := h.claimLocked()
 	defer done()
 	p.Settle(ctx, core.Ignored)

@@ -44,7 +44,7 @@ func (s *serverStream) reclaim() {
 		p.Settle(s.ctx, core.Ignored)
 		return
 	}
-	s.permit, s.probe, s.place = p.Take(), p.Probe(), next
+	s.permit, s.probe, s.place = p.Move(), p.Probe(), next
 	s.claimed, s.settled, s.release = false, nil, nil
 	s.credited = s.waited
 	s.mu.Unlock()

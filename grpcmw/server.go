@@ -125,7 +125,7 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 	if errors.Is(err, core.ErrOpen) {
 		return core.Permit{}, nil
 	}
-	return p.Take(), err
+	return p.Move(), err
 }
 
 // UnaryServerInterceptor returns an interceptor with the breakers of a registry, one for each
@@ -156,7 +156,7 @@ func UnaryServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Unar
 		}
 		at := s.begin(ctx, cmp.Or(key, info.FullMethod))
 		if probe := p.Probe(); probe || s.mayHang(at.limit) {
-			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Take(), probe: probe}}
+			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Move(), probe: probe}}
 			defer c.abandon()
 			c.watch()
 			resp, err := handler(ctx, req)
@@ -194,7 +194,7 @@ func StreamServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Str
 		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
 		c.serverCall = serverCall{
 			server: s, ctx: ctx, times: s.begin(ctx, cmp.Or(key, info.FullMethod)),
-			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
+			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Move()},
 		}
 		if c.probe {
 			c.place = s.places.Hold(key, c)

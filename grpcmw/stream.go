@@ -35,7 +35,7 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 			return nil, c.refusals.of(ctx, err)
 		}
 		probe := p.Probe()
-		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), limit: limitOf(opts), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
+		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), limit: limitOf(opts), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Move(), probe: probe}}
 		opened := false
 		defer func() {
 			if !opened { // streamer has panicked or exited
@@ -125,7 +125,7 @@ func (s *stream) again() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.permit, s.claimed, s.settled, s.release = p.Take(), false, nil, nil
+	s.permit, s.claimed, s.settled, s.release = p.Move(), false, nil, nil
 	return true
 }
 

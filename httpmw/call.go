@@ -49,7 +49,7 @@ type call struct {
 func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
 		m: m, w: w, r: r, ctx: r.Context(), key: key, usual: m.usualOf(key),
-		start: m.now(), probe: p.Probe(), permit: p.Take(),
+		start: m.now(), probe: p.Probe(), permit: p.Move(),
 	}
 	if c.probe {
 		c.place = m.places.Hold(key, c)
@@ -69,7 +69,7 @@ func (c *call) began(code int) {
 	judge := !c.settled && c.probe
 	if !c.settled {
 		c.creditLocked()
-		c.permit.Answered() // what is waited from now on is no part of that
+		c.permit.ResponseStarted() // what is waited from now on is no part of that
 	}
 	c.mu.Unlock()
 	if !judge {
@@ -189,7 +189,7 @@ func (c *call) claimLocked() (core.Permit, *places.Place) {
 	if c.status == 0 {
 		c.creditLocked()
 	}
-	return c.permit.Take(), c.place
+	return c.permit.Move(), c.place
 }
 
 // leave is what a handler cannot get around.

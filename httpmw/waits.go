@@ -107,7 +107,7 @@ func (c *call) reclaim() {
 		return
 	}
 	c.probe, c.place = p.Probe(), next
-	c.permit, c.settled = p.Take(), false
+	c.permit, c.settled = p.Move(), false
 	c.credited = c.until(c.m.now()) // before the permit's time
 	c.mu.Unlock()
 	place.Over()

@@ -112,9 +112,9 @@ type writableBody struct {
 
 // watch returns the body of a response, with p settled at its end.
 func (t *Transport) watch(p *core.Permit, e *Exchange) io.ReadCloser {
-	p.Answered()
+	p.ResponseStarted()
 	b := newBody(t, p, e)
-	b.ReadCloser, b.transport, b.request, b.response, b.permit = e.Response.Body, t, e.Request, e.Response, p.Take()
+	b.ReadCloser, b.transport, b.request, b.response, b.permit = e.Response.Body, t, e.Request, e.Response, p.Move()
 	b.ends = b.request.Context().Done() != nil
 	if b.rare != nil {
 		b.rare.sending, b.rare.carried, b.rare.elapsed = e.sending, e.carried, e.Elapsed

@@ -29,7 +29,7 @@ type loan struct {
 
 // lendPermit takes p until it is called back.
 func lendPermit(ctx context.Context, p *core.Permit, s *sending, most time.Duration) *loan {
-	l := &loan{ctx: ctx, sending: s, most: most, permit: p.Take()}
+	l := &loan{ctx: ctx, sending: s, most: most, permit: p.Move()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.timer = time.AfterFunc(stall, l.look)
@@ -67,6 +67,6 @@ func (l *loan) back(p *core.Permit) bool {
 		return false
 	}
 	l.over = true
-	*p = l.permit.Take()
+	*p = l.permit.Move()
 	return true
 }
