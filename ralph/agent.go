@@ -24,25 +24,25 @@ type Agent struct {
 	parent *Agent
 
 	// What calls look at without a lock.
-	refusal atomic.Pointer[PausedError] // nil while calls are admitted
-	tree    atomic.Pointer[detect.Budget]
-	session atomic.Pointer[session] // of an agent without a parent
-	seen    atomic.Int64            // when it was last active, since the epoch
-	doubt   atomic.Uint64           // the bits of the last confidence, plus 1
-	gone    atomic.Bool             // it was forgotten
-	anew    atomic.Bool             // of an agent without a parent: its next hand-off begins a session
-	place   place                   // under the schedule's mu
-	below   *[]*Agent               // its children, under the supervisor's mu; nil if it never had any
+	refusal        atomic.Pointer[PausedError] // nil while calls are admitted
+	tree           atomic.Pointer[detect.Budget]
+	session        atomic.Pointer[session] // of an agent without a parent
+	seen           atomic.Int64            // when it was last active, since the epoch
+	lastConfidence atomic.Uint64           // the bits of the last confidence, plus 1
+	evicted        atomic.Bool             // it was forgotten
+	startSession   atomic.Bool             // of an agent without a parent: its next hand-off begins a session
+	heapEntry      heapEntry               // under the schedule's mu
+	childList      *[]*Agent               // its children, under the supervisor's mu; nil if it never had any
 
-	mu      sync.Mutex
-	role    *role
-	run     *detect.Run   // nil before the first event
-	breaker *core.Breaker // nil before the first iteration
-	limits  *limits       // nil if Options set none
-	cause   *Cause        // of the pause, kept while recovering
-	trial   *trial        // nil unless recovering
-	story   *story        // nil while there is nothing to tell
-	ids     *ids          // nil if Options gave none
+	mu        sync.Mutex
+	role      *role
+	run       *detect.Run   // nil before the first event
+	breaker   *core.Breaker // nil before the first iteration
+	limits    *limits       // nil if Options set none
+	cause     *Cause        // of the pause, kept while recovering
+	probation *probation    // nil unless recovering
+	journal   *journal      // nil while there is nothing to tell
+	ids       *ids          // nil if Options gave none
 
 	since, resumeAt, escalateAt time.Duration
 	due                         time.Duration // what the schedule was last asked for
@@ -52,21 +52,21 @@ type Agent struct {
 	calls                       [recentCalls]uint32 // hashes of the last calls and replies that did not fail
 	steps                       [numResults]uint32
 
-	stay uint32 // counts the changes of state
-	life uint32 // counts the resets
-	out  int32  // iterations not settled
+	transitions uint32 // counts the changes of state
+	generation  uint32 // counts the resets
+	inFlight    int32  // iterations not settled
 
-	attempts int16
-	state    State
-	iterates bool // it has asked for an iteration
-	tokens   bool // it has told a fingerprint of progress
-	dormant  bool // it was in the store and has done nothing since
-	listed   bool // it waits for the store
-	told     bool // and so do its events
+	attempts     int16
+	state        State
+	iterates     bool // it has asked for an iteration
+	fingerprints bool // it has told a fingerprint of progress
+	dormant      bool // it was in the store and has done nothing since
+	dirty        bool // it waits for the store
+	eventsDirty  bool // and so do its events
 }
 
 // story is what there is to tell of an agent.
-type story struct {
+type journal struct {
 	nudges []nudge // not told yet
 	events []Event // the last, oldest first
 	seq    uint64  // of the last event
@@ -77,8 +77,8 @@ type story struct {
 type ids struct{ session, task string }
 
 // name notes the ids that are given. It needs mu.
-func (a *Agent) name(session, task string) {
-	of := a.of()
+func (a *Agent) setIDs(session, task string) {
+	of := a.identity()
 	of.session, of.task = or(session, of.session), or(task, of.task)
 	if of != (ids{}) {
 		a.ids = &of
@@ -86,7 +86,7 @@ func (a *Agent) name(session, task string) {
 }
 
 // of are the agent's ids. It needs mu.
-func (a *Agent) of() ids {
+func (a *Agent) identity() ids {
 	if a.ids == nil {
 		return ids{}
 	}
@@ -98,9 +98,9 @@ const recentCalls = 8
 
 // limits are the budgets that Options have set, and whose tree is the agent's own.
 type limits struct {
-	Own   detect.Budgets `json:"own,omitzero"`
-	Tree  detect.Budgets `json:"tree,omitzero"`
-	owner bool
+	Own      detect.Budgets `json:"own,omitzero"`
+	Tree     detect.Budgets `json:"tree,omitzero"`
+	ownsTree bool
 }
 
 // nudge is something to tell the agent.
@@ -121,11 +121,11 @@ func (a *Agent) root() *Agent {
 }
 
 // note returns the story, made at the first event.
-func (a *Agent) note() *story {
-	if a.story == nil {
-		a.story = new(story)
+func (a *Agent) ensureJournal() *journal {
+	if a.journal == nil {
+		a.journal = new(journal)
 	}
-	return a.story
+	return a.journal
 }
 
 // ID returns the id that the agent is monitored by.
@@ -156,32 +156,32 @@ func (a *Agent) Observe(step detect.Step) (detect.Finding, error) {
 	if step.At.IsZero() {
 		step.At = at
 	}
-	if err := a.alive(now); err != nil {
+	if err := a.readmitEvicted(now); err != nil {
 		return detect.Finding{}, err
 	}
 	a.mu.Lock()
-	findings, err := a.follow(at).Observe(step)
+	findings, err := a.runAt(at).Observe(step)
 	call := a.run.Call()
 	result := stepNoProgress
 	if step.Report() {
-		a.sure(step.Confidence)
+		a.noteConfidence(step.Confidence)
 	} else {
-		result = a.credit(&step, call, len(findings) > 0)
+		result = a.countStep(&step, call, len(findings) > 0)
 	}
 	a.judge(findings, now)
-	if use, tree := used(&step, err), a.tree.Load(); tree != nil && use != (detect.Use{}) {
+	if use, tree := useOf(&step, err), a.tree.Load(); tree != nil && use != (detect.Use{}) {
 		if more, e := tree.Spend(use, step.At); e == nil && more != nil {
 			a.judge(more, now)
-			findings = worse(findings, more)
+			findings = mergeWorst(findings, more)
 		}
 	}
-	if a.trial != nil && !step.Report() {
-		a.try(&step, result == stepProgress && (call != 0 || a.run.Totals().Calls == 0), now)
+	if a.probation != nil && !step.Report() {
+		a.recordProbationStep(&step, result == stepProgress && (call != 0 || a.run.Totals().Calls == 0), now)
 	}
 	a.touch(now)
 	a.mu.Unlock()
 	if call != 0 {
-		a.acted(call)
+		a.tellSession(call)
 	}
 	if len(findings) == 0 {
 		a.sup.delivery.deliver()
@@ -202,14 +202,14 @@ func (a *Agent) Progress(fingerprint string) bool {
 		return false
 	}
 	at, now := a.sup.clock()
-	if a.alive(now) != nil {
+	if a.readmitEvicted(now) != nil {
 		return false
 	}
 	a.mu.Lock()
-	progress := a.follow(at).Progress(fingerprint, at)
-	a.tokens = true
+	progress := a.runAt(at).Progress(fingerprint, at)
+	a.fingerprints = true
 	if progress && a.state == Recovering {
-		a.recovered(now)
+		a.passProbation(now)
 	}
 	a.touch(now)
 	a.mu.Unlock()
@@ -228,11 +228,11 @@ func (a *Agent) ProgressUnknown() {
 		return
 	}
 	at, now := a.sup.clock()
-	if a.alive(now) != nil {
+	if a.readmitEvicted(now) != nil {
 		return
 	}
 	a.mu.Lock()
-	a.follow(at).ProgressUnknown(at)
+	a.runAt(at).ProgressUnknown(at)
 	a.touch(now)
 	a.mu.Unlock()
 }
@@ -247,8 +247,8 @@ func (a *Agent) Nudge() (text string, ok bool) {
 	}
 	a.mu.Lock()
 	var told []nudge
-	if a.story != nil {
-		told, a.story.nudges = a.story.nudges, nil
+	if a.journal != nil {
+		told, a.journal.nudges = a.journal.nudges, nil
 	}
 	var texts []string
 	for _, n := range told {
@@ -277,7 +277,7 @@ func (a *Agent) NewTask(task string) {
 		return
 	}
 	at, now := a.sup.clock()
-	if a.alive(now) != nil {
+	if a.readmitEvicted(now) != nil {
 		return
 	}
 	a.mu.Lock()
@@ -285,18 +285,18 @@ func (a *Agent) NewTask(task string) {
 	fresh := id != a.task
 	if fresh {
 		a.task, a.hops = id, 0
-		a.name("", clippedTo(task, maxText))
-		a.follow(at).NewTask(at)
+		a.setIDs("", clippedTo(task, maxText))
+		a.runAt(at).NewTask(at)
 		a.attempts = 0
-		a.hush()
-		a.sup.lift(a, now)
+		a.clearNudges()
+		a.sup.planResume(a, now)
 		a.touch(now)
 	}
 	a.mu.Unlock()
 	if fresh && a.parent == nil {
 		a.session.Store(nil)
-		a.anew.Store(true)
-		a.sup.renew(a, now)
+		a.startSession.Store(true)
+		a.sup.resetTrees(a, now)
 	}
 }
 
@@ -311,7 +311,7 @@ func (a *Agent) Execute(ctx context.Context, fn func(context.Context) error) err
 }
 
 // follow returns the run, whose first task begins with the first event. It needs mu.
-func (a *Agent) follow(at time.Time) *detect.Run {
+func (a *Agent) runAt(at time.Time) *detect.Run {
 	if a.run == nil {
 		a.run = a.sup.detectorFor(a.limits).NewRun()
 		a.run.NewTask(at)
@@ -328,30 +328,30 @@ func (a *Agent) touch(now time.Duration) {
 	a.dormant = false
 	a.save(false)
 	if a.state == Running || a.state == Recovering {
-		a.watch()
+		a.schedule()
 	}
 }
 
 // hush forgets what there is to tell the agent. It needs mu.
-func (a *Agent) hush() {
-	if a.story != nil {
-		a.story.nudges = nil
+func (a *Agent) clearNudges() {
+	if a.journal != nil {
+		a.journal.nudges = nil
 	}
 }
 
 // alive puts an agent back that was forgotten and is used again.
-func (a *Agent) alive(now time.Duration) error {
-	if !a.gone.Load() {
+func (a *Agent) readmitEvicted(now time.Duration) error {
+	if !a.evicted.Load() {
 		return nil
 	}
 	return a.sup.readmit(a, now)
 }
 
 // credit counts a step by its result. It needs mu.
-func (a *Agent) credit(step *detect.Step, call uint64, found bool) result {
+func (a *Agent) countStep(step *detect.Step, call uint64, found bool) result {
 	r, key := stepProgress, uint32(call)
 	if step.Tool == "" {
-		key = a.sup.reply(step)
+		key = a.sup.replyHash(step)
 	}
 	switch {
 	case step.Refused || step.Own || step.Reasoning || step.Compaction:
@@ -367,19 +367,19 @@ func (a *Agent) credit(step *detect.Step, call uint64, found bool) result {
 	}
 	a.steps[r]++
 	a.role.steps[r].Add(1)
-	a.sure(step.Confidence)
+	a.noteConfidence(step.Confidence)
 	return r
 }
 
 // sure notes how sure the agent is, if that is known.
-func (a *Agent) sure(c *float64) {
+func (a *Agent) noteConfidence(c *float64) {
 	if c != nil && *c >= 0 && *c <= 1 {
-		a.doubt.Store(math.Float64bits(*c) + 1)
+		a.lastConfidence.Store(math.Float64bits(*c) + 1)
 	}
 }
 
 // reply is a hash of the beginning of what was said without a tool; 0 for nothing.
-func (s *Supervisor) reply(step *detect.Step) uint32 {
+func (s *Supervisor) replyHash(step *detect.Step) uint32 {
 	const enough = 1024
 	switch {
 	case step.Output != "":
@@ -392,7 +392,7 @@ func (s *Supervisor) reply(step *detect.Step) uint32 {
 
 // used is what a step has used of the budgets that are shared; of numbers that are
 // not possible, nothing.
-func used(step *detect.Step, err error) detect.Use {
+func useOf(step *detect.Step, err error) detect.Use {
 	u := detect.Use{Tokens: step.Tokens, Cost: step.Cost}
 	if err != nil {
 		u.Tokens = max(u.Tokens, 0)
@@ -407,7 +407,7 @@ func used(step *detect.Step, err error) detect.Use {
 }
 
 // worse puts the worst finding of both first.
-func worse(a, b []detect.Finding) []detect.Finding {
+func mergeWorst(a, b []detect.Finding) []detect.Finding {
 	if len(a) == 0 {
 		return b
 	}

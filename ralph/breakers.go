@@ -13,7 +13,7 @@ func (a *Agent) Breaker() *core.Breaker {
 	if !a.made() {
 		return nil
 	}
-	return a.guard()
+	return a.breakerOf()
 }
 
 // AgentBreakers ranges over the circuit breakers of the agents that have had an

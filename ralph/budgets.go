@@ -40,7 +40,7 @@ func (a *Agent) setTree(tree detect.Budgets) {
 		a.limits = new(limits)
 	}
 	a.limits.Tree = tree
-	if a.limits.owner {
+	if a.limits.ownsTree {
 		_ = a.tree.Load().Raise(tree) // was checked
 		return
 	}
@@ -48,7 +48,7 @@ func (a *Agent) setTree(tree detect.Budgets) {
 	if err != nil { // was checked
 		return
 	}
-	a.limits.owner = true
+	a.limits.ownsTree = true
 	a.tree.Store(own)
 }
 
@@ -56,13 +56,13 @@ func (a *Agent) setTree(tree detect.Budgets) {
 func (s *Supervisor) change(a *Agent, o Options, now time.Duration) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if o.Tree != (detect.Budgets{}) && (a.limits == nil || !a.limits.owner) && len(a.children()) > 0 {
+	if o.Tree != (detect.Budgets{}) && (a.limits == nil || !a.limits.ownsTree) && len(a.children()) > 0 {
 		return &core.ConfigError{Field: "Tree", Value: o.Tree, Allowed: "none for an agent that had none before there were others below it"}
 	}
 	if o.Name != "" {
 		a.role = s.roles.get(o.Name)
 	}
-	a.name(o.Session, "") // a task begins, see Begin
+	a.setIDs(o.Session, "") // a task begins, see Begin
 	if o.Tree == (detect.Budgets{}) && o.Budget == (detect.Budgets{}) {
 		a.touch(now)
 		return nil
@@ -71,20 +71,20 @@ func (s *Supervisor) change(a *Agent, o Options, now time.Duration) error {
 		a.setTree(o.Tree)
 	}
 	a.setOwn(o.Budget)
-	a.tell(Event{Kind: EventBudget, From: a.state, To: a.state}, now)
-	s.lift(a, now)
+	a.addEvent(Event{Kind: EventBudget, From: a.state, To: a.state}, now)
+	s.planResume(a, now)
 	a.touch(now)
 	return nil
 }
 
 // lift plans the resume of an agent that was paused for a budget which was raised.
-func (s *Supervisor) lift(a *Agent, now time.Duration) {
+func (s *Supervisor) planResume(a *Agent, now time.Duration) {
 	if a.state != Paused || a.cause.Reason != detect.ReasonExhausted || s.cfg.MaxRecoveryAttempts == 0 || a.exhausted() {
 		return
 	}
 	a.resumeAt = max(later(a.since, s.cfg.pauseFor(int(a.attempts))), now)
-	a.replan()
-	a.watch()
+	a.renewRefusal()
+	a.schedule()
 }
 
 // exhausted reports whether a budget that keeps the agent from going on is still
@@ -116,13 +116,13 @@ func (a *Agent) exhausted() bool {
 }
 
 // renew begins the shared budgets of a root and of all below it anew.
-func (s *Supervisor) renew(root *Agent, now time.Duration) {
+func (s *Supervisor) resetTrees(root *Agent, now time.Duration) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	walk(root, func(a *Agent) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.limits == nil || !a.limits.owner {
+		if a.limits == nil || !a.limits.ownsTree {
 			return
 		}
 		fresh, err := detect.NewBudget(a.limits.Tree, nil)
@@ -136,7 +136,7 @@ func (s *Supervisor) renew(root *Agent, now time.Duration) {
 	walk(root, func(a *Agent) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		s.lift(a, now)
+		s.planResume(a, now)
 	})
 }
 

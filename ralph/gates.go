@@ -53,12 +53,12 @@ func (a *Agent) AllowModelCall(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := a.refused(); err != nil {
+	if err := a.refusalNow(); err != nil {
 		return err
 	}
 	if b := a.tree.Load(); b != nil {
 		if err := b.Err(); err != nil {
-			if err := a.overspent(err); err != nil {
+			if err := a.pauseForBudget(err); err != nil {
 				return err
 			}
 		}
@@ -66,7 +66,7 @@ func (a *Agent) AllowModelCall(ctx context.Context) error {
 	if vitals := a.sup.cfg.Vitals; vitals != nil {
 		p, err := vitals.Allow(ctx)
 		if err != nil {
-			return a.unwell(ctx, err)
+			return a.pauseForHost(ctx, err)
 		}
 		p.Settle(ctx, core.Ignored)
 	}
@@ -80,7 +80,7 @@ func (a *Agent) AllowModelCall(ctx context.Context) error {
 func (a *Agent) AllowTool(ctx context.Context, tool, args string) error {
 	err := a.AllowModelCall(ctx)
 	if refusal, ok := errors.AsType[*PausedError](err); ok {
-		a.veto(tool, args)
+		a.observeRefusal(tool, args)
 		if latest := a.refusal.Load(); latest != nil {
 			return latest
 		}
@@ -90,12 +90,12 @@ func (a *Agent) AllowTool(ctx context.Context, tool, args string) error {
 }
 
 // veto takes in a call that was refused.
-func (a *Agent) veto(tool, args string) {
+func (a *Agent) observeRefusal(tool, args string) {
 	at, now := a.sup.clock()
 	step := detect.Step{At: at, Tool: tool, Args: args, Refused: true}
 	a.mu.Lock()
-	findings, _ := a.follow(at).Observe(step) // it has no numbers
-	a.credit(&step, 0, true)
+	findings, _ := a.runAt(at).Observe(step) // it has no numbers
+	a.countStep(&step, 0, true)
 	a.judge(findings, now)
 	a.touch(now)
 	a.mu.Unlock()
@@ -104,7 +104,7 @@ func (a *Agent) veto(tool, args string) {
 
 // refused is the refusal that holds, nil in shadow. A stay that is over by the
 // clock is left to the schedule.
-func (a *Agent) refused() error {
+func (a *Agent) refusalNow() error {
 	r := a.refusal.Load()
 	if r == nil || a.sup.cfg.Shadow {
 		return nil
@@ -113,19 +113,19 @@ func (a *Agent) refused() error {
 }
 
 // unwell pauses the agent for what the host's gate said, and refuses.
-func (a *Agent) unwell(ctx context.Context, err error) error {
+func (a *Agent) pauseForHost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	at, now := a.sup.clock()
-	if gone := a.alive(now); gone != nil {
+	if gone := a.readmitEvicted(now); gone != nil {
 		return gone
 	}
 	a.mu.Lock()
 	a.trip(hostCause(err, at), err, now)
 	a.mu.Unlock()
 	a.sup.delivery.deliver()
-	return a.refused()
+	return a.refusalNow()
 }
 
 // hostCause is the worst of what the host's gate said.
@@ -139,26 +139,26 @@ func hostCause(err error, at time.Time) Cause {
 }
 
 // overspent pauses the agent for a budget that it shares, and refuses.
-func (a *Agent) overspent(err error) error {
+func (a *Agent) pauseForBudget(err error) error {
 	spent, _ := errors.AsType[*detect.ExhaustedError](err) // a budget that was made has no other
 	_, now := a.sup.clock()
-	if gone := a.alive(now); gone != nil {
+	if gone := a.readmitEvicted(now); gone != nil {
 		return gone
 	}
 	a.mu.Lock()
 	a.trip(causeOf(spent.Finding), nil, now)
 	a.mu.Unlock()
 	a.sup.delivery.deliver()
-	return a.refused()
+	return a.refusalNow()
 }
 
 // iteration is one that was asked for, and then its permit.
 type iteration struct {
-	agent    *Agent
-	reserved *detect.Reservation
-	trial    *trial // that it is part of
-	life     uint32
-	err      error // that of Execute
+	agent      *Agent
+	reserved   *detect.Reservation
+	probation  *probation // that it is part of
+	generation uint32
+	err        error // that of Execute
 }
 
 // Allow implements [core.Gate]; it is asked once.
@@ -174,23 +174,23 @@ func (it *iteration) Allow(ctx context.Context) (core.Permit, error) {
 	if s.closed.Load() {
 		return core.Permit{}, ErrClosed
 	}
-	if err := a.alive(now); err != nil {
+	if err := a.readmitEvicted(now); err != nil {
 		return core.Permit{}, err
 	}
-	if err := a.refused(); err != nil {
+	if err := a.refusalNow(); err != nil {
 		return core.Permit{}, err
 	}
 	var host, own core.Permit
 	if s.cfg.Vitals != nil {
 		var err error
 		if host, err = s.cfg.Vitals.Allow(ctx); err != nil {
-			if err = a.unwell(ctx, err); err != nil {
+			if err = a.pauseForHost(ctx, err); err != nil {
 				return core.Permit{}, err
 			}
 		}
 	}
 	defer host.Settle(ctx, core.Ignored) // unless it was taken
-	own, err := a.guard().Allow(ctx)
+	own, err := a.breakerOf().Allow(ctx)
 	if err != nil {
 		return core.Permit{}, err
 	}
@@ -218,40 +218,40 @@ func (it *iteration) begin() error {
 	defer s.delivery.deliver()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t := a.trial; t != nil && !s.cfg.Shadow {
+	if t := a.probation; t != nil && !s.cfg.Shadow {
 		switch {
 		case t.done >= s.cfg.Probation.Iterations:
-			a.relapse(float64(t.done), float64(s.cfg.Probation.Iterations), "iterations", now)
+			a.failProbation(float64(t.done), float64(s.cfg.Probation.Iterations), "iterations", now)
 		case t.done+t.out >= s.cfg.Probation.Iterations:
 			return a.newRefusal(nil)
 		}
 	}
-	a.rested(at, now)
-	if err := a.refused(); err != nil { // paused meanwhile
+	a.endIdle(at, now)
+	if err := a.refusalNow(); err != nil { // paused meanwhile
 		return err
 	}
 	if b := a.tree.Load(); b != nil {
 		reserved, err := b.Reserve(detect.Use{Iterations: 1}, at)
-		if err := a.short(err, now); err != nil {
+		if err := a.reserveRefused(err, now); err != nil {
 			return err
 		}
 		it.reserved = reserved
 	}
-	if it.trial = a.trial; it.trial != nil {
-		it.trial.out++
+	if it.probation = a.probation; it.probation != nil {
+		it.probation.out++
 	}
 	a.iterates = true
-	a.out++
-	it.life = a.life
-	a.follow(at)
+	a.inFlight++
+	it.generation = a.generation
+	a.runAt(at)
 	a.touch(now)
 	return nil
 }
 
 // rested notes that the agent is at work again: what time has passed between its
 // iterations does not make it idle. It needs mu.
-func (a *Agent) rested(at time.Time, now time.Duration) {
-	if a.iterates && a.out == 0 && a.run != nil && a.sup.since(a.run.Due()) <= now {
+func (a *Agent) endIdle(at time.Time, now time.Duration) {
+	if a.iterates && a.inFlight == 0 && a.run != nil && a.sup.since(a.run.Due()) <= now {
 		findings, _ := a.run.Observe(detect.Step{At: at, Own: true}) // it has no numbers
 		a.judge(findings, now)
 	}
@@ -260,18 +260,18 @@ func (a *Agent) rested(at time.Time, now time.Duration) {
 // short acts on what a shared budget says of one more iteration. Where others have
 // set aside what is left, the agent is refused but not paused: they may give it back.
 // It needs mu.
-func (a *Agent) short(err error, now time.Duration) error {
+func (a *Agent) reserveRefused(err error, now time.Duration) error {
 	spent, ok := errors.AsType[*detect.ExhaustedError](err)
 	switch {
 	case !ok:
 		return err
 	case a.tree.Load().Err() != nil:
 		a.trip(causeOf(spent.Finding), nil, now)
-		return a.refused()
+		return a.refusalNow()
 	case a.sup.cfg.Shadow:
 		return nil
 	}
-	return &PausedError{Agent: a.id, State: a.state, Since: a.wall(a.since), Cause: causeOf(spent.Finding), RetryAt: a.wall(later(now, time.Second))}
+	return &PausedError{Agent: a.id, State: a.state, Since: a.wallTime(a.since), Cause: causeOf(spent.Finding), RetryAt: a.wallTime(later(now, time.Second))}
 }
 
 // settle counts what became of the iteration.
@@ -282,7 +282,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 	}
 	at, now := a.sup.clock()
 	end, told := it.end(ctx, at, o)
-	if a.alive(now) != nil { // it was reset and then forgotten
+	if a.readmitEvicted(now) != nil { // it was reset and then forgotten
 		if it.reserved != nil {
 			it.reserved.Release()
 		}
@@ -290,18 +290,18 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 	}
 	a.mu.Lock()
 	var findings []detect.Finding
-	if a.life == it.life {
-		a.out--
-		t := it.trial
+	if a.generation == it.generation {
+		a.inFlight--
+		t := it.probation
 		if t != nil {
 			t.out--
 			t.done++
 		}
 		if told {
-			findings, _ = a.follow(at).Iteration(end) // it has no numbers
+			findings, _ = a.runAt(at).Iteration(end) // it has no numbers
 			a.judge(findings, now)
-			if t != nil && t == a.trial && !end.Failed {
-				a.passed(now)
+			if t != nil && t == a.probation && !end.Failed {
+				a.recordProbationIteration(now)
 			}
 		}
 	}
@@ -310,7 +310,7 @@ func (it *iteration) settle(ctx context.Context, o core.Outcome) {
 			r.Release()
 		} else if more, err := r.Settle(detect.Use{Iterations: 1}, at); err == nil && more != nil {
 			a.judge(more, now)
-			findings = worse(findings, more)
+			findings = mergeWorst(findings, more)
 		}
 	}
 	a.touch(now)
@@ -326,7 +326,7 @@ func (it *iteration) end(ctx context.Context, at time.Time, o core.Outcome) (end
 	if err := it.err; err != nil {
 		end.Err = err.Error()
 		switch {
-		case vetoed(err), lacking(err): // not its fault; but it must not try again in a loop
+		case isRefusal(err), isShortage(err): // not its fault; but it must not try again in a loop
 			end.Kind, end.Failed = detect.ErrorKindTransient, true
 			told = told || ctx.Err() == nil
 		default:
@@ -334,7 +334,7 @@ func (it *iteration) end(ctx context.Context, at time.Time, o core.Outcome) (end
 			if end.Kind == detect.ErrorKindOther && errors.Is(err, context.DeadlineExceeded) {
 				end.Kind = detect.ErrorKindTransient
 			}
-			if needsAPerson(end.Kind) && ctx.Err() == nil { // whatever the breaker makes of it
+			if needsPerson(end.Kind) && ctx.Err() == nil { // whatever the breaker makes of it
 				end.Failed, told = true, true
 			}
 		}
@@ -349,7 +349,7 @@ func (it *iteration) end(ctx context.Context, at time.Time, o core.Outcome) (end
 }
 
 // guard returns the agent's circuit breaker, made at its first iteration.
-func (a *Agent) guard() *core.Breaker {
+func (a *Agent) breakerOf() *core.Breaker {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.breaker == nil {

@@ -37,14 +37,14 @@ func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
 
 func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error) {
 	at, now := s.clock()
-	if err := a.refused(); err != nil {
-		a.veto("handoff", handing(b, payload))
-		return detect.Finding{}, a.refused()
+	if err := a.refusalNow(); err != nil {
+		a.observeRefusal("handoff", handoffArgs(b, payload))
+		return detect.Finding{}, a.refusalNow()
 	}
-	if err := b.refused(); err != nil {
+	if err := b.refusalNow(); err != nil {
 		// Not its fault, and it may pass; but who tries nothing else waits, too.
-		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: handing(b, payload), Kind: detect.ErrorKindTransient})
-		if again := a.refused(); again != nil {
+		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: handoffArgs(b, payload), Kind: detect.ErrorKindTransient})
+		if again := a.refusalNow(); again != nil {
 			err = again
 		}
 		return f, err
@@ -66,18 +66,18 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	if err != nil {
 		return detect.Finding{}, err
 	}
-	s.accuse(a, findings)
+	s.judgeHandoff(a, findings)
 	a.mu.Lock()
-	a.follow(at).HandedOff(at)
+	a.runAt(at).HandedOff(at)
 	a.handoffs++
-	if more := a.hopped(at); more != nil {
+	if more := a.countHandoff(at); more != nil {
 		a.judge(more, now)
-		findings = worse(findings, more)
+		findings = mergeWorst(findings, more)
 	}
 	if tree := a.tree.Load(); tree != nil {
 		if more, e := tree.Spend(detect.Use{Hops: 1}, at); e == nil && more != nil {
 			a.judge(more, now)
-			findings = worse(findings, more)
+			findings = mergeWorst(findings, more)
 		}
 	}
 	a.touch(now)
@@ -90,12 +90,12 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	if len(findings) > 0 {
 		worst = findings[0]
 	}
-	return worst, a.refused()
+	return worst, a.refusalNow()
 }
 
 // hopped counts a hand-off of the agent's task, and returns what its limit says of that.
 // It needs mu.
-func (a *Agent) hopped(at time.Time) []detect.Finding {
+func (a *Agent) countHandoff(at time.Time) []detect.Finding {
 	a.hops = min(a.hops+1, math.MaxInt32)
 	limit := a.sup.hops
 	if a.limits != nil && a.limits.Own.Hops != 0 {
@@ -119,7 +119,7 @@ func warnAt(limit int) int { return int(math.Ceil(0.8 * float64(limit))) }
 
 // handing is a hand-off that was refused as the arguments of a call: of a long payload,
 // what package detect looks at.
-func handing(to *Agent, payload string) string {
+func handoffArgs(to *Agent, payload string) string {
 	const edge = 4096
 	if len(payload) > 2*edge {
 		return to.id + " " + payload[:edge] + strconv.Itoa(len(payload)) + payload[len(payload)-edge:]
@@ -129,7 +129,7 @@ func handing(to *Agent, payload string) string {
 
 // accuse judges those that findings of a session are about. A trip that names
 // nobody, or nobody that is known, is the one's who handed over.
-func (s *Supervisor) accuse(from *Agent, findings []detect.Finding) {
+func (s *Supervisor) judgeHandoff(from *Agent, findings []detect.Finding) {
 	_, now := s.clock()
 	for i := range findings {
 		concerned := []*Agent{from}

@@ -27,7 +27,7 @@ func (s *Supervisor) Pause(id string, why detect.Reason, by, note string) error 
 	}
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		if a.state == Running || a.state == Recovering {
-			c := Cause{Rule: RuleManual, Reason: or(why, detect.ReasonBlocked), Severity: failsafe.Medium, Message: clipped(note), At: a.wall(now)}
+			c := Cause{Rule: RuleManual, Reason: or(why, detect.ReasonBlocked), Severity: failsafe.Medium, Message: clipped(note), At: a.wallTime(now)}
 			a.pause(c, nil, clipped(by), clipped(note), now)
 		}
 		return nil
@@ -114,17 +114,17 @@ func (s *Supervisor) update(id string, o Options) (*Agent, error) {
 func (s *Supervisor) Reset(id string) error {
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		from := a.state
-		a.run, a.attempts, a.out, a.tokens, a.task, a.hops = nil, 0, 0, false, 0, 0
+		a.run, a.attempts, a.inFlight, a.fingerprints, a.task, a.hops = nil, 0, 0, false, 0, 0
 		a.calls, a.steps, a.handoffs = [recentCalls]uint32{}, [numResults]uint32{}, 0
-		a.hush()
-		a.doubt.Store(0)
-		a.life++
+		a.clearNudges()
+		a.lastConfidence.Store(0)
+		a.generation++
 		if a.breaker != nil {
 			a.breaker.Reset()
 		}
 		a.enter(Running, nil, nil, now)
-		a.tell(Event{Kind: EventReset, From: from, To: Running}, now)
-		a.watch()
+		a.addEvent(Event{Kind: EventReset, From: from, To: Running}, now)
+		a.schedule()
 		return nil
 	})
 }
@@ -139,10 +139,10 @@ func (s *Supervisor) Stop(id, by, note string) error {
 		}
 		from := a.state
 		a.resumeAt, a.escalateAt = never, never
-		c := Cause{Rule: RuleManual, Message: clipped(note), At: a.wall(now)}
+		c := Cause{Rule: RuleManual, Message: clipped(note), At: a.wallTime(now)}
 		a.enter(Stopped, &c, nil, now)
-		a.tell(Event{Kind: EventStopped, From: from, To: Stopped, By: clipped(by), Note: clipped(note)}, now)
-		a.watch()
+		a.addEvent(Event{Kind: EventStopped, From: from, To: Stopped, By: clipped(by), Note: clipped(note)}, now)
+		a.schedule()
 		return nil
 	})
 }
@@ -163,14 +163,14 @@ func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
 		if (a.state == Running || a.state == Recovering) && a.run != nil {
 			findings := a.run.Check(at)
 			if b := a.tree.Load(); b != nil {
-				findings = worse(findings, b.Check(at))
+				findings = mergeWorst(findings, b.Check(at))
 			}
 			a.judge(findings, now)
 		}
 		if a.cause != nil && a.state != Stopped {
 			all = append(all, a.cause.condition())
 		}
-		for _, n := range a.waiting() {
+		for _, n := range a.waitingNudges() {
 			all = append(all, failsafe.Condition{Type: failsafe.Type(n.rule.String()), Severity: failsafe.Low, Message: n.text, At: at})
 		}
 		return nil
@@ -183,11 +183,11 @@ func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
 }
 
 // waiting are the nudges that were not told yet. It needs mu.
-func (a *Agent) waiting() []nudge {
-	if a.story == nil {
+func (a *Agent) waitingNudges() []nudge {
+	if a.journal == nil {
 		return nil
 	}
-	return a.story.nudges
+	return a.journal.nudges
 }
 
 // operate calls f with an agent and its lock.
