@@ -1,7 +1,7 @@
 package ralph
 
 import (
-	"slices"
+	"cmp"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -52,32 +52,45 @@ func (a *Agent) setTree(tree detect.Budgets) {
 	a.tree.Store(own)
 }
 
-// change applies Options to an agent that is known. It needs mu.
-func (s *Supervisor) change(a *Agent, o Options, now time.Duration) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if o.Tree != (detect.Budgets{}) && (a.limits == nil || !a.limits.ownsTree) && len(a.children()) > 0 {
-		return &core.ConfigError{Field: "Tree", Value: o.Tree, Allowed: "none for an agent that had none before there were others below it"}
+// change applies what Options give to an agent that is known; another task begins
+// afterwards.
+func (s *Supervisor) change(a *Agent, o Options) error {
+	if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
+		return &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
 	}
-	if o.Name != "" {
-		a.role = s.roles.get(o.Name)
+	var fault error
+	_, err := a.do(operation{tree: true, do: func(_ time.Time, now time.Duration) effect {
+		if o.Tree != (detect.Budgets{}) && (a.limits == nil || !a.limits.ownsTree) && len(a.children()) > 0 {
+			fault = &core.ConfigError{Field: "Tree", Value: o.Tree, Allowed: "none for an agent that had none before there were others below it"}
+			return effect{}
+		}
+		if o.Name != "" {
+			a.role = s.roles.get(o.Name)
+		}
+		a.setIDs(o.Session, "")
+		a.touch()
+		if o.Tree == (detect.Budgets{}) && o.Budget == (detect.Budgets{}) {
+			return effect{}
+		}
+		if o.Tree != (detect.Budgets{}) {
+			a.setTree(o.Tree)
+		}
+		a.setOwn(o.Budget)
+		a.addEvent(Event{Kind: EventBudget, From: a.state, To: a.state}, now)
+		s.planResume(a, now)
+		a.touch()
+		return effect{}
+	}})
+	if err := cmp.Or(err, fault); err != nil {
+		return err
 	}
-	a.setIDs(o.Session, "") // a task begins, see Begin
-	if o.Tree == (detect.Budgets{}) && o.Budget == (detect.Budgets{}) {
-		a.touch(now)
-		return nil
+	if o.Task != "" {
+		a.NewTask(o.Task) // nothing new for one that was made for it
 	}
-	if o.Tree != (detect.Budgets{}) {
-		a.setTree(o.Tree)
-	}
-	a.setOwn(o.Budget)
-	a.addEvent(Event{Kind: EventBudget, From: a.state, To: a.state}, now)
-	s.planResume(a, now)
-	a.touch(now)
 	return nil
 }
 
-// lift plans the resume of an agent that was paused for a budget which was raised.
+// planResume plans the resume of an agent that was paused for a budget which was raised.
 func (s *Supervisor) planResume(a *Agent, now time.Duration) {
 	if a.state != Paused || a.cause.Reason != detect.ReasonExhausted || s.cfg.MaxRecoveryAttempts == 0 || a.exhausted() {
 		return
@@ -115,7 +128,7 @@ func (a *Agent) exhausted() bool {
 	return false
 }
 
-// renew begins the shared budgets of a root and of all below it anew.
+// resetTrees begins the shared budgets of a root and of all below it anew.
 func (s *Supervisor) resetTrees(root *Agent, now time.Duration) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -137,26 +150,6 @@ func (s *Supervisor) resetTrees(root *Agent, now time.Duration) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		s.planResume(a, now)
-	})
-}
-
-// exhaust pauses all that share a budget which a has used up. It must be called
-// with no lock held.
-func (s *Supervisor) exhaust(a *Agent, findings []detect.Finding, now time.Duration) {
-	first := slices.IndexFunc(findings, func(f detect.Finding) bool { return f.Level == detect.LevelTrip && f.Reason == detect.ReasonExhausted })
-	if b := a.tree.Load(); first < 0 || b == nil || b.Err() == nil {
-		return
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	walk(a.root(), func(other *Agent) {
-		b := other.tree.Load()
-		if b == nil || b.Err() == nil {
-			return
-		}
-		other.mu.Lock()
-		defer other.mu.Unlock()
-		other.trip(causeOf(findings[first]), nil, now)
 	})
 }
 

@@ -288,37 +288,42 @@ func (a *Agent) dueAtWork() time.Duration {
 	return due
 }
 
-// tick looks at an agent that is due, or was. It takes the lock itself.
+// tick looks at an agent that is due, or was.
 func (s *Supervisor) tick(a *Agent) {
-	at, now := s.clock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.due = never // it has no place any more
-	var findings []detect.Finding
-	switch a.state { //nolint:exhaustive // the others wait for a person
-	case Running, Recovering:
-		if a.dueAtWork() > now {
-			break
+	_, _ = a.do(operation{timer: true, do: func(at time.Time, now time.Duration) effect {
+		a.due = never    // it has no place in the schedule any more
+		switch a.state { //nolint:exhaustive // the others wait for a person
+		case Running, Recovering:
+			if a.dueAtWork() <= now {
+				return effect{findings: a.checkTime(at)}
+			}
+		case Paused:
+			if a.resumeAt <= now {
+				a.reconsider(at, now)
+			}
+			if a.state == Paused && a.escalateAt <= now {
+				a.escalate(*a.cause, a.hostErr(), fmt.Sprintf("paused for %v", (now-a.since).Round(time.Second)), now)
+			}
 		}
-		findings = a.run.Check(at)
-		if b := a.tree.Load(); b != nil {
-			findings = mergeWorst(findings, b.Check(at))
+		return effect{}
+	}, then: func(now time.Duration) {
+		if a.due == never {
+			a.scheduleAfter(now)
 		}
-		a.judge(findings, now)
-	case Paused:
-		if a.resumeAt <= now {
-			a.reconsider(at, now)
-		}
-		if a.state == Paused && a.escalateAt <= now {
-			a.escalate(*a.cause, a.hostErr(), fmt.Sprintf("paused for %v", (now-a.since).Round(time.Second)), now)
-		}
-	}
-	if a.due == never {
-		a.scheduleAfter(now)
-	}
+	}})
 }
 
-// watchAfter is watch for an agent that was looked at now: what is due and has led
+// checkTime returns what comes of time alone, for the agent and the budgets that it
+// shares. It needs a run.
+func (a *Agent) checkTime(at time.Time) []detect.Finding {
+	findings := a.run.Check(at)
+	if b := a.tree.Load(); b != nil {
+		findings = mergeWorst(findings, b.Check(at))
+	}
+	return findings
+}
+
+// scheduleAfter is schedule for an agent that was looked at now: what is due and has led
 // to nothing is not looked at again at once.
 func (a *Agent) scheduleAfter(now time.Duration) {
 	const rest = time.Second

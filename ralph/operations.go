@@ -1,6 +1,7 @@
 package ralph
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -85,26 +86,11 @@ func (s *Supervisor) Update(id string, o Options) error {
 	if err := s.check(id, o); err != nil {
 		return err
 	}
-	defer s.delivery.deliver()
-	a, err := s.update(id, o)
-	if err == nil && o.Task != "" {
-		a.NewTask(o.Task)
+	a, err := s.Agent(id)
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-func (s *Supervisor) update(id string, o Options) (*Agent, error) {
-	_, now := s.clock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.agents[id]
-	if a == nil {
-		return nil, fmt.Errorf("%w %s", ErrUnknownAgent, quoted(id))
-	}
-	if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
-		return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
-	}
-	return a, s.change(a, o, now)
+	return s.change(a, o)
 }
 
 // Reset makes an agent what it was when it was first monitored, running and with
@@ -119,6 +105,7 @@ func (s *Supervisor) Reset(id string) error {
 		a.clearNudges()
 		a.lastConfidence.Store(0)
 		a.generation++
+		a.stoppedFor.Store(nil)
 		if a.breaker != nil {
 			a.breaker.Reset()
 		}
@@ -161,11 +148,7 @@ func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
 	}
 	err := s.operate(id, func(a *Agent, at time.Time, now time.Duration) error {
 		if (a.state == Running || a.state == Recovering) && a.run != nil {
-			findings := a.run.Check(at)
-			if b := a.tree.Load(); b != nil {
-				findings = mergeWorst(findings, b.Check(at))
-			}
-			a.judge(findings, now)
+			a.judge(a.checkTime(at), now)
 		}
 		if a.cause != nil && a.state != Stopped {
 			all = append(all, a.cause.condition())
@@ -190,7 +173,7 @@ func (a *Agent) waitingNudges() []nudge {
 	return a.journal.nudges
 }
 
-// operate calls f with an agent and its lock.
+// operate is [Agent.do] for an operation of a person, or of the caller, on an agent.
 func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.Duration) error) error {
 	if !s.made() {
 		return errNoSupervisor
@@ -202,12 +185,12 @@ func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.
 	if err != nil {
 		return err
 	}
-	defer s.delivery.deliver()
-	at, now := s.clock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.seen.Store(int64(now))
-	return f(a, at, now)
+	var fault error
+	_, err = a.do(operation{do: func(at time.Time, now time.Duration) effect {
+		fault = f(a, at, now)
+		return effect{}
+	}})
+	return cmp.Or(err, fault)
 }
 
 // clipped is a text of a person's fit to be kept.

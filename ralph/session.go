@@ -86,10 +86,3 @@ func (s *session) nudged(told []nudge) {
 		}
 	})
 }
-
-// acted tells the session what the agent did, if there were hand-offs.
-func (a *Agent) tellSession(call uint64) {
-	if s := a.root().session.Load(); s != nil {
-		s.acted(a.id, call)
-	}
-}

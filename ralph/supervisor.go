@@ -153,43 +153,47 @@ func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	defer s.delivery.deliver()
-	a, err := s.monitor(id, o)
-	if err == nil && o.Task != "" {
-		a.NewTask(o.Task) // nothing new for one that was made for it
+	a, known, err := s.agentOrNew(id, o)
+	switch {
+	case err != nil:
+		return nil, err
+	case known:
+		if err := s.change(a, o); err != nil {
+			return nil, err
+		}
+	default:
+		_, err = a.do(operation{do: func(time.Time, time.Duration) effect {
+			a.touch()
+			return effect{}
+		}})
 	}
 	return a, err
 }
 
-func (s *Supervisor) monitor(id string, o Options) (*Agent, error) {
+// agentOrNew returns the agent of an id that is known, or else a new one as o says.
+func (s *Supervisor) agentOrNew(id string, o Options) (a *Agent, known bool, err error) {
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.agents[id]; a != nil {
-		if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
-			return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
-		}
-		return a, s.change(a, o, now)
+		return a, true, nil
 	}
-	a := s.newAgent(id, now)
+	a = s.newAgent(id, now)
 	if o.Parent != "" {
 		a.parent = s.agents[o.Parent]
 		if a.parent == nil {
-			return nil, fmt.Errorf("%w %s, as the parent of %s", ErrUnknownAgent, quoted(o.Parent), quoted(id))
+			return nil, false, fmt.Errorf("%w %s, as the parent of %s", ErrUnknownAgent, quoted(o.Parent), quoted(id))
 		}
 		if a.parent.depth() >= maxDepth {
-			return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "one with less than 32 above it"}
+			return nil, false, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "one with less than 32 above it"}
 		}
 	}
 	if !s.makeRoom(a, now) {
-		return nil, fmt.Errorf("%w: there are %d, which is MaxAgents, and none has been idle for %v", ErrTooManyAgents, len(s.agents), s.cfg.Idle)
+		return nil, false, fmt.Errorf("%w: there are %d, which is MaxAgents, and none has been idle for %v", ErrTooManyAgents, len(s.agents), s.cfg.Idle)
 	}
 	if o.Tree == (detect.Budgets{}) && o.Parent == "" {
 		o.Tree = s.cfg.Budget
 	}
-	s.add(a)
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.role = s.roles.get(or(o.Name, defaultName))
 	a.setIDs(o.Session, o.Task)
 	if o.Task != "" {
@@ -197,8 +201,9 @@ func (s *Supervisor) monitor(id string, o Options) (*Agent, error) {
 	}
 	a.setTree(o.Tree)
 	a.setOwn(o.Budget)
-	a.touch(now)
-	return a, nil
+	a.seen.Store(int64(now))
+	s.add(a)
+	return a, false, nil
 }
 
 // newAgent returns an agent that is running and not known yet.
