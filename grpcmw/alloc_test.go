@@ -101,14 +101,14 @@ func TestAllocations(t *testing.T) {
 		return errNotFound
 	}
 
-	one, many := grpcmw.UnaryClient(nil, nil), grpcmw.StreamClient(nil, nil)
-	refusing := grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: open})
-	counted := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: newBreaker(t, counting()), Classify: func(context.Context, error) core.Outcome { return core.Success }})
+	one, many := grpcmw.UnaryClientInterceptor(nil, nil), grpcmw.StreamClientInterceptor(nil, nil)
+	refusing := grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: open})
+	counted := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: newBreaker(t, counting()), Classify: func(context.Context, error) core.Outcome { return core.Success }})
 	failing, passing := new(told).open, new(passing).open
 	other := []grpc.CallOption{grpc.WaitForReady(true), grpc.MaxCallRecvMsgSize(1 << 20), grpc.UseCompressor("gzip")}
 	var trailer metadata.MD
 	callers := []grpc.CallOption{grpc.StaticMethod(), grpc.Trailer(&trailer)}
-	oneThere, manyThere := grpcmw.UnaryServer(nil, nil), grpcmw.StreamServer(nil, nil)
+	oneThere, manyThere := grpcmw.UnaryServerInterceptor(nil, nil), grpcmw.StreamServerInterceptor(nil, nil)
 	unaryInfo, streamInfo := &grpc.UnaryServerInfo{FullMethod: unary, Server: 1}, &grpc.StreamServerInfo{FullMethod: both}
 	streamer, method := fixed(endless{}), both
 	for _, c := range []struct {
@@ -168,8 +168,8 @@ func BenchmarkInterceptors(b *testing.B) {
 	p, _ := open.Allow(b.Context())
 	p.Settle(b.Context(), core.Failure)
 	message := wrapperspb.String("text")
-	one, many, refusing := grpcmw.UnaryClient(nil, nil), grpcmw.StreamClient(nil, nil), grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: open})
-	there := grpcmw.UnaryServer(nil, nil)
+	one, many, refusing := grpcmw.UnaryClientInterceptor(nil, nil), grpcmw.StreamClientInterceptor(nil, nil), grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: open})
+	there := grpcmw.UnaryServerInterceptor(nil, nil)
 	info := &grpc.UnaryServerInfo{FullMethod: unary}
 	handler := func(_ context.Context, req any) (any, error) { return req, nil }
 	streamer := fixed(endless{})

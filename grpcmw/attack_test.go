@@ -217,7 +217,7 @@ func TestNoClientClosesAMethodToOthers(t *testing.T) {
 						return core.Config{FailureRateThreshold: 0.5, SlowRateThreshold: 0.5, SlowAfter: 500 * time.Millisecond}
 					}}
 					l := bufconn.Listen(1 << 20)
-					s := grpc.NewServer(grpc.UnaryInterceptor(grpcmw.UnaryServer(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServer(registry, nil)))
+					s := grpc.NewServer(grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(registry, nil)))
 					careless().register(s)
 					serveOn(t, s, l)
 					v := &victim{t: t, l: l, method: a.method, cc: connect(t, "passthrough:///attacker", dialer(l))}
@@ -294,7 +294,7 @@ func TestAHungServerIsSeen(t *testing.T) {
 						}
 						return well.stream(method, ss)
 					},
-				}, grpc.UnaryInterceptor(grpcmw.UnaryServer(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServer(registry, nil)))
+				}, grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(registry, nil)))
 				cc := connect(t, "passthrough:///memory", reached)
 				for range 10 {
 					if err := call(bg, cc, method); c.warm && err != nil {
@@ -332,7 +332,7 @@ func TestMethodsThatNobodyRegisteredRefuseNobody(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			registry := new(core.Registry)
 			failing := errors.New("proxied nowhere")
-			reached := serve(t, backend{}, grpc.StreamInterceptor(grpcmw.StreamServer(registry, nil)),
+			reached := serve(t, backend{}, grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(registry, nil)),
 				grpc.UnknownServiceHandler(func(_ any, ss grpc.ServerStream) error {
 					if method, _ := grpc.MethodFromServerStream(ss); method == "/good.One/Call" {
 						return ss.SendMsg(wrapperspb.String("answer"))

@@ -15,7 +15,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// ClassifyClient is what clients use without a Classify of their own:
+// DefaultClassifyClient is what clients use without a Classify of their own:
 //
 //   - the call was not sent, or not as it is, for a reason of this side: a message or
 //     header that is not valid or too long, credentials that could not be fetched, no
@@ -31,7 +31,7 @@ import (
 //
 // The first two are known by what the interceptor has seen of the call, which it
 // passes on in ctx: with a context of another origin, an error counts by its code.
-func ClassifyClient(ctx context.Context, err error) core.Outcome {
+func DefaultClassifyClient(ctx context.Context, err error) core.Outcome {
 	if err == nil {
 		return core.Success
 	}
@@ -64,7 +64,7 @@ func failed(code codes.Code) bool {
 	return false
 }
 
-// ClassifyServer is what servers use without a Classify of their own, of what a
+// DefaultClassifyServer is what servers use without a Classify of their own, of what a
 // handler returned:
 //
 //   - the client has gone, or its messages could not be read, or ended early, or it
@@ -81,7 +81,7 @@ func failed(code codes.Code) bool {
 // What is usual, and what became of a client's messages, is passed on in ctx by the
 // interceptor: with a context of another origin, a deadline that has passed is a
 // failure.
-func ClassifyServer(ctx context.Context, err error) core.Outcome {
+func DefaultClassifyServer(ctx context.Context, err error) core.Outcome {
 	if err == nil {
 		return core.Success
 	}

@@ -59,7 +59,7 @@ func TestGR03_EachCodeOverTheWire(t *testing.T) {
 func TestGR03_WhatNoCodeTells(t *testing.T) {
 	passed, cancel := context.WithDeadline(bg, time.Unix(0, 0))
 	defer cancel()
-	refusal := grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: opened(t)})(bg, unary, nil, nil, nil, nil)
+	refusal := grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: opened(t)})(bg, unary, nil, nil, nil, nil)
 	sibling, stop := context.WithCancelCause(bg)
 	stop(errors.New("a sibling failed"))
 	for _, c := range []struct {
@@ -80,10 +80,10 @@ func TestGR03_WhatNoCodeTells(t *testing.T) {
 		{"a breaker further in", bg, fmt.Errorf("wrapped: %w", refusal), core.Ignored, core.Ignored},
 		{"a breaker elsewhere", bg, status.Convert(refusal).Err(), core.Failure, core.Failure},
 	} {
-		if got := grpcmw.ClassifyClient(c.ctx, c.err); got != c.client {
+		if got := grpcmw.DefaultClassifyClient(c.ctx, c.err); got != c.client {
 			t.Errorf("client, %s: %v, want %v", c.name, got, c.client)
 		}
-		if got := grpcmw.ClassifyServer(c.ctx, c.err); got != c.server {
+		if got := grpcmw.DefaultClassifyServer(c.ctx, c.err); got != c.server {
 			t.Errorf("server, %s: %v, want %v", c.name, got, c.server)
 		}
 	}
@@ -95,7 +95,7 @@ func TestGR03_AClassifyOfOnesOwn(t *testing.T) {
 			if status.Code(err) == codes.Aborted {
 				return core.Failure
 			}
-			return grpcmw.ClassifyClient(ctx, err)
+			return grpcmw.DefaultClassifyClient(ctx, err)
 		}
 		client, server := newBreaker(t, counting()), newBreaker(t, counting())
 		cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, Classify: aborted}),
@@ -264,7 +264,7 @@ func TestADeadlineIsToldAsOne(t *testing.T) {
 		cfg.Hooks.Settled = func(_ context.Context, s core.Settlement) { told = append(told, s) }
 		b := newBreaker(t, cfg)
 		err := status.Error(codes.DeadlineExceeded, "too slow")
-		got := grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: b})(bg, unary, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+		got := grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b})(bg, unary, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
 			return err
 		})
 		if got != err {

@@ -10,7 +10,7 @@ import (
 	"github.com/blackbox4/switchgear/internal/lost"
 )
 
-// ClientOptions change what [UnaryClient] and [StreamClient] make. In each field
+// ClientOptions change what [UnaryClientInterceptor] and [StreamClientInterceptor] make. In each field
 // zero is the stated default. The funcs must be safe for concurrent use.
 type ClientOptions struct {
 	// Gate is asked for every call. Nil means a breaker of the registry.
@@ -20,12 +20,12 @@ type ClientOptions struct {
 	// "dns:///example.com:443/package.Service/Method".
 	Key func(cc *grpc.ClientConn, method string) string
 	// Classify decides what became of a call; err is nil at the good end of a
-	// stream. Nil means [ClassifyClient]. It is asked once for each call, and may
+	// stream. Nil means [DefaultClassifyClient]. It is asked once for each call, and may
 	// use the stream. Of one that ends while nobody uses it, it runs on a goroutine
 	// of its own, where a panic ends the program.
 	Classify func(ctx context.Context, err error) core.Outcome
-	// Settle is when a stream that goes well is a success. Zero means at its end.
-	Settle Settle
+	// StreamSuccess is when a stream that goes well is a success. Zero means at its end.
+	StreamSuccess StreamSuccess
 	// Lease is how long the stream of a probe may go on before the probe counts
 	// as a success. If it has a deadline and nothing has come of it by then, neither
 	// a message nor a header that was asked for, its place is given back instead (it
@@ -37,15 +37,15 @@ type ClientOptions struct {
 	Lease time.Duration
 }
 
-// Settle is when a stream that goes well counts as a success. An error before
+// StreamSuccess is when a stream that goes well counts as a success. An error before
 // that is a failure, one after it is not counted.
-type Settle uint8
+type StreamSuccess uint8
 
 // The times to settle.
 const (
-	AtEnd          Settle = iota // when its status is known
-	AtFirstMessage               // when a message of a stream of them has been received, or at the end
-	AtHeader                     // when Header has returned one, or as AtFirstMessage
+	StreamSuccessAtEnd          StreamSuccess = iota // when its status is known
+	StreamSuccessAtFirstMessage                      // when a message of a stream of them has been received, or at the end
+	StreamSuccessAtHeader                            // when Header has returned one, or as StreamSuccessAtFirstMessage
 )
 
 const defaultLease = 10 * time.Second
@@ -69,7 +69,7 @@ func newClient(registry *core.Registry, o *ClientOptions) *client {
 		c.Key = new(keys).of
 	}
 	if c.Classify == nil {
-		c.Classify, c.plain = ClassifyClient, true
+		c.Classify, c.plain = DefaultClassifyClient, true
 	}
 	if c.Lease <= 0 {
 		c.Lease = defaultLease
@@ -87,7 +87,7 @@ func (c *client) gate(cc *grpc.ClientConn, method string) (gate core.Gate, key s
 	return c.breakers.of(key), key
 }
 
-// UnaryClient returns an interceptor with the breakers of a registry, one for
+// UnaryClientInterceptor returns an interceptor with the breakers of a registry, one for
 // each method of each target. A nil registry is one of its own, of breakers with
 // the default configuration; nil options are the zero ones.
 //
@@ -96,7 +96,7 @@ func (c *client) gate(cc *grpc.ClientConn, method string) (gate core.Gate, key s
 // trailer, the breaker stays open until then if the failure opens it, within its
 // MaxTimeout. Of the calls that end together because their connection was lost,
 // one counts.
-func UnaryClient(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInterceptor {
+func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInterceptor {
 	c := newClient(registry, o)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		gate, key := c.gate(cc, method)

@@ -2,12 +2,12 @@
 // interceptors:
 //
 //	cc, err := grpc.NewClient(target,
-//		grpc.WithUnaryInterceptor(grpcmw.UnaryClient(nil, nil)),
-//		grpc.WithStreamInterceptor(grpcmw.StreamClient(nil, nil)))
+//		grpc.WithUnaryInterceptor(grpcmw.UnaryClientInterceptor(nil, nil)),
+//		grpc.WithStreamInterceptor(grpcmw.StreamClientInterceptor(nil, nil)))
 //
 //	server := grpc.NewServer(
-//		grpc.UnaryInterceptor(grpcmw.UnaryServer(nil, nil)),
-//		grpc.StreamInterceptor(grpcmw.StreamServer(nil, nil)))
+//		grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(nil, nil)),
+//		grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(nil, nil)))
 //
 // A call counts once, when it is really over: a stream when its status is known,
 // not when it was opened. Retries that a service config asks for happen further

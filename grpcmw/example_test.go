@@ -28,15 +28,15 @@ func Example() {
 	defer server.Stop()
 
 	cc, err := grpc.NewClient("passthrough:///orders",
-		grpc.WithUnaryInterceptor(grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{
+		grpc.WithUnaryInterceptor(grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{
 			Classify: func(ctx context.Context, err error) core.Outcome {
 				if status.Code(err) == codes.Unimplemented {
 					return core.Failure // a server of last year
 				}
-				return grpcmw.ClassifyClient(ctx, err)
+				return grpcmw.DefaultClassifyClient(ctx, err)
 			},
 		})),
-		grpc.WithStreamInterceptor(grpcmw.StreamClient(nil, nil)),
+		grpc.WithStreamInterceptor(grpcmw.StreamClientInterceptor(nil, nil)),
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return memory.Dial() }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -62,13 +62,13 @@ func Example() {
 
 // A server with a breaker for each method. Its health checks pass whatever the
 // breakers say.
-func ExampleUnaryServer() {
+func ExampleUnaryServerInterceptor() {
 	registry := &core.Registry{Config: func(method string) core.Config {
 		return core.Config{FailureThreshold: 3, Timeout: 10 * time.Second}
 	}}
 	server := grpc.NewServer(
-		grpc.UnaryInterceptor(grpcmw.UnaryServer(registry, nil)),
-		grpc.StreamInterceptor(grpcmw.StreamServer(registry, nil)))
+		grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(registry, nil)),
+		grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(registry, nil)))
 	healthpb.RegisterHealthServer(server, health.NewServer())
 
 	memory := bufconn.Listen(1 << 20)
@@ -93,8 +93,8 @@ func ExampleUnaryServer() {
 
 // A long stream, such as a subscription, says nothing at its end that was not
 // known at its first message.
-func ExampleClientOptions_settle() {
-	interceptor := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Settle: grpcmw.AtFirstMessage})
+func ExampleClientOptions_streamSuccess() {
+	interceptor := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{StreamSuccess: grpcmw.StreamSuccessAtFirstMessage})
 	cc, err := grpc.NewClient("dns:///events.example.com:443",
 		grpc.WithStreamInterceptor(interceptor),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -113,7 +113,7 @@ func ExampleRetriable() {
 	//
 	//	grpc.WithChainUnaryInterceptor(
 	//		retry.UnaryClientInterceptor(retry.WithMax(3), retry.WithRetriable(grpcmw.Retriable(nil))),
-	//		grpcmw.UnaryClient(nil, nil))
+	//		grpcmw.UnaryClientInterceptor(nil, nil))
 	retriable := grpcmw.Retriable(nil)
 	fmt.Println(retriable(status.Error(codes.Unavailable, "connection refused")))
 	fmt.Println(retriable(status.Error(codes.NotFound, "no such order")))

@@ -26,7 +26,7 @@ import (
 // probe's stream has ended, the next one is admitted.
 func TestGR07_ThePlaceIsFreeWhenTheUserIsTold(t *testing.T) {
 	notAFailure := func(ctx context.Context, err error) core.Outcome {
-		if o := grpcmw.ClassifyClient(ctx, err); o != core.Failure {
+		if o := grpcmw.DefaultClassifyClient(ctx, err); o != core.Failure {
 			return o
 		}
 		return core.Ignored
@@ -83,7 +83,7 @@ func TestWhoReceivesWaitsForTheOneThatSettles(t *testing.T) {
 				b := newBreaker(t, oneProbe())
 				o := grpcmw.ClientOptions{Gate: b, Classify: func(ctx context.Context, err error) core.Outcome {
 					time.Sleep(c.slow)
-					return grpcmw.ClassifyClient(ctx, err)
+					return grpcmw.DefaultClassifyClient(ctx, err)
 				}}
 				cc := connect(t, "passthrough:///memory", append(guarded(o), serve(t, backend{stream: hang}))...)
 				if c.probe {
@@ -117,7 +117,7 @@ func TestManyWhoEndAStream(t *testing.T) {
 	if testing.Short() {
 		n /= 10
 	}
-	for _, when := range []grpcmw.Settle{grpcmw.AtEnd, grpcmw.AtFirstMessage, grpcmw.AtHeader} {
+	for _, when := range []grpcmw.StreamSuccess{grpcmw.StreamSuccessAtEnd, grpcmw.StreamSuccessAtFirstMessage, grpcmw.StreamSuccessAtHeader} {
 		for name, b := range map[string]backend{"well": {}, "ill": fails(errUnavailable), "silent": {stream: hang}} {
 			t.Run(fmt.Sprintf("%s, settled %d", name, when), func(t *testing.T) {
 				each(t, streams, func(t *testing.T, method string) {
@@ -126,10 +126,10 @@ func TestManyWhoEndAStream(t *testing.T) {
 					cfg.Hooks.Settled = func(context.Context, core.Settlement) { told.Add(1) }
 					client := newBreaker(t, cfg)
 					cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{
-						Gate: client, Settle: when,
+						Gate: client, StreamSuccess: when,
 						Classify: func(ctx context.Context, err error) core.Outcome {
 							asked.Add(1)
-							if o := grpcmw.ClassifyClient(ctx, err); o != core.Failure {
+							if o := grpcmw.DefaultClassifyClient(ctx, err); o != core.Failure {
 								return o
 							}
 							return core.Success // so that it stays half-open, and each is a probe
@@ -200,7 +200,7 @@ func TestAnEndOfAStreamThatIsOpening(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBreaker(t, counting())
-				cs, err := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: b})(bg, descs[both], nil, both,
+				cs, err := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b})(bg, descs[both], nil, both,
 					func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 						for _, err := range c.told {
 							for _, o := range opts {
@@ -245,7 +245,7 @@ func (s *scripted) begin(t *testing.T, method string, o grpcmw.ClientOptions) gr
 
 func (s *scripted) beginWith(t *testing.T, ctx context.Context, method string, o grpcmw.ClientOptions) grpc.ClientStream { //nolint:revive // t comes first in a helper
 	t.Helper()
-	cs, err := grpcmw.StreamClient(nil, &o)(ctx, descs[method], nil, method,
+	cs, err := grpcmw.StreamClientInterceptor(nil, &o)(ctx, descs[method], nil, method,
 		func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 			s.finished = opts[0].(grpc.OnFinishCallOption).OnFinish
 			return s, nil
@@ -358,7 +358,7 @@ func TestNothingWaitsForAProbeThatIsSettled(t *testing.T) {
 					}
 					return &mute{}, nil
 				}
-				cs, err := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: b, Lease: c.lease})(ctx, descs[both], nil, both, streamer)
+				cs, err := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b, Lease: c.lease})(ctx, descs[both], nil, both, streamer)
 				if err != nil {
 					t.Fatal(err)
 				}

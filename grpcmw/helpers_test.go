@@ -152,12 +152,12 @@ func connect(t *testing.T, target string, opts ...grpc.DialOption) *grpc.ClientC
 
 // guarded are the client's interceptors with options.
 func guarded(o grpcmw.ClientOptions) []grpc.DialOption {
-	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(grpcmw.UnaryClient(nil, &o)), grpc.WithChainStreamInterceptor(grpcmw.StreamClient(nil, &o))}
+	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(grpcmw.UnaryClientInterceptor(nil, &o)), grpc.WithChainStreamInterceptor(grpcmw.StreamClientInterceptor(nil, &o))}
 }
 
 // guards are the server's interceptors with options.
 func guards(o grpcmw.ServerOptions) []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(grpcmw.UnaryServer(nil, &o)), grpc.ChainStreamInterceptor(grpcmw.StreamServer(nil, &o))}
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(grpcmw.UnaryServerInterceptor(nil, &o)), grpc.ChainStreamInterceptor(grpcmw.StreamServerInterceptor(nil, &o))}
 }
 
 // pair is a client and a server in memory, each behind a breaker of its own.

@@ -36,7 +36,7 @@ func wantNames(t *testing.T, r *core.Registry, want map[string]uint64) {
 
 // drive has calls of both kinds go through the interceptors of a client.
 func drive(registry *core.Registry, o *grpcmw.ClientOptions) func(cc *grpc.ClientConn, method string) {
-	one, many := grpcmw.UnaryClient(registry, o), grpcmw.StreamClient(registry, o)
+	one, many := grpcmw.UnaryClientInterceptor(registry, o), grpcmw.StreamClientInterceptor(registry, o)
 	return func(cc *grpc.ClientConn, method string) {
 		_ = one(bg, method, nil, nil, cc, nothing)
 		_, _ = many(bg, descs[both], cc, method, noStream)
@@ -103,7 +103,7 @@ func TestTheKeysOfAServer(t *testing.T) {
 		{Key: func(string) string { return "" }},
 		{Skip: func(method string) bool { return method == unary }},
 	} {
-		one, many := grpcmw.UnaryServer(registry, o), grpcmw.StreamServer(registry, o)
+		one, many := grpcmw.UnaryServerInterceptor(registry, o), grpcmw.StreamServerInterceptor(registry, o)
 		for _, method := range append(slices.Clone(methods), "/grpc.health.v1.Health/Check", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo") {
 			_, _ = one(bg, nil, &grpc.UnaryServerInfo{FullMethod: method}, func(context.Context, any) (any, error) { return nil, nil })
 			_ = many("registered", noServerStream{}, &grpc.StreamServerInfo{FullMethod: method}, func(any, grpc.ServerStream) error { return nil })
@@ -139,7 +139,7 @@ func TestAnInterceptorKeepsNoConnection(t *testing.T) {
 // TestOptionsAreNotTakenBack has an interceptor further in that still looks at the
 // options of a call when that is over, as one that hedges may.
 func TestOptionsAreNotTakenBack(t *testing.T) {
-	client := grpcmw.UnaryClient(nil, nil)
+	client := grpcmw.UnaryClientInterceptor(nil, nil)
 	for _, own := range [][]grpc.CallOption{nil, {grpc.StaticMethod()}, {grpc.WaitForReady(true)}, {grpc.StaticMethod(), grpc.WaitForReady(true)}} {
 		var kept []grpc.CallOption
 		keep := func(_ context.Context, _ string, _, _ any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {

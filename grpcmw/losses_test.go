@@ -137,7 +137,7 @@ func TestEachBreakerHearsOfALoss(t *testing.T) {
 		l, s := bufconn.Listen(1<<20), grpc.NewServer()
 		backend{stream: hang}.register(s)
 		serveOn(t, s, l)
-		cc := connect(t, "passthrough:///memory", dialer(l), grpc.WithStreamInterceptor(grpcmw.StreamClient(registry, nil)))
+		cc := connect(t, "passthrough:///memory", dialer(l), grpc.WithStreamInterceptor(grpcmw.StreamClientInterceptor(registry, nil)))
 		var ending sync.WaitGroup
 		for _, method := range []string{down, both, up, down, both, up} {
 			cs := mustBegin(t, bg, cc, method)

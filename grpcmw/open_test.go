@@ -87,7 +87,7 @@ func TestGR06_CancelledOnTheWay(t *testing.T) {
 			}),
 			Classify: func(ctx context.Context, err error) core.Outcome {
 				asked++
-				return grpcmw.ClassifyClient(ctx, err)
+				return grpcmw.DefaultClassifyClient(ctx, err)
 			},
 		}), dead())...)
 		wantCode(t, call(ctx, cc, method), codes.Canceled)

@@ -110,8 +110,8 @@ func TestGR02_OtherRefusals(t *testing.T) {
 			if ctx == nil {
 				ctx = bg
 			}
-			here := grpcmw.UnaryClient(c.registry, &grpcmw.ClientOptions{Gate: c.gate})(ctx, unary, nil, nil, nil, nil)
-			_, there := grpcmw.UnaryServer(c.registry, &grpcmw.ServerOptions{Gate: c.gate})(ctx, nil, &grpc.UnaryServerInfo{FullMethod: unary}, nil)
+			here := grpcmw.UnaryClientInterceptor(c.registry, &grpcmw.ClientOptions{Gate: c.gate})(ctx, unary, nil, nil, nil, nil)
+			_, there := grpcmw.UnaryServerInterceptor(c.registry, &grpcmw.ServerOptions{Gate: c.gate})(ctx, nil, &grpc.UnaryServerInfo{FullMethod: unary}, nil)
 			for side, err := range map[string]error{"client": here, "server": there} {
 				wantCode(t, err, c.want)
 				if got := errors.Is(err, core.ErrOpen); got != c.open {
@@ -152,8 +152,8 @@ func TestAGateThatCannotBeAsked(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var log strings.Builder
 			registry := &core.Registry{Config: c.config, Logger: slog.New(slog.NewTextHandler(&log, nil))}
-			one := grpcmw.UnaryServer(registry, &grpcmw.ServerOptions{Gate: c.gate})
-			many := grpcmw.StreamServer(registry, &grpcmw.ServerOptions{Gate: c.gate})
+			one := grpcmw.UnaryServerInterceptor(registry, &grpcmw.ServerOptions{Gate: c.gate})
+			many := grpcmw.StreamServerInterceptor(registry, &grpcmw.ServerOptions{Gate: c.gate})
 			for range 3 {
 				_, err := one(bg, nil, &grpc.UnaryServerInfo{FullMethod: unary}, nil)
 				if c.reason != "" {
@@ -173,7 +173,7 @@ func TestAGateThatCannotBeAsked(t *testing.T) {
 			check(lines)
 			_ = many(1, trailed{}, &grpc.StreamServerInfo{FullMethod: both}, nil)
 			check(2 * lines) // which is another interceptor
-			err := grpcmw.UnaryClient(registry, &grpcmw.ClientOptions{Gate: c.gate})(bg, unary, nil, nil, nil, nil)
+			err := grpcmw.UnaryClientInterceptor(registry, &grpcmw.ClientOptions{Gate: c.gate})(bg, unary, nil, nil, nil, nil)
 			if !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("the client is told %v, want the reason %q", err, c.reason)
 			}
@@ -341,7 +341,7 @@ func TestARemoteWaitSetsTheBreak(t *testing.T) {
 }
 
 func TestRetriable(t *testing.T) {
-	here := grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: opened(t)})(bg, unary, nil, nil, nil, nil)
+	here := grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: opened(t)})(bg, unary, nil, nil, nil, nil)
 	there := status.Convert(here).Err() // as it comes over the wire
 	yes := func(error) bool { return true }
 	for _, c := range []struct {
@@ -370,7 +370,7 @@ func TestRetriable(t *testing.T) {
 func TestRefusalsAreTheirBreakers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 1, Timeout: time.Minute} }}
-		calls := grpcmw.UnaryClient(registry, &grpcmw.ClientOptions{Key: func(_ *grpc.ClientConn, method string) string { return method }})
+		calls := grpcmw.UnaryClientInterceptor(registry, &grpcmw.ClientOptions{Key: func(_ *grpc.ClientConn, method string) string { return method }})
 		refused := func(method string) error {
 			t.Helper()
 			err := calls(bg, method, nil, nil, nil, nothing)

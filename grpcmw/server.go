@@ -17,7 +17,7 @@ import (
 	"github.com/blackbox4/switchgear/internal/usual"
 )
 
-// ServerOptions change what [UnaryServer] and [StreamServer] make. In each field
+// ServerOptions change what [UnaryServerInterceptor] and [StreamServerInterceptor] make. In each field
 // zero is the stated default. The funcs must be safe for concurrent use.
 type ServerOptions struct {
 	// Gate is asked for every call. Nil means a breaker of the registry.
@@ -28,10 +28,10 @@ type ServerOptions struct {
 	// "(unknown)" then, and never refused: a proxy should set Key.
 	Key func(method string) string
 	// Skip reports whether the calls of a method pass without being counted or
-	// refused. Nil means [Infrastructure].
+	// refused. Nil means [IsInfrastructure].
 	Skip func(method string) bool
 	// Classify decides what became of a call by what its handler returned. Nil
-	// means [ClassifyServer].
+	// means [DefaultClassifyServer].
 	Classify func(ctx context.Context, err error) core.Outcome
 	// Pushback tells clients that retry by their service config to do so when the
 	// break is over. By default they are told not to retry.
@@ -56,9 +56,9 @@ type ServerOptions struct {
 	DeadlineFactor float64
 }
 
-// Infrastructure reports whether a method is one of health checking or
+// IsInfrastructure reports whether a method is one of health checking or
 // reflection, which must work while a breaker is open.
-func Infrastructure(method string) bool {
+func IsInfrastructure(method string) bool {
 	return strings.HasPrefix(method, "/grpc.health.v1.Health/") || strings.HasPrefix(method, "/grpc.reflection.")
 }
 
@@ -84,10 +84,10 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 		s.ServerOptions = *o
 	}
 	if s.Skip == nil {
-		s.Skip = Infrastructure
+		s.Skip = IsInfrastructure
 	}
 	if s.Classify == nil {
-		s.Classify, s.plain = ClassifyServer, true
+		s.Classify, s.plain = DefaultClassifyServer, true
 	}
 	if s.Lease <= 0 {
 		s.Lease = defaultLease
@@ -128,7 +128,7 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 	return p.Take(), err
 }
 
-// UnaryServer returns an interceptor with the breakers of a registry, one for each
+// UnaryServerInterceptor returns an interceptor with the breakers of a registry, one for each
 // method. A nil registry is one of its own, of breakers with the default
 // configuration; nil options are the zero ones.
 //
@@ -143,7 +143,7 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 // [ServerOptions].DeadlineFactor; then it counts also if the handler does not return.
 // A handler that returns DeadlineExceeded before that, as of one of several tries which
 // share the client's time, is ignored if it has not run clearly longer either.
-func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInterceptor {
+func UnaryServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInterceptor {
 	s := newServer(registry, o)
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		gate, key := s.gate(info.FullMethod, true)
@@ -170,7 +170,7 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 	}
 }
 
-// StreamServer is [UnaryServer] for streams: the outcome is what the handler
+// StreamServerInterceptor is [UnaryServerInterceptor] for streams: the outcome is what the handler
 // returns. The time that the handler has waited for its client, to receive or to
 // send, is not its own. The place of a probe is free when the handler returns, when
 // the call's context ends, after Lease, or when another call needs it while this one
@@ -179,7 +179,7 @@ func UnaryServer(registry *core.Registry, o *ServerOptions) grpc.UnaryServerInte
 // done that and still run, those left out that did so more than Lease ago: so many slow
 // clients do not keep others from a method that is half-open, and so many handlers may
 // run at once there though they are no probes.
-func StreamServer(registry *core.Registry, o *ServerOptions) grpc.StreamServerInterceptor {
+func StreamServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.StreamServerInterceptor {
 	s := newServer(registry, o)
 	return func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 		gate, key := s.gate(info.FullMethod, srv != nil)

@@ -228,7 +228,7 @@ func TestAnAnswerIsToldAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = st.Err()
-	_ = grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: newBreaker(t, cfg)})(bg, unary, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+	_ = grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: newBreaker(t, cfg)})(bg, unary, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
 		return err
 	})
 	if len(told) != 1 || !errors.Is(told[0], err) || told[0] != err {

@@ -106,20 +106,20 @@ func TestAPanicPassesThrough(t *testing.T) {
 			b := newBreaker(t, oneProbe())
 			for side, call := range map[string]func(){
 				"unary client": func() {
-					_ = grpcmw.UnaryClient(nil, &grpcmw.ClientOptions{Gate: b, Classify: broken})(bg, unary, nil, nil, nil, nothing)
+					_ = grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b, Classify: broken})(bg, unary, nil, nil, nil, nothing)
 				},
 				"stream client": func() {
-					cs, _ := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: b, Classify: broken})(bg, descs[both], nil, both, noStream)
+					cs, _ := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b, Classify: broken})(bg, descs[both], nil, both, noStream)
 					_ = cs.RecvMsg(nil)
 				},
 				"stream client, the streamer": func() {
-					_, _ = grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: b})(bg, descs[both], nil, both, nil)
+					_, _ = grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b})(bg, descs[both], nil, both, nil)
 				},
 				"unary server": func() {
-					_, _ = grpcmw.UnaryServer(nil, &grpcmw.ServerOptions{Gate: b, Classify: broken})(bg, nil, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { return nil, nil })
+					_, _ = grpcmw.UnaryServerInterceptor(nil, &grpcmw.ServerOptions{Gate: b, Classify: broken})(bg, nil, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { return nil, nil })
 				},
 				"stream server": func() {
-					_ = grpcmw.StreamServer(nil, &grpcmw.ServerOptions{Gate: b, Classify: broken})(nil, noServerStream{}, &grpc.StreamServerInfo{}, func(any, grpc.ServerStream) error { return nil })
+					_ = grpcmw.StreamServerInterceptor(nil, &grpcmw.ServerOptions{Gate: b, Classify: broken})(nil, noServerStream{}, &grpc.StreamServerInfo{}, func(any, grpc.ServerStream) error { return nil })
 				},
 			} {
 				if probe {
@@ -181,7 +181,7 @@ func (noServerStream) Context() context.Context { return bg }
 func TestAStreamThatTellsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, oneProbe())
-		begin := grpcmw.StreamClient(nil, &grpcmw.ClientOptions{Gate: b})
+		begin := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b})
 		cs, err := begin(bg, descs[both], nil, both, noStream)
 		if err != nil {
 			t.Fatal(err)
@@ -217,8 +217,8 @@ func TestGR19_MethodsThatClientsMakeUp(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			registry := &core.Registry{Max: 50}
 			reached := serve(t, backend{},
-				grpc.StreamInterceptor(grpcmw.StreamServer(registry, &grpcmw.ServerOptions{Key: c.key})),
-				grpc.UnaryInterceptor(grpcmw.UnaryServer(registry, &grpcmw.ServerOptions{Key: c.key})),
+				grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(registry, &grpcmw.ServerOptions{Key: c.key})),
+				grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(registry, &grpcmw.ServerOptions{Key: c.key})),
 				grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return status.Error(codes.Unimplemented, "not here") }))
 			cc := connect(t, "passthrough:///memory", reached)
 			for i := range invented {
@@ -307,7 +307,7 @@ func TestGR20_TheHealthChecksOfABalancer(t *testing.T) {
 
 func TestGR21_TheResponseIsTheHandlers(t *testing.T) {
 	type own struct{ n int }
-	guard := grpcmw.UnaryServer(nil, nil)
+	guard := grpcmw.UnaryServerInterceptor(nil, nil)
 	for _, want := range []any{nil, 1, "text", own{1}, &own{2}, wrapperspb.String("text"), []any{1}} {
 		got, err := guard(bg, "request", &grpc.UnaryServerInfo{FullMethod: unary}, func(_ context.Context, req any) (any, error) {
 			if req != "request" {

@@ -32,18 +32,18 @@ func TestGR25_WhenALongStreamFreesItsPlace(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name            string
-		when            grpcmw.Settle
+		when            grpcmw.StreamSuccess
 		header, message bool // whether the place is free after it
 	}{
-		{"at the end", grpcmw.AtEnd, false, false},
-		{"at the first message", grpcmw.AtFirstMessage, false, true},
-		{"at the header", grpcmw.AtHeader, true, true},
+		{"at the end", grpcmw.StreamSuccessAtEnd, false, false},
+		{"at the first message", grpcmw.StreamSuccessAtFirstMessage, false, true},
+		{"at the header", grpcmw.StreamSuccessAtHeader, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubbles(t, []string{down, both}, func(t *testing.T, method string) {
 				header, message := make(chan struct{}), make(chan struct{})
 				client := newBreaker(t, oneProbe())
-				cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, Settle: c.when}), serve(t, long(header, message)))...)
+				cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, StreamSuccess: c.when}), serve(t, long(header, message)))...)
 				halfOpen(t, client)
 				ctx, cancel := context.WithCancel(bg)
 				defer cancel()
@@ -87,10 +87,10 @@ func TestGR25_WhenALongStreamFreesItsPlace(t *testing.T) {
 
 // TestGR25_AnUploadFreesItsPlaceAtItsHeader: it has only one answer, at its end.
 func TestGR25_AnUploadFreesItsPlaceAtItsHeader(t *testing.T) {
-	for when, want := range map[grpcmw.Settle]bool{grpcmw.AtEnd: false, grpcmw.AtFirstMessage: false, grpcmw.AtHeader: true} {
+	for when, want := range map[grpcmw.StreamSuccess]bool{grpcmw.StreamSuccessAtEnd: false, grpcmw.StreamSuccessAtFirstMessage: false, grpcmw.StreamSuccessAtHeader: true} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreaker(t, oneProbe())
-			cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: b, Settle: when}),
+			cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: b, StreamSuccess: when}),
 				serve(t, backend{stream: func(method string, ss grpc.ServerStream) error {
 					if err := ss.SendHeader(metadata.Pairs("a", "b")); err != nil {
 						return err
@@ -120,7 +120,7 @@ func TestGR25_AnUploadFreesItsPlaceAtItsHeader(t *testing.T) {
 // TestGR25_AMessageIsAHeaderToo has a stream settled at a message whose header nobody asked for.
 func TestGR25_AMessageIsAHeaderToo(t *testing.T) {
 	client := newBreaker(t, counting())
-	cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, Settle: grpcmw.AtHeader}), serve(t, backend{}))...)
+	cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, StreamSuccess: grpcmw.StreamSuccessAtHeader}), serve(t, backend{}))...)
 	cs := mustBegin(t, bg, cc, both)
 	if err := send(cs); err != nil {
 		t.Fatal(err)

@@ -23,9 +23,9 @@ func TestWhoIsSlowAndWellIsLetBack(t *testing.T) {
 					var dial []grpc.DialOption
 					var opts []grpc.ServerOption
 					if side == "client" {
-						dial = []grpc.DialOption{grpc.WithUnaryInterceptor(grpcmw.UnaryClient(registry, nil)), grpc.WithStreamInterceptor(grpcmw.StreamClient(registry, nil))}
+						dial = []grpc.DialOption{grpc.WithUnaryInterceptor(grpcmw.UnaryClientInterceptor(registry, nil)), grpc.WithStreamInterceptor(grpcmw.StreamClientInterceptor(registry, nil))}
 					} else {
-						opts = []grpc.ServerOption{grpc.UnaryInterceptor(grpcmw.UnaryServer(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServer(registry, nil))}
+						opts = []grpc.ServerOption{grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(registry, nil))}
 					}
 					var ill bool
 					cc := connect(t, "passthrough:///memory", append(dial, serve(t, backend{

@@ -15,15 +15,15 @@ import (
 	"github.com/blackbox4/switchgear/internal/places"
 )
 
-// StreamClient is [UnaryClient] for streams. A stream is settled once, when its
-// status is known, or as [ClientOptions].Settle says: by what RecvMsg returns, by
+// StreamClientInterceptor is [UnaryClientInterceptor] for streams. A stream is settled once, when its
+// status is known, or as [ClientOptions].StreamSuccess says: by what RecvMsg returns, by
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
 // the connection closed), or by the error of opening it. When RecvMsg returns an
 // error, the place of a probe is free. A stream that nobody finishes stays in
 // flight; that of a probe is settled after Lease, see [ClientOptions]. A stream that had received
 // messages is not counted when its connection is closed as planned, as servers do
 // to connections of some age.
-func StreamClient(registry *core.Registry, o *ClientOptions) grpc.StreamClientInterceptor {
+func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.StreamClientInterceptor {
 	c := newClient(registry, o)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 		gate, key := c.gate(cc, method)
@@ -274,7 +274,7 @@ func (s *stream) RecvMsg(m any) error {
 		if !s.end(over, at) && !nested {
 			s.wait()
 		}
-	case s.client.Settle != AtEnd && !s.lone:
+	case s.client.StreamSuccess != StreamSuccessAtEnd && !s.lone:
 		s.settle(s.ctx, core.Success)
 	}
 	return err
@@ -316,7 +316,7 @@ func (s *stream) Header() (metadata.MD, error) {
 		if _, over := s.ended(); over != nil {
 			s.end(over, receiving)
 		}
-	case s.client.Settle == AtHeader:
+	case s.client.StreamSuccess == StreamSuccessAtHeader:
 		s.settle(s.ctx, core.Success)
 	}
 	if err == nil && md != nil {

@@ -49,10 +49,10 @@ func TestGR04_AMessageAndThenAnError(t *testing.T) {
 		"as released": nil,
 		"split":       {grpc.WithChainStreamInterceptor(splitting)},
 	} {
-		for _, when := range []grpcmw.Settle{grpcmw.AtEnd, grpcmw.AtFirstMessage, grpcmw.AtHeader} {
+		for _, when := range []grpcmw.StreamSuccess{grpcmw.StreamSuccessAtEnd, grpcmw.StreamSuccessAtFirstMessage, grpcmw.StreamSuccessAtHeader} {
 			t.Run(name, func(t *testing.T) {
 				b := newBreaker(t, counting())
-				opts := slices.Concat(guarded(grpcmw.ClientOptions{Gate: b, Settle: when}), dial, []grpc.DialOption{serve(t, backend{stream: thenInternal})})
+				opts := slices.Concat(guarded(grpcmw.ClientOptions{Gate: b, StreamSuccess: when}), dial, []grpc.DialOption{serve(t, backend{stream: thenInternal})})
 				cs := mustBegin(t, bg, connect(t, "passthrough:///memory", opts...), up)
 				if err := cs.CloseSend(); err != nil {
 					t.Fatal(err)
@@ -244,9 +244,9 @@ func TestGR08_TheProbesOfAServer(t *testing.T) {
 
 func TestGR09_OnlyTheHeaderOfAStreamThatFailed(t *testing.T) {
 	each(t, streams, func(t *testing.T, method string) {
-		for _, when := range []grpcmw.Settle{grpcmw.AtEnd, grpcmw.AtFirstMessage, grpcmw.AtHeader} {
+		for _, when := range []grpcmw.StreamSuccess{grpcmw.StreamSuccessAtEnd, grpcmw.StreamSuccessAtFirstMessage, grpcmw.StreamSuccessAtHeader} {
 			client := newBreaker(t, counting())
-			cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, Settle: when}), serve(t, fails(errUnavailable)))...)
+			cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, StreamSuccess: when}), serve(t, fails(errUnavailable)))...)
 			cs := mustBegin(t, bg, cc, method)
 			if md, err := cs.Header(); md != nil || err != nil {
 				t.Fatalf("Header = %v, %v; want none: gRPC has changed", md, err)

@@ -83,7 +83,7 @@ func TestWhatRunsAtTheEndOfAStreamMayUseIt(t *testing.T) {
 						} else {
 							o.Classify = func(ctx context.Context, err error) core.Outcome {
 								use()
-								return grpcmw.ClassifyClient(ctx, err)
+								return grpcmw.DefaultClassifyClient(ctx, err)
 							}
 						}
 						o.Gate = newBreaker(t, cfg)
@@ -245,7 +245,7 @@ func TestAServersHandlerIsNotKept(t *testing.T) {
 			grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 				defer func() { returned = time.Now() }()
 				return handler(srv, ss)
-			}, grpcmw.StreamServer(nil, &grpcmw.ServerOptions{Gate: b}))))
+			}, grpcmw.StreamServerInterceptor(nil, &grpcmw.ServerOptions{Gate: b}))))
 		halfOpen(t, b)
 		blocking.Store(true)
 		ctx, cancel := context.WithCancel(bg)

@@ -77,7 +77,7 @@ func TestAHandlerThatHasReturnedTakesNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, oneProbe())
 		halfOpen(t, b)
-		guard := grpcmw.StreamServer(nil, &grpcmw.ServerOptions{Gate: b})
+		guard := grpcmw.StreamServerInterceptor(nil, &grpcmw.ServerOptions{Gate: b})
 		info := &grpc.StreamServerInfo{FullMethod: both, IsClientStream: true, IsServerStream: true}
 		first, returns := loose{sends: make(chan struct{})}, make(chan struct{})
 		go func() {

@@ -38,7 +38,7 @@ func TestOptionsOfACall(t *testing.T) {
 		{list{of: []int{2}}},
 		{grpc.StaticMethod(), list{of: []int{3}}},
 	}
-	intercept := grpcmw.UnaryClient(nil, nil)
+	intercept := grpcmw.UnaryClientInterceptor(nil, nil)
 	type call struct{ got, kept []grpc.CallOption }
 	var calls []call
 	last := func(_ context.Context, _ string, _, _ any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {

@@ -182,7 +182,9 @@ func (e *agentsExporter) count(one *overseen) {
 	}
 }
 
-func whole(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+// whole returns n, of which it keeps 1<<62: SDKs before v1.47 add up in float64,
+// which rounds the largest int64 to a number that no int64 has.
+func whole(n uint64) int64 { return int64(min(n, 1<<62)) }
 
 // role returns that of a name, or of all others.
 func (e *agentsExporter) role(name string) *role {

@@ -1,11 +1,10 @@
 // Package otelexport exports circuit breakers, and agents, through OpenTelemetry:
-// metrics that cost the calls nothing, attributes on spans, and transitions as
-// events. It needs OpenTelemetry's API and no SDK, so any provider will do.
+// metrics that cost the calls nothing, and attributes on spans. It needs OpenTelemetry's API and no SDK, so any provider will do.
 //
 //	registry := &core.Registry{Config: func(string) core.Config {
 //		return core.Config{
 //			Durations: true, // for sdkproducer
-//			Hooks:     otelexport.SpanHooks(otelexport.EventHooks(nil, core.Hooks{})),
+//			Hooks:     otelexport.SpanHooks(core.Hooks{}),
 //		}
 //	}}
 //	unregister, err := otelexport.Register(nil, registry, nil) // with the global provider
@@ -64,6 +63,6 @@
 // A [core.Config.Logger] is a [log/slog.Logger]; NewLogger of
 // go.opentelemetry.io/contrib/bridges/otelslog makes one that ends in OpenTelemetry,
 // with the trace of the call, overrides and the first refusal of a break included.
-// [EventHooks] needs no bridge and gives events a name and attributes that the
-// metrics have too. With both, each transition is there twice.
+// Package events, a module of its own, needs no bridge and gives transitions a name
+// and the attributes that the metrics have. With both, each transition is there twice.
 package otelexport

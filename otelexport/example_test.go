@@ -69,7 +69,7 @@ func Example() {
 // Hooks compose: what there is already is called as well.
 func ExampleSpanHooks() {
 	hooks := core.Hooks{Transition: func(_ context.Context, t core.Transition) { fmt.Println(t.To, "because of", t.Reason()) }}
-	b := core.MustNew("orders", core.Config{Hooks: otelexport.SpanHooks(otelexport.EventHooks(nil, hooks))})
+	b := core.MustNew("orders", core.Config{Hooks: otelexport.SpanHooks(hooks)})
 	for range 8 {
 		_ = b.Do(context.Background(), func(context.Context) error { return errors.New("down") })
 	}

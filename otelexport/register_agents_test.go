@@ -232,7 +232,7 @@ func TestWhatNobodyShouldSay(t *testing.T) {
 	v.want(t, values{
 		nobodyRuns: 1, "agent.status{agent.state=(other)}": 5,
 		"agent.steps{result=progress,gen_ai.agent.name=\uFFFD}": 3, "agent.steps{result=(other),gen_ai.agent.name=writer}": 5,
-		"agent.steps{result=error,gen_ai.agent.name=big}":                   math.MaxInt64,
+		"agent.steps{result=error,gen_ai.agent.name=big}":                   1 << 62,
 		"agent.handoffs{agent.source=a,agent.target=\uFFFD,result=(other)}": 1,
 		"agent.handoffs{agent.source=a,agent.target=\uFFFD,result=allowed}": 0,
 		writerSure: .5,

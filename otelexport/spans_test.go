@@ -109,7 +109,7 @@ func TestHooksGoOn(t *testing.T) {
 		}
 		b := core.MustNew("orders", core.Config{
 			FailureThreshold: 1, SuccessThreshold: 1, Timeout: time.Second,
-			Hooks: otelexport.SpanHooks(otelexport.EventHooks(nil, next)),
+			Hooks: otelexport.SpanHooks(next),
 		})
 		call(b, fail, 2)
 		time.Sleep(time.Second)

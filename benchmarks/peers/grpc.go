@@ -51,8 +51,8 @@ type grpcPeer struct {
 }
 
 func grpcPeers() []grpcPeer {
-	unary := func() grpc.UnaryClientInterceptor { return grpcmw.UnaryClient(nil, nil) }
-	stream := func() grpc.StreamClientInterceptor { return grpcmw.StreamClient(nil, nil) }
+	unary := func() grpc.UnaryClientInterceptor { return grpcmw.UnaryClientInterceptor(nil, nil) }
+	stream := func() grpc.StreamClientInterceptor { return grpcmw.StreamClientInterceptor(nil, nil) }
 	return []grpcPeer{
 		{name: grpcBare},
 		{
@@ -73,8 +73,8 @@ func grpcPeers() []grpcPeer {
 
 func guardedServer() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.UnaryInterceptor(grpcmw.UnaryServer(nil, nil)),
-		grpc.StreamInterceptor(grpcmw.StreamServer(nil, nil)),
+		grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(nil, nil)),
+		grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(nil, nil)),
 	}
 }
 

@@ -74,7 +74,7 @@ var _ encoding.Codec = garbage{}
 func attacksByGRPC(closers *[]func()) ([]attack, error) {
 	sick, registry := new(atomic.Bool), new(core.Registry)
 	server, err := newGRPCServer(func() *grpc.Server {
-		s := grpc.NewServer(grpc.UnaryInterceptor(grpcmw.UnaryServer(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServer(registry, nil)))
+		s := grpc.NewServer(grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(registry, nil)), grpc.StreamInterceptor(grpcmw.StreamServerInterceptor(registry, nil)))
 		ordinary(sick).register(s)
 		return s
 	})

@@ -47,8 +47,8 @@ func (w *world) addGRPC() error {
 	o := &grpcmw.ClientOptions{Lease: lease}
 	cc, err := grpc.NewClient(server.addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1, MaxDelay: 20 * time.Millisecond}, MinConnectTimeout: time.Second}),
-		grpc.WithChainUnaryInterceptor(grpcmw.UnaryClient(atClient, o), markUnary),
-		grpc.WithChainStreamInterceptor(grpcmw.StreamClient(atClient, o), markStream))
+		grpc.WithChainUnaryInterceptor(grpcmw.UnaryClientInterceptor(atClient, o), markUnary),
+		grpc.WithChainStreamInterceptor(grpcmw.StreamClientInterceptor(atClient, o), markStream))
 	if err != nil {
 		return err
 	}

@@ -180,11 +180,11 @@ func guardedServer(t *tally, registry *core.Registry, s service) *grpc.Server {
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (reply any, err error) {
 			defer after(&err)
 			return handler(ctx, req)
-		}, grpcmw.UnaryServer(registry, o)),
+		}, grpcmw.UnaryServerInterceptor(registry, o)),
 		grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 			defer after(&err)
 			return handler(srv, ss)
-		}, grpcmw.StreamServer(registry, o)))
+		}, grpcmw.StreamServerInterceptor(registry, o)))
 	s.register(server)
 	return server
 }

@@ -268,7 +268,7 @@ func TestHTTP(t *testing.T) {
 func TestGRPC(t *testing.T) {
 	vitals := starved(t)
 	gate := core.All(core.MustNew("server", core.Config{FailureThreshold: 1}), vitals)
-	server := grpc.NewServer(grpc.UnaryInterceptor(grpcmw.UnaryServer(nil, &grpcmw.ServerOptions{
+	server := grpc.NewServer(grpc.UnaryInterceptor(grpcmw.UnaryServerInterceptor(nil, &grpcmw.ServerOptions{
 		Gate: gate, Skip: func(string) bool { return false },
 	})))
 	healthpb.RegisterHealthServer(server, health.NewServer())

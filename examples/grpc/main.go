@@ -58,16 +58,16 @@ func start() int {
 // guards are the interceptors of a server: a breaker for each method.
 func guards(registry *core.Registry) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(grpcmw.UnaryServer(registry, nil)),
-		grpc.ChainStreamInterceptor(grpcmw.StreamServer(registry, nil)),
+		grpc.ChainUnaryInterceptor(grpcmw.UnaryServerInterceptor(registry, nil)),
+		grpc.ChainStreamInterceptor(grpcmw.StreamServerInterceptor(registry, nil)),
 	}
 }
 
 // guarded are those of a client: a breaker for each method of each target.
 func guarded(registry *core.Registry) []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithUnaryInterceptor(grpcmw.UnaryClient(registry, nil)),
-		grpc.WithStreamInterceptor(grpcmw.StreamClient(registry, nil)),
+		grpc.WithUnaryInterceptor(grpcmw.UnaryClientInterceptor(registry, nil)),
+		grpc.WithStreamInterceptor(grpcmw.StreamClientInterceptor(registry, nil)),
 	}
 }
 

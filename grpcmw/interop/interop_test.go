@@ -79,12 +79,12 @@ func opened(t *testing.T) *core.Breaker {
 
 func guarded(b *core.Breaker) []grpc.DialOption {
 	o := &grpcmw.ClientOptions{Gate: b}
-	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(grpcmw.UnaryClient(nil, o)), grpc.WithChainStreamInterceptor(grpcmw.StreamClient(nil, o))}
+	return []grpc.DialOption{grpc.WithChainUnaryInterceptor(grpcmw.UnaryClientInterceptor(nil, o)), grpc.WithChainStreamInterceptor(grpcmw.StreamClientInterceptor(nil, o))}
 }
 
 func guards(b *core.Breaker) []grpc.ServerOption {
 	o := &grpcmw.ServerOptions{Gate: b}
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(grpcmw.UnaryServer(nil, o)), grpc.ChainStreamInterceptor(grpcmw.StreamServer(nil, o))}
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(grpcmw.UnaryServerInterceptor(nil, o)), grpc.ChainStreamInterceptor(grpcmw.StreamServerInterceptor(nil, o))}
 }
 
 // connect starts gRPC's test server in memory and returns a connection to it.

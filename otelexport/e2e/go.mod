@@ -8,7 +8,7 @@ replace (
 )
 
 require (
-	github.com/blackbox4/switchgear v0.0.0-00010101000000-000000000000
+	github.com/blackbox4/switchgear v0.0.0
 	github.com/blackbox4/switchgear/otelexport/setup v0.0.0-00010101000000-000000000000
 	github.com/prometheus/prometheus v0.316.0
 	go.opentelemetry.io/otel/trace v1.47.0
@@ -64,3 +64,5 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261012220534-4341edf3f941 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
+
+replace github.com/blackbox4/switchgear/otelexport/events => ../events

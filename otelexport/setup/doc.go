@@ -23,7 +23,8 @@
 //	OTEL_METRIC_EXPORT_INTERVAL          60000, in milliseconds; not for prometheus
 //	OTEL_SDK_DISABLED                    true: nothing is exported
 //
-// Agents are exported, too, if Options has them. Metrics need nothing more. The events of transitions need a hook in the Config of
-// the breakers, otelexport.EventHooks(nil, core.Hooks{}), and attributes on spans
+// Agents are exported, too, if Options has them. Metrics need nothing more. Events
+// of transitions need a hook in the Config of the breakers, which is
+// events.Hooks(nil, core.Hooks{}) of otelexport/events. Attributes on spans need
 // otelexport.SpanHooks.
 package setup

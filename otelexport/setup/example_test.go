@@ -8,6 +8,7 @@ import (
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/otelexport"
+	"github.com/blackbox4/switchgear/otelexport/events"
 	"github.com/blackbox4/switchgear/otelexport/setup"
 )
 
@@ -18,7 +19,7 @@ func ExampleOpenTelemetry() {
 	defer os.Unsetenv("OTEL_METRICS_EXPORTER")
 
 	registry := &core.Registry{Config: func(string) core.Config {
-		return core.Config{Durations: true, Hooks: otelexport.SpanHooks(otelexport.EventHooks(nil, core.Hooks{}))}
+		return core.Config{Durations: true, Hooks: otelexport.SpanHooks(events.Hooks(nil, core.Hooks{}))}
 	}}
 	shutdown, err := setup.OpenTelemetry(context.Background(), registry, nil)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/otelexport"
+	"github.com/blackbox4/switchgear/otelexport/events"
 	"github.com/blackbox4/switchgear/otelexport/sdkproducer"
 	"github.com/blackbox4/switchgear/otelexport/setup"
 )
@@ -195,7 +196,7 @@ func against(t *testing.T, registry *core.Registry, got map[string]float64) {
 }
 
 // early are hooks from before there is a global LoggerProvider.
-var early = otelexport.EventHooks(nil, core.Hooks{})
+var early = events.Hooks(nil, core.Hooks{})
 
 // TestEvents has the events of breakers that were made before the call exported.
 // It must be the first that sets a LoggerProvider; when it runs again, there is
@@ -209,7 +210,7 @@ func TestEvents(t *testing.T) {
 	}}})
 	shutdown := start(t, otelexport.Breakers(b), nil)
 	if hooks = early; early.Transition == nil {
-		hooks = otelexport.EventHooks(nil, core.Hooks{})
+		hooks = events.Hooks(nil, core.Hooks{})
 	}
 	early.Transition = nil
 	ctx, span := sdktrace.NewTracerProvider().Tracer("application").Start(t.Context(), "call")
@@ -264,7 +265,7 @@ func TestEndpointDown(t *testing.T) {
 				environment(t, "OTEL_EXPORTER_OTLP_PROTOCOL="+protocol, "OTEL_EXPORTER_OTLP_ENDPOINT="+endpoint, "OTEL_LOGS_EXPORTER=otlp",
 					"OTEL_METRIC_EXPORT_INTERVAL=10", "OTEL_METRIC_EXPORT_TIMEOUT=300", "OTEL_BLRP_SCHEDULE_DELAY=10", "OTEL_BLRP_EXPORT_TIMEOUT=300") // of which the collection takes a part
 				registry := &core.Registry{Config: func(string) core.Config {
-					return core.Config{FailureThreshold: 1, Timeout: time.Nanosecond, Durations: true, Hooks: otelexport.EventHooks(nil, core.Hooks{})}
+					return core.Config{FailureThreshold: 1, Timeout: time.Nanosecond, Durations: true, Hooks: events.Hooks(nil, core.Hooks{})}
 				}}
 				shutdown := start(t, registry, nil)
 				longest := time.Duration(0)

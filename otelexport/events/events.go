@@ -1,4 +1,8 @@
-package otelexport
+// Package events tells OpenTelemetry of the transitions of circuit breakers as
+// events, which are log records with a name. It is a module of its own: the logs
+// of OpenTelemetry are stable from v1.47 on, and metrics and spans, which package
+// otelexport has, need no version that new.
+package events
 
 import (
 	"context"
@@ -9,18 +13,19 @@ import (
 	"go.opentelemetry.io/otel/log"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/otelexport"
 	"github.com/blackbox4/switchgear/otelexport/internal/contract"
 )
 
-// EventName is the name of the event that [EventHooks] emits.
-const EventName = "circuit_breaker.transition"
+// Name is the name of the event that [Hooks] emits.
+const Name = "circuit_breaker.transition"
 
 // maxErrorText bounds what an event tells of the error that opened a breaker, in
 // bytes.
 const maxErrorText = 256
 
-// EventHooks returns next with a hook that emits each transition as an event of
-// OpenTelemetry, a log record with the name [EventName]: of severity WARN if the
+// Hooks returns next with a hook that emits each transition as an event of
+// OpenTelemetry, a log record with the name [Name]: of severity WARN if the
 // breaker opens, INFO otherwise, with the trace of the call that caused it. What
 // next has is called as well. A nil logger means one of the global provider, also
 // of one that is set later.
@@ -31,9 +36,9 @@ const maxErrorText = 256
 // .window.in_a_row; and, of a breaker that opens, circuit_breaker.open.duration in
 // seconds, and exception.message with what the last call returned, of which 256
 // bytes are kept. Transitions are rare; calls cost what they did.
-func EventHooks(logger log.Logger, next core.Hooks) core.Hooks {
+func Hooks(logger log.Logger, next core.Hooks) core.Hooks {
 	if logger == nil {
-		logger = otel.Logger(ScopeName, log.WithInstrumentationVersion(Version()))
+		logger = otel.Logger(otelexport.ScopeName, log.WithInstrumentationVersion(otelexport.Version()))
 	}
 	transition := next.Transition
 	next.Transition = func(ctx context.Context, t core.Transition) {
@@ -44,7 +49,7 @@ func EventHooks(logger log.Logger, next core.Hooks) core.Hooks {
 		if t.To == core.Open {
 			severity = log.SeverityWarn
 		}
-		if logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: EventName}) {
+		if logger.Enabled(ctx, log.EnabledParameters{Severity: severity, EventName: Name}) {
 			logger.Emit(ctx, event(severity, t))
 		}
 	}
@@ -52,7 +57,7 @@ func EventHooks(logger log.Logger, next core.Hooks) core.Hooks {
 }
 
 func event(severity log.Severity, t core.Transition) (r log.Record) {
-	r.SetEventName(EventName)
+	r.SetEventName(Name)
 	r.SetTimestamp(t.At)
 	r.SetSeverity(severity)
 	r.SetSeverityText(severity.String())

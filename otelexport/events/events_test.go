@@ -1,4 +1,4 @@
-package otelexport_test
+package events_test
 
 import (
 	"context"
@@ -12,11 +12,23 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/otelexport"
+	"github.com/blackbox4/switchgear/otelexport/events"
 )
+
+var errDown = errors.New("down")
+
+func succeed(context.Context) error { return nil }
+func fail(context.Context) error    { return errDown }
+
+func call(b *core.Breaker, f func(context.Context) error, times int) {
+	for range times {
+		_ = b.Do(context.Background(), f)
+	}
+}
 
 // recorder keeps the records of a provider.
 type recorder struct{ records []sdklog.Record }
@@ -44,9 +56,9 @@ func attributesOf(r sdklog.Record) map[string]attribute.Value {
 
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr, rec := newTraced(), new(recorder)
+		tracer, rec := sdktrace.NewTracerProvider().Tracer("application"), new(recorder)
 		b := core.MustNew("orders", core.Config{
-			FailureThreshold: 3, Timeout: time.Second, SuccessThreshold: 1, Hooks: otelexport.EventHooks(rec.logger(), core.Hooks{}),
+			FailureThreshold: 3, Timeout: time.Second, SuccessThreshold: 1, Hooks: events.Hooks(rec.logger(), core.Hooks{}),
 		})
 		call(b, succeed, 2)
 		call(b, fail, 2)
@@ -54,7 +66,7 @@ func TestEvents(t *testing.T) {
 			t.Fatalf("%d records of calls", len(rec.records))
 		}
 		opened := time.Now()
-		ctx, span := tr.tracer.Start(t.Context(), "call")
+		ctx, span := tracer.Start(t.Context(), "call")
 		_ = b.Do(ctx, fail)
 		span.End()
 		call(b, succeed, 10)
@@ -121,11 +133,22 @@ func TestEvents(t *testing.T) {
 func TestErrorTextIsBounded(t *testing.T) {
 	for _, text := range []string{strings.Repeat("é", 200), strings.Repeat("x", 1<<20), "a\xffb", "x" + strings.Repeat("世", 300)} {
 		rec := new(recorder)
-		b := core.MustNew("orders", core.Config{FailureThreshold: 1, Hooks: otelexport.EventHooks(rec.logger(), core.Hooks{})})
+		b := core.MustNew("orders", core.Config{FailureThreshold: 1, Hooks: events.Hooks(rec.logger(), core.Hooks{})})
 		call(b, func(context.Context) error { return errors.New(text) }, 1)
 		got := attributesOf(rec.records[0])["exception.message"].AsString()
 		if len(got) > 256 || len(got) < min(len(text), 254)-1 || !utf8.ValidString(got) {
 			t.Errorf("%d bytes, valid: %t", len(got), utf8.ValidString(got))
 		}
+	}
+}
+
+// TestNextIsCalled shows that the hooks that were there are called as well.
+func TestNextIsCalled(t *testing.T) {
+	var states []string
+	next := core.Hooks{Transition: func(_ context.Context, t core.Transition) { states = append(states, t.To.String()) }}
+	b := core.MustNew("orders", core.Config{FailureThreshold: 1, Hooks: events.Hooks(nil, next)})
+	call(b, fail, 1)
+	if len(states) != 1 || states[0] != "open" {
+		t.Errorf("next has the transitions to %q, want open", states)
 	}
 }
