@@ -185,10 +185,10 @@ func (c Config) Validate() error {
 			faults = append(faults, &core.ConfigError{Field: field, Value: value, Allowed: allowed})
 		}
 	}
-	faults = append(faults, inside("Rules", c.Rules.Validate())...)
+	faults = append(faults, prefixFaults("Rules", c.Rules.Validate())...)
 	_, err := detect.NewBudget(c.Budget, nil)
-	faults = append(faults, inside("Budget", err)...)
-	faults = append(faults, inside("Breaker", c.Breaker.Validate())...)
+	faults = append(faults, prefixFaults("Budget", err)...)
+	faults = append(faults, prefixFaults("Breaker", c.Breaker.Validate())...)
 	c.thresholds(check)
 
 	c.AutoResumeAfter = c.resolved().AutoResumeAfter
@@ -211,14 +211,14 @@ func (c Config) Validate() error {
 
 // inside takes a joined error apart and says of each [*core.ConfigError] which
 // field its field is in.
-func inside(field string, err error) []error {
+func prefixFaults(field string, err error) []error {
 	if err == nil {
 		return nil
 	}
 	var all []error
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			all = append(all, inside(field, e)...)
+			all = append(all, prefixFaults(field, e)...)
 		}
 		return all
 	}

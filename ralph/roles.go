@@ -171,7 +171,7 @@ func (s *Supervisor) AgentHandoffs() map[[3]string]uint64 {
 func (s *Supervisor) AgentConfidence() map[string]float64 {
 	out := make(map[string]float64)
 	for _, a := range s.list() {
-		word := a.doubt.Load()
+		word := a.lastConfidence.Load()
 		if word == 0 || a.stopped() {
 			continue
 		}

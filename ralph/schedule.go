@@ -21,7 +21,7 @@ type schedule struct {
 	done func() // after some calls; it may take its time
 
 	mu     sync.Mutex
-	queue  queue
+	queue  dueHeap
 	timer  *time.Timer
 	armed  time.Duration // when the timer fires; never if it does not
 	closed bool
@@ -39,7 +39,7 @@ func newSchedule(now func() time.Duration, call func(*Agent), done func()) *sche
 func (s *schedule) put(a *Agent, due time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch p := &a.place; {
+	switch p := &a.heapEntry; {
 	case s.closed:
 	case due == never:
 		if p.index > 0 {
@@ -61,7 +61,7 @@ func (s *schedule) arm() {
 	if s.closed || len(s.queue) == 0 {
 		return
 	}
-	due := s.queue[0].place.due
+	due := s.queue[0].heapEntry.due
 	if due >= s.armed {
 		return
 	}
@@ -85,7 +85,7 @@ func (s *schedule) fire() {
 	defer s.calls.Done()
 	var due []*Agent
 	now := s.now()
-	for len(s.queue) > 0 && s.queue[0].place.due <= now && len(due) < batch {
+	for len(s.queue) > 0 && s.queue[0].heapEntry.due <= now && len(due) < batch {
 		due = append(due, heap.Pop(&s.queue).(*Agent))
 	}
 	s.armed = never
@@ -119,33 +119,33 @@ func (s *schedule) close(done <-chan struct{}) {
 }
 
 // place is that of an agent in the schedule, under its mu.
-type place struct {
+type heapEntry struct {
 	due   time.Duration
 	index int32 // from 1; 0 is none
 }
 
 // queue is a heap, the first due first.
-type queue []*Agent
+type dueHeap []*Agent
 
-func (q *queue) Len() int           { return len(*q) }
-func (q *queue) Less(i, j int) bool { return (*q)[i].place.due < (*q)[j].place.due }
-func (q *queue) Swap(i, j int) {
+func (q *dueHeap) Len() int           { return len(*q) }
+func (q *dueHeap) Less(i, j int) bool { return (*q)[i].heapEntry.due < (*q)[j].heapEntry.due }
+func (q *dueHeap) Swap(i, j int) {
 	all := *q
 	all[i], all[j] = all[j], all[i]
-	all[i].place.index, all[j].place.index = int32(i+1), int32(j+1)
+	all[i].heapEntry.index, all[j].heapEntry.index = int32(i+1), int32(j+1)
 }
 
-func (q *queue) Push(x any) {
+func (q *dueHeap) Push(x any) {
 	a := x.(*Agent)
 	*q = append(*q, a)
-	a.place.index = int32(len(*q))
+	a.heapEntry.index = int32(len(*q))
 }
 
-func (q *queue) Pop() any {
+func (q *dueHeap) Pop() any {
 	last := len(*q) - 1
 	a := (*q)[last]
 	(*q)[last] = nil
 	*q = (*q)[:last]
-	a.place.index = 0
+	a.heapEntry.index = 0
 	return a
 }

@@ -35,7 +35,7 @@ func (s *Supervisor) open(path string) error {
 	go st.run()
 	for _, a := range s.agents {
 		a.mu.Lock()
-		a.watch()
+		a.schedule()
 		a.mu.Unlock()
 	}
 	return nil
