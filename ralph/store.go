@@ -46,7 +46,7 @@ type store struct {
 }
 
 const (
-	schema          = 1
+	schema          = 2
 	format          = "switchgear ralph"
 	writeAfter      = 200 * time.Millisecond
 	writeRetryAfter = time.Second

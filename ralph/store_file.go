@@ -146,7 +146,7 @@ func (st *store) load() error {
 		if v, err := strconv.Atoi(string(meta.Get([]byte("schema")))); err != nil {
 			return corrupt(errors.New("its schema has no number"))
 		} else if v != schema {
-			return &StoreError{Path: st.path, Problem: fmt.Sprintf("has schema %d, and this version knows %d: it was written by a newer version; use that, or another path", v, schema)}
+			return &StoreError{Path: st.path, Problem: fmt.Sprintf("has schema %d, and this version knows %d: it was written by another version; use that, or another path", v, schema)}
 		}
 		records, err := read[record](tx, agentsBucket)
 		if err != nil {

@@ -243,7 +243,7 @@ func TestStoreRefuses(t *testing.T) {
 		change func(path string) error
 		want   string // in the error, which always names the file
 	}{
-		"newer":            {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("2")) }), "written by a newer version"},
+		"newer":            {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("3")) }), "written by another version"},
 		"another program":  {alter(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("meta")) }), "another program"},
 		"no number":        {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("schema")) }), "corrupt"},
 		"a record is gone": {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("agents")).Delete([]byte("a2")) }), "4 agents of 5"},

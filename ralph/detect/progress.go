@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Progress takes in what the agent's work looks like now: any text that is the same
 // as long as nothing has changed, like that of [GitFingerprint]. It reports whether this is
@@ -18,16 +20,15 @@ func (r *Run) Progress(fingerprint string, at time.Time) bool {
 	}
 	s, now := &r.s, r.clock.now(at)
 	if !s.Fingerprints.Armed {
-		s.ProgressAt = now
+		s.NoProgress.Since = now
 	}
 	if !s.Fingerprints.add(fingerprint) {
 		return false
 	}
 	s.Totals.Progress++
-	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, now
-	s.Marks.forget(RuleNoProgress)
-	r.unrepeat()
-	r.leak()
+	for _, forget := range r.d.table.progresses {
+		forget(r, now)
+	}
 	return true
 }
 
@@ -38,7 +39,5 @@ func (r *Run) ProgressUnknown(at time.Time) {
 	if !r.made() {
 		return
 	}
-	s := &r.s
-	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, r.clock.now(at)
-	s.Marks.forget(RuleNoProgress)
+	forgetNoProgress(r, r.clock.now(at))
 }

@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Rules are the limits of every rule.
 //

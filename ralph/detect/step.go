@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Step is one thing an agent has done: a call of a tool with its outcome, or a
 // reply without one. Nothing of it is kept but hashes, numbers and the tool's name.
