@@ -213,14 +213,14 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 		h.mark(now, s)
 	case m.failed():
 		h.failed++
-		b.openLocked(ctx, s, now, ProbeFailed, h.counts(), &v)
+		b.openLocked(ctx, s, now, CauseProbeFailed, h.counts(), &v)
 	case m.slow() && s.SlowRateThreshold > 0:
 		h.passed++
-		b.openLocked(ctx, s, now, ProbeSlow, h.counts(), &v)
+		b.openLocked(ctx, s, now, CauseProbeSlow, h.counts(), &v)
 	default:
 		h.passed++
 		if h.passed >= s.SuccessThreshold {
-			b.closeLocked(ctx, s, now, ProbesPassed, h.counts())
+			b.closeLocked(ctx, s, now, CauseProbesPassed, h.counts())
 			break
 		}
 		h.waits, h.rounds = false, 0 // the dependency answers

@@ -29,7 +29,7 @@ type Config struct {
 	// Breaker is the circuit breaker that each agent has for its iterations.
 	// Zero FailureThreshold means as many as AgentFailureThreshold, and it may not be
 	// less; where none of FailureRateThreshold, MinimumCalls and Window is given, the rate
-	// does not open it before so many failures in a row do; zero CallTimeout means 2 min, which Execute and core.Do apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
+	// does not open it before so many consecutive failures do; zero CallTimeout means 2 min, which Execute and core.Do apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
 	// refused, a budget that is used up included, what this machine was short of
 	// (file descriptors, ports, memory, disk, a resolver that answers), and an error of
 	// credentials, permissions or quotas, see [Execute], is [core.Ignored]. The rest is as [core.Config] says.

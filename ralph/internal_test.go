@@ -331,7 +331,7 @@ func TestScheduleOfMany(t *testing.T) {
 	})
 }
 
-// TestRateOfTheBreaker: it does not open before as many failures in a row as pause the
+// TestRateOfTheBreaker: it does not open before as many consecutive failures as pause the
 // agent do; what was given is left.
 func TestRateOfTheBreaker(t *testing.T) {
 	for _, c := range []struct {

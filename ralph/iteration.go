@@ -58,7 +58,7 @@ func (it *iteration) Allow(ctx context.Context) (core.Permit, error) {
 // taken is a gate that hands on a permit that was given already.
 type taken struct{ permit *core.Permit }
 
-func (t taken) Allow(context.Context) (core.Permit, error) { return t.permit.Take(), nil }
+func (t taken) Allow(context.Context) (core.Permit, error) { return t.permit.Move(), nil }
 
 // begun is a gate for an iteration that has begun.
 type begun struct{ it *iteration }

@@ -181,7 +181,7 @@ func TestProbesAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			kept := p.Take()
+			kept := p.Move()
 			out = append(out, &kept)
 		}
 		_, err := a.AllowIteration(t.Context())
@@ -452,7 +452,7 @@ func TestReset(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept := late.Take()
+		kept := late.Move()
 		if err := s.Reset("a"); err != nil {
 			t.Fatal(err)
 		}

@@ -177,7 +177,7 @@ func (c *company) play(t *testing.T, w *paper) {
 		case opOut:
 			if p, err := a.Allow(t.Context()); err != nil {
 				said = err.Error()
-			} else if out = append(out, p.Take()); len(out) > 2 {
+			} else if out = append(out, p.Move()); len(out) > 2 {
 				out[0].Settle(t.Context(), []core.Outcome{core.Success, core.Failure, core.Ignored}[d.roll(3)])
 				out = out[1:]
 			}

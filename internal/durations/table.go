@@ -1,4 +1,4 @@
-package usual
+package durations
 
 import (
 	"hash/maphash"

@@ -1,4 +1,4 @@
-package fault_test
+package gatefault_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/gatefault"
 )
 
 func TestWhatIsAFault(t *testing.T) {
@@ -29,7 +29,7 @@ func TestWhatIsAFault(t *testing.T) {
 		{done, context.Canceled, false},
 		{done, none, true},
 	} {
-		if got := fault.Is(row.ctx, row.err); got != row.want {
+		if got := gatefault.Is(row.ctx, row.err); got != row.want {
 			t.Errorf("%v, context %v: %t", row.err, row.ctx.Err(), got)
 		}
 	}
@@ -38,7 +38,7 @@ func TestWhatIsAFault(t *testing.T) {
 func TestOneLineIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&out, nil))
-	var l fault.Log
+	var l gatefault.Log
 	for range 3 {
 		l.Tell(logger, "the call is answered by 500", "/orders", errors.New("the gate is broken"))
 	}
@@ -51,7 +51,7 @@ func TestOneLineIsLogged(t *testing.T) {
 			t.Errorf("no %q in %q", part, text)
 		}
 	}
-	var panics fault.Log
+	var panics gatefault.Log
 	panics.Tell(slog.New(panicking{}), "", "", errors.New("x")) // is left alone
 }
 

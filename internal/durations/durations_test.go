@@ -1,4 +1,4 @@
-package usual
+package durations
 
 import (
 	"fmt"
@@ -118,26 +118,6 @@ func TestCutShort(t *testing.T) {
 		}
 		if got := calls.CutShort(c.ran, c.limit, c.factor); got != c.want {
 			t.Errorf("longest %v, factor %v: %v of %v was cut short: %t, want %t", c.longest, c.factor, c.ran, c.limit, got, c.want)
-		}
-	}
-}
-
-func TestPassed(t *testing.T) {
-	const ms = time.Millisecond
-	for _, c := range []struct {
-		elapsed, limit time.Duration
-		want           bool
-	}{
-		{time.Hour, 0, false},
-		{2000 * ms, 2000 * ms, true},
-		{1750 * ms, 2000 * ms, true},
-		{1749 * ms, 2000 * ms, false},
-		{10 * ms, 20 * ms, true},
-		{9 * ms, 20 * ms, false}, // which was cancelled
-		{0, 1, true},
-	} {
-		if got := Passed(c.elapsed, c.limit); got != c.want {
-			t.Errorf("gone after %v of %v: %t, want %t", c.elapsed, c.limit, got, c.want)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Package usual remembers how long calls of a route or method usually take, so
+// Package durations remembers how long calls of a route or method usually take, so
 // that a server can tell a deadline that is too short from a handler that hangs.
-package usual
+package durations
 
 import (
 	"math"
@@ -34,9 +34,6 @@ const (
 	floor         = time.Second
 	defaultFactor = 2
 
-	// slack is how much sooner than here a deadline may have passed at the client,
-	// besides a tenth of it.
-	slack = 50 * time.Millisecond
 	// tries is the most tries that a handler is taken to share a client's time among.
 	tries = 8
 )
@@ -121,10 +118,4 @@ func (c *Calls) CutShort(ran, limit time.Duration, factor float64) bool {
 		return limit < floor
 	}
 	return !c.beyond(ran, factor)
-}
-
-// Passed reports whether a client that has gone after so long may have gone because
-// its deadline had passed: it passed there a moment before it did here.
-func Passed(elapsed, limit time.Duration) bool {
-	return limit > 0 && elapsed >= max(limit-limit/10-slack, limit/2)
 }

@@ -1,4 +1,4 @@
-package lost
+package connloss
 
 import (
 	"fmt"

@@ -1,5 +1,5 @@
-// Package lost counts the loss of a connection once, however many calls it carried.
-package lost
+// Package connloss counts the loss of a connection once, however many calls it carried.
+package connloss
 
 import (
 	"hash/maphash"

@@ -1,8 +1,8 @@
-// Package fault tells of a gate that neither admits nor refuses: a nil or zero
+// Package gatefault tells of a gate that neither admits nor refuses: a nil or zero
 // Breaker, a Config that is not valid, or a Gate of the user's whose error does not
 // match core.ErrOpen. That is a fault of the program and no break, so adapters do not
 // answer as if there were one.
-package fault
+package gatefault
 
 import (
 	"context"

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/deadline"
 )
 
-// Exchange is a request and what became of it, for [Transport.Classify]. A call
+// Result is a request and what became of it, for [Options].Classify. A call
 // that succeeds at its headers is classified again at the end of its body, if it
 // has one.
-type Exchange struct {
+type Result struct {
 	Request  *http.Request
 	Response *http.Response // nil if there is none; its body is not to be read
 	// Err is what the round trip returned, or reading the body. At the end of a
@@ -24,10 +25,10 @@ type Exchange struct {
 	// Elapsed is the time to the headers, or to Err.
 	Elapsed time.Duration
 
-	carried *carried // which connection, nil if that was not traced
-	sending *sending // what the request's body tells, nil if it was not wrapped
-	misfit  bool     // the body in memory had another length than announced
-	held    bool     // the caller was slow to read the body whose reading has failed
+	carried    *carried // which connection, nil if that was not traced
+	sending    *sending // what the request's body tells, nil if it was not wrapped
+	misfit     bool     // the body in memory had another length than announced
+	slowReader bool     // the caller was slow to read the body that could not be read
 }
 
 // DefaultClassify is what a [Transport] without its own Classify uses. The host is
@@ -59,7 +60,7 @@ type Exchange struct {
 // here while a request's body is written to it, credentials whose error has no type of
 // its own. For the last, let what fetches them wrap [ErrNotSent], or put it outside of
 // the Transport, where it belongs.
-func DefaultClassify(e Exchange) core.Outcome {
+func DefaultClassify(e Result) core.Outcome {
 	if e.Err != nil {
 		return classifyError(e)
 	}
@@ -89,12 +90,12 @@ func isFailure(code int) bool {
 	return code >= 500 && code <= 599
 }
 
-func classifyError(e Exchange) core.Outcome {
+func classifyError(e Result) core.Outcome {
 	ctx := e.Request.Context()
 	switch {
-	case ctx.Err() == context.Canceled, e.atFault(), e.held, ofThisMachine(e.Err), closedHere(e), ofCredentials(e.Request, e.Err):
+	case ctx.Err() == context.Canceled, e.atFault(), e.slowReader, ofThisMachine(e.Err), closedHere(e), ofCredentials(e.Request, e.Err):
 		return core.Ignored
-	case overdue(ctx):
+	case deadlinePassed(ctx):
 		if e.sending.delayed() {
 			return core.Ignored
 		}
@@ -106,11 +107,11 @@ func classifyError(e Exchange) core.Outcome {
 	return core.Failure
 }
 
-// overdue reports whether the caller's deadline has passed. The error does not
+// deadlinePassed reports whether the caller's deadline has passed. The error does not
 // tell: that of http.Client.Timeout has three shapes, and its context may lag.
-func overdue(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ok && !time.Now().Before(deadline)
+func deadlinePassed(ctx context.Context) bool {
+	at, ok := ctx.Deadline()
+	return ok && !time.Now().Before(at)
 }
 
 // cancelled reports whether the request was cancelled in the way from before
@@ -125,20 +126,20 @@ func cancelled(req *http.Request) bool {
 }
 
 // discard closes the body of a response that no caller gets.
-func (e Exchange) discard() {
+func (e Result) discard() {
 	if e.Response != nil && e.Response.Body != nil {
 		_ = e.Response.Body.Close()
 	}
 }
 
 // reason is the error that is told of an outcome.
-func (e Exchange) reason(o core.Outcome) error {
+func (e Result) reason(o core.Outcome) error {
 	switch {
 	case o == core.Success:
 		return nil
 	case e.Err != nil:
-		if o == core.Failure && overdue(e.Request.Context()) && !errors.Is(e.Err, context.DeadlineExceeded) {
-			return &overdueError{e.Err}
+		if o == core.Failure && deadlinePassed(e.Request.Context()) && !errors.Is(e.Err, context.DeadlineExceeded) {
+			return deadline.Exceeded(e.Err)
 		}
 		return e.Err
 	case e.Response == nil:
@@ -157,12 +158,6 @@ var errNoResponse = errors.New("roundtrip: neither a response nor an error")
 type statusError struct{ status string }
 
 func (e *statusError) Error() string { return "HTTP status " + e.status }
-
-// overdueError says of an error that it is that of a deadline.
-type overdueError struct{ error }
-
-func (e *overdueError) Unwrap() error        { return e.error }
-func (e *overdueError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 const eventStream = "text/event-stream"
 

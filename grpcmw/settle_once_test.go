@@ -22,9 +22,9 @@ import (
 	"github.com/blackbox4/switchgear/grpcmw"
 )
 
-// TestGR07_ThePlaceIsFreeWhenTheUserIsTold: whatever tells the user first that a
+// TestThePlaceIsFreeWhenRecvMsgReturnsTheEnd: whatever tells the user first that a
 // probe's stream has ended, the next one is admitted.
-func TestGR07_ThePlaceIsFreeWhenTheUserIsTold(t *testing.T) {
+func TestThePlaceIsFreeWhenRecvMsgReturnsTheEnd(t *testing.T) {
 	notAFailure := func(ctx context.Context, err error) core.Outcome {
 		if o := grpcmw.DefaultClassifyClient(ctx, err); o != core.Failure {
 			return o
@@ -358,7 +358,7 @@ func TestNothingWaitsForAProbeThatIsSettled(t *testing.T) {
 					}
 					return &mute{}, nil
 				}
-				cs, err := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b, Lease: c.lease})(ctx, descs[both], nil, both, streamer)
+				cs, err := grpcmw.StreamClientInterceptor(nil, &grpcmw.ClientOptions{Gate: b, ProbeLease: c.lease})(ctx, descs[both], nil, both, streamer)
 				if err != nil {
 					t.Fatal(err)
 				}
