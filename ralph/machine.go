@@ -19,7 +19,7 @@ import (
 //
 // Only a person leads out of Escalated and Stopped.
 
-// trial is what an agent has used since it was resumed by itself.
+// probation is what an agent has used since it was resumed by itself.
 type probation struct {
 	out, done int // iterations
 	steps     int
@@ -104,7 +104,7 @@ func (a *Agent) escalate(c Cause, err error, note string, now time.Duration) {
 	a.schedule()
 }
 
-// resume lets the agent go on: on trial, or for good if a person says so.
+// resume lets the agent go on: on probation, or for good if a person says so.
 func (a *Agent) resume(to State, by, note string, at time.Time, now time.Duration) {
 	from, c := a.state, Cause{}
 	if a.cause != nil {
@@ -129,14 +129,14 @@ func (a *Agent) resume(to State, by, note string, at time.Time, now time.Duratio
 	a.schedule()
 }
 
-// recovered ends a trial well.
+// passProbation ends a probation well.
 func (a *Agent) passProbation(now time.Duration) {
 	c := *a.cause
 	a.enter(Running, nil, nil, now)
 	a.addEvent(Event{Kind: EventRecovered, From: Recovering, To: Running, Cause: c, Attempt: int(a.attempts)}, now)
 }
 
-// relapse ends a trial in which the agent has got nowhere.
+// failProbation ends a probation in which the agent has got nowhere.
 func (a *Agent) failProbation(count, threshold float64, unit string, now time.Duration) {
 	after := a.cause.Rule
 	if after == RuleRecovery {
@@ -144,7 +144,7 @@ func (a *Agent) failProbation(count, threshold float64, unit string, now time.Du
 	}
 	c := Cause{
 		Rule: RuleRecovery, Reason: a.cause.Reason, Severity: failsafe.Medium, Count: count, Threshold: threshold, At: a.wallTime(now),
-		Message: fmt.Sprintf("on trial after a pause for %q, there was no progress in %s %s of %s", after, number(count), unit, number(threshold)),
+		Message: fmt.Sprintf("on probation after a pause for %q, there was no progress in %s %s of %s", after, number(count), unit, number(threshold)),
 		Agents:  a.cause.Agents, After: after,
 	}
 	if !resumable(c.Reason) {
@@ -153,7 +153,7 @@ func (a *Agent) failProbation(count, threshold float64, unit string, now time.Du
 	a.trip(c, nil, now)
 }
 
-// passed takes in an iteration of a trial that ended well. A fingerprint of progress, if
+// recordProbationIteration takes in an iteration of a probation that ended well. A fingerprint of progress, if
 // the agent has any, is still to come.
 func (a *Agent) recordProbationIteration(now time.Duration) {
 	if t := a.probation; !a.fingerprints && (t.fresh > 0 || t.steps == 0) {
@@ -161,7 +161,7 @@ func (a *Agent) recordProbationIteration(now time.Duration) {
 	}
 }
 
-// try takes in a step of a trial; fresh says that it was something new.
+// recordProbationStep takes in a step of a probation; fresh says that it was something new.
 func (a *Agent) recordProbationStep(step *detect.Step, fresh bool, now time.Duration) {
 	t, limit := a.probation, a.sup.cfg.Probation
 	if step.Own {
@@ -218,7 +218,7 @@ func (a *Agent) newRefusal(err error) *PausedError {
 	return e
 }
 
-// replan is a new refusal for a pause whose end has changed.
+// renewRefusal is a new refusal for a pause whose end has changed.
 func (a *Agent) renewRefusal() {
 	a.refusal.Store(a.newRefusal(a.hostErr()))
 }
@@ -226,7 +226,7 @@ func (a *Agent) renewRefusal() {
 // hostErr is what the host's gate said, if that is why the agent is paused.
 func (a *Agent) hostErr() error { return a.refusal.Load().err }
 
-// tell completes an event, keeps it and leaves it to be told.
+// addEvent completes an event, keeps it and leaves it to be told.
 func (a *Agent) addEvent(e Event, now time.Duration) {
 	cfg := &a.sup.cfg
 	st := a.ensureJournal()
@@ -245,7 +245,7 @@ func (a *Agent) addEvent(e Event, now time.Duration) {
 	a.save(true)
 }
 
-// wall is a time of the epoch's as others read it; never is the zero time.
+// wallTime is a time of the epoch's as others read it; never is the zero time.
 func (a *Agent) wallTime(d time.Duration) time.Time {
 	if d == never {
 		return time.Time{}
@@ -253,7 +253,7 @@ func (a *Agent) wallTime(d time.Duration) time.Time {
 	return a.sup.epoch.Add(d)
 }
 
-// watch tells the schedule when the agent has to be looked at next, if that has
+// schedule tells the schedule when the agent has to be looked at next, if that has
 // become sooner, or is no longer needed.
 func (a *Agent) schedule() {
 	due := never
@@ -351,7 +351,7 @@ func (a *Agent) reconsider(at time.Time, now time.Duration) {
 	a.schedule()
 }
 
-// tryResume resumes a paused agent on trial if nothing is against it, and says otherwise
+// tryResume resumes a paused agent on probation if nothing is against it, and says otherwise
 // when to try again. It gives the lock back while the host's gate is asked.
 func (a *Agent) tryResume(at time.Time, now time.Duration) (next time.Duration, resumed bool) {
 	stay := a.transitions
@@ -375,7 +375,7 @@ func (a *Agent) tryResume(at time.Time, now time.Duration) (next time.Duration, 
 	return later(now, a.sup.cfg.pauseFor(int(a.attempts))), false
 }
 
-// refusing reports whether the circuit breaker refuses every iteration, and until when.
+// breakerRefuses reports whether the circuit breaker refuses every iteration, and until when.
 func (a *Agent) breakerRefuses(now time.Duration) (until time.Duration, refuses bool) {
 	if a.breaker == nil {
 		return 0, false
@@ -386,7 +386,7 @@ func (a *Agent) breakerRefuses(now time.Duration) (until time.Duration, refuses 
 	return until, b.State == core.Open || waits
 }
 
-// sick reports whether the host's gate refuses; one that panics or calls runtime.Goexit
+// hostRefuses reports whether the host's gate refuses; one that panics or calls runtime.Goexit
 // does. It must be called without a lock.
 func (s *Supervisor) hostRefuses() bool {
 	if s.cfg.Vitals == nil {

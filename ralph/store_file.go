@@ -42,7 +42,7 @@ func (s *Supervisor) open(path string) error {
 }
 
 // create makes an empty store under another name first: what is at path is whole,
-// whenever the process ends. If somebody else was faster, theirs stays.
+// whenever the process ends. If another process was faster, its file stays.
 func create(path string) error {
 	fault := func(err error) error {
 		return &StoreError{Path: path, Problem: "cannot be made", Err: err}

@@ -52,7 +52,7 @@ func written(s *ralph.Supervisor) {
 }
 
 // The original claimed to persist its state, and did not.
-func TestS25_Persistence(t *testing.T) {
+func TestAgentsSurviveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := stored(t)
 		s := reopen(t, cfg)
@@ -188,7 +188,7 @@ func TestStoreClockSetBack(t *testing.T) {
 	}
 }
 
-// TestStoreForgets: an agent that was forgotten is not in the file, and its heir is.
+// TestStoreForgets: an agent that was evicted is not in the file, and its successor is.
 func TestStoreForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := stored(t)

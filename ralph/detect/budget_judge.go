@@ -25,7 +25,7 @@ func (b *Budget) amounts() [5]amount {
 }
 
 // judge compares what was used with the limits. Findings go to found, if not nil;
-// those that find nobody to go to are found again.
+// without it, they are found again.
 func (b *Budget) judge(found *[]Finding, idle bool) {
 	for _, a := range b.amounts() {
 		b.reach(found, a.rule, float64(a.used), a.limit, a.unit)

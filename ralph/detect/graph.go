@@ -14,8 +14,8 @@ import (
 //
 // Its methods return findings and errors like those of [Run].
 //
-// That names come round means nothing: every answer goes back to who asked. So an
-// agent that hands to the one who handed to it last is taken to answer. Answers are
+// Names that come round mean nothing: every answer goes back to the agent that asked. So
+// an agent that hands to the one that handed to it last is taken to answer. Answers are
 // not counted as hand-offs between peers, nor is what goes to a child; see
 // [Graph.Parent]. An agent that gives work to one after another, and gets the answers
 // or does not wait for them, passes nothing on and on: only when work that was handed
@@ -25,8 +25,8 @@ import (
 //
 // Payloads are compared by their words; they are near if they have 60 % of them in
 // common. But where one has other words than the other only in the places where a
-// template would have its variables, they are two items of one batch. Who hands on the
-// same words by design, such as "go on", reports progress, or switches
+// template would have its variables, they are two items of one batch. A caller whose agents
+// hand on the same words by design, such as "go on", reports progress, or switches
 // [RuleHandoffStall] off.
 //
 // It is made by [Detector.NewGraph]. Of one that is nil or zero, methods that return an
@@ -235,7 +235,7 @@ func (g *Graph) Resume(at time.Time) {
 	g.s.Marks = marks{}
 }
 
-// clear forgets what was counted. Who gave work to whom still holds.
+// clear forgets what was counted. The agents still know from which they have their work.
 func (g *Graph) clear() {
 	g.hops, g.s.Next = g.hops[:0], 0
 	g.s.Activity, g.s.Fresh = activity{}, false

@@ -13,7 +13,7 @@ import (
 //
 // The rules about progress begin to count with the first call; a caller that does
 // not make one is not judged by them. Progress ends what the rules about repetition
-// have counted. If nobody can tell, see [Run.ProgressUnknown].
+// have counted. If the caller cannot tell, see [Run.ProgressUnknown].
 func (r *Run) Progress(fingerprint string, at time.Time) bool {
 	if !r.made() {
 		return false
@@ -32,9 +32,8 @@ func (r *Run) Progress(fingerprint string, at time.Time) bool {
 	return true
 }
 
-// ProgressUnknown says that nobody can tell whether there was progress, because looking has
-// failed. The rules about progress count anew from here: what cannot be seen is not
-// missing.
+// ProgressUnknown says that the caller cannot tell whether there was progress: looking has
+// failed. The rules about progress count anew from here.
 func (r *Run) ProgressUnknown(at time.Time) {
 	if !r.made() {
 		return

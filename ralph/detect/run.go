@@ -82,7 +82,7 @@ func (r *Run) Iteration(it Iteration) ([]Finding, error) {
 }
 
 // Iterating says that an iteration has begun, for who knows it. Without it, a task has
-// iterations once the first has ended. Within an iteration nobody may be able to tell
+// iterations once the first has ended. Within an iteration the caller may be unable to tell
 // what progress there is, see [Rules].
 func (r *Run) Iterating() {
 	if r.made() {
