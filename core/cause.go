@@ -1,5 +1,7 @@
 package core
 
+import "github.com/blackbox4/switchgear/internal/enum"
+
 // Cause says why a breaker changed its state or refused a call. The zero Cause
 // is that of a breaker that has never changed.
 type Cause uint8
@@ -23,7 +25,7 @@ const (
 	CauseRestored                  // Restore was called: closed to open
 )
 
-var causeNames = [...]string{ //nolint:gochecknoglobals // a table
+var causeNames = enum.Names[Cause]{Type: "Cause", Of: []string{ //nolint:gochecknoglobals // a table
 	NoCause:                  "none",
 	CauseConsecutiveFailures: "consecutive failures",
 	CauseFailureRate:         "failure rate",
@@ -39,13 +41,13 @@ var causeNames = [...]string{ //nolint:gochecknoglobals // a table
 	CauseForcedOpen:          "forced open by hand",
 	CauseCheckPassed:         "a health check passed",
 	CauseRestored:            "restored from a snapshot",
-}
+}}
 
 // String returns the cause in words.
-func (c Cause) String() string { return enumName(causeNames[:], c) }
+func (c Cause) String() string { return causeNames.String(c) }
 
 // MarshalText makes a Cause readable in JSON and YAML. It never fails.
 func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote. The error is a [*ConfigError].
-func (c *Cause) UnmarshalText(text []byte) error { return enumRead(causeNames[:], "Cause", text, c) }
+func (c *Cause) UnmarshalText(text []byte) error { return readEnum(causeNames, text, c) }

@@ -26,7 +26,7 @@ func (b *Breaker) Force(o Override) error {
 	s := b.overridden(newSettings(old.Config, o), now)
 	b.settings.Store(s)
 	if s.Logger != nil {
-		b.book().queueEvent(event{ctx: context.Background(), override: &o})
+		b.ledgerOf().queueEvent(event{ctx: context.Background(), override: &o})
 	}
 	b.mu.Unlock()
 	b.deliver()

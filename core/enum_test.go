@@ -69,7 +69,7 @@ func TestEnumsReadBackWhatTheyWrote(t *testing.T) {
 		for _, bad := range []string{"", "Open ", "OPEN?", kind + "(1)x", kind + "(300)", kind + "(0)x", kind + "(1", "(1)"} {
 			v := enum.ptr()
 			var fault *core.ConfigError
-			if err := v.UnmarshalText([]byte(bad)); !errors.As(err, &fault) || fault.Field != kind || !strings.Contains(fault.Allowed, `", "`) {
+			if err := v.UnmarshalText([]byte(bad)); !errors.As(err, &fault) || fault.Field != kind || !strings.Contains(fault.Allowed, `, `) {
 				t.Errorf("%s from %q: %v", kind, bad, err)
 			}
 			if got := reflect.ValueOf(v).Elem().Uint(); got != 0 {

@@ -108,5 +108,5 @@ func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts, err err
 	if ph.state == Open {
 		t.RetryAt = ph.err.RetryAt
 	}
-	b.book().queueEvent(event{ctx: background(ctx), transition: t})
+	b.ledgerOf().queueEvent(event{ctx: background(ctx), transition: t})
 }

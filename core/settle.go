@@ -68,7 +68,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	b.count(st, p, &told, now)
 	if s.Hooks.Settled != nil {
 		kept := told // so that told itself stays on the stack
-		b.book().queueEvent(event{ctx: background(ctx), settled: &kept})
+		b.ledgerOf().queueEvent(event{ctx: background(ctx), settled: &kept})
 	}
 	b.deliver()
 }

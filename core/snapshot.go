@@ -135,8 +135,9 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 	been := new(record)
 	if l := b.ledger.Load(); l != nil {
 		l.mu.Lock()
-		snap.Transitions, snap.EventsDropped, snap.HookPanics = l.transitions(), l.dropped, l.panics
+		snap.Transitions = l.transitions()
 		l.mu.Unlock()
+		snap.EventsDropped, snap.HookPanics = l.queue.Counts()
 		been = &l.record
 	}
 	st := ph.stats.Load()
