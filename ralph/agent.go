@@ -26,7 +26,7 @@ type Agent struct {
 	seen           atomic.Int64                          // when it was last active, since the epoch
 	lastConfidence atomic.Uint64                         // the bits of the last confidence, plus 1
 	stoppedFor     atomic.Pointer[detect.ExhaustedError] // the last shared budget that has stopped it
-	evicted        atomic.Bool                           // it was forgotten
+	evicted        atomic.Bool                           // it was taken out for being idle
 	startSession   atomic.Bool                           // of an agent without a parent: its next hand-off begins a session
 	heapEntry      heapEntry                             // under the schedule's mu
 	childList      *[]*Agent                             // its children, under the supervisor's mu; nil if it never had any
@@ -62,7 +62,7 @@ type Agent struct {
 	eventsDirty  bool // and so do its events
 }
 
-// story is what there is to tell of an agent.
+// journal is what there is to tell of an agent.
 type journal struct {
 	nudges []nudge // not told yet
 	events []Event // the last, oldest first
@@ -73,7 +73,7 @@ type journal struct {
 // others.
 type ids struct{ session, task string }
 
-// name notes the ids that are given. It needs mu.
+// setIDs notes the ids that are given. It needs mu.
 func (a *Agent) setIDs(session, task string) {
 	of := a.identity()
 	of.session, of.task = or(session, of.session), or(task, of.task)
@@ -82,7 +82,7 @@ func (a *Agent) setIDs(session, task string) {
 	}
 }
 
-// of are the agent's ids. It needs mu.
+// identity is the agent's ids. It needs mu.
 func (a *Agent) identity() ids {
 	if a.ids == nil {
 		return ids{}
@@ -117,7 +117,7 @@ func (a *Agent) root() *Agent {
 	return a
 }
 
-// note returns the story, made at the first event.
+// ensureJournal returns the journal, made at the first event.
 func (a *Agent) ensureJournal() *journal {
 	if a.journal == nil {
 		a.journal = new(journal)

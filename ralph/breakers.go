@@ -8,7 +8,7 @@ import (
 
 // Breaker is the circuit breaker of the agent's iterations, which has the agent's id for
 // a name: for its Snapshot, Health and Explain. Nil for an Agent that is nil or zero.
-// It is another one after the agent was forgotten or the program started anew.
+// It is another one after the agent was evicted or the program started anew.
 func (a *Agent) Breaker() *core.Breaker {
 	if !a.made() {
 		return nil

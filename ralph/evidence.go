@@ -21,13 +21,13 @@ func classify(ctx context.Context, err error) core.Outcome {
 	return o
 }
 
-// vetoed reports whether err is the refusal of a gate, an agent or a budget: the agent
+// isRefusal reports whether err is the refusal of a gate, an agent or a budget: the agent
 // was not let do what it wanted.
 func isRefusal(err error) bool {
 	return errors.Is(err, core.ErrOpen) || errors.Is(err, detect.ErrExhausted)
 }
 
-// lacking reports whether err is a shortage of this machine, by its type: one that
+// isShortage reports whether err is a shortage of this machine, by its type: one that
 // core knows, or one of processes, disk or root certificates.
 func isShortage(err error) bool {
 	if core.LocalShortage(err) {

@@ -80,9 +80,9 @@ func (a *Agent) Progress(fingerprint string) bool {
 	return progress
 }
 
-// ProgressUnknown says that nobody can tell whether there was progress, because looking has
-// failed, as [detect.GitFingerprint] may: what cannot be seen is not missing. See
-// [detect.Run.ProgressUnknown].
+// ProgressUnknown says that the caller cannot tell whether there was progress: looking
+// has failed, as [detect.GitFingerprint] may. The rules about progress count anew from
+// here. See [detect.Run.ProgressUnknown].
 func (a *Agent) ProgressUnknown() {
 	if !a.made() {
 		return

@@ -55,7 +55,7 @@ func (s *Supervisor) Resume(id, by, note string) error {
 	})
 }
 
-// TryResume resumes a paused agent at once, on trial, if that is safe, and reports
+// TryResume resumes a paused agent at once, on probation, if that is safe, and reports
 // whether it did: the host is well, the agent's circuit breaker is not open, no budget is
 // used up, and it has been resumed by itself less than Config.MaxRecoveryAttempts times,
 // of which this is one. It is what happens by itself when the pause is over, see
@@ -116,9 +116,9 @@ func (s *Supervisor) Reset(id string) error {
 	})
 }
 
-// Stop ends an agent: its work is over, or somebody, by, says so. Everything is
-// refused until it is resumed or reset; when it has been idle for Config.Idle, it is
-// forgotten. The error matches [ErrUnknownAgent].
+// Stop ends an agent: its work is over. By is the person or program that says so.
+// Everything is refused until the agent is resumed or reset; when it has been idle for
+// Config.Idle, it may be evicted. The error matches [ErrUnknownAgent].
 func (s *Supervisor) Stop(id, by, note string) error {
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		if a.state == Stopped {
@@ -165,7 +165,7 @@ func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
 	return all, nil
 }
 
-// waiting are the nudges that were not told yet. It needs mu.
+// waitingNudges are the nudges that were not told yet. It needs mu.
 func (a *Agent) waitingNudges() []nudge {
 	if a.journal == nil {
 		return nil

@@ -70,7 +70,7 @@ func TestRecordsThatMakeNoSense(t *testing.T) {
 			t.Errorf("%s: refused with %v", name, a.refusal.Load())
 		}
 		if (a.probation != nil) != (c.want == "" && c.r.State == Recovering) {
-			t.Errorf("%s: on trial %t", name, a.probation != nil)
+			t.Errorf("%s: on probation %t", name, a.probation != nil)
 		}
 		if c.want == "" && (a.run != nil) != (c.r.Run != nil) {
 			t.Errorf("%s: it has a run: %t", name, a.run != nil)

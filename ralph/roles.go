@@ -32,7 +32,7 @@ const (
 )
 
 // role counts for all agents of one name. Its counts only grow, also when agents
-// are forgotten.
+// are evicted.
 type role struct {
 	name        string
 	steps       [numResults]atomic.Uint64

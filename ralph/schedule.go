@@ -11,7 +11,7 @@ import (
 const never = time.Duration(math.MaxInt64)
 
 // schedule calls on agents when they are due. There is one timer for all of
-// them, and none while nobody is due. Times are since the supervisor's epoch.
+// them, and none while no agent is due. Times are since the supervisor's epoch.
 //
 // An agent has at most one place in it. Being called on too early or in vain must
 // do no harm: the agent looks itself what time it is, and says when it is due next.
@@ -55,7 +55,7 @@ func (s *schedule) put(a *Agent, due time.Duration) {
 	s.arm()
 }
 
-// arm sets the timer to the first who is due. It needs mu. A timer that fires too
+// arm sets the timer to the first agent that is due. It needs mu. A timer that fires too
 // early does no harm and is left alone.
 func (s *schedule) arm() {
 	if s.closed || len(s.queue) == 0 {
@@ -74,7 +74,7 @@ func (s *schedule) arm() {
 	s.timer.Reset(wait)
 }
 
-// fire calls on those who are due; it is the timer's.
+// fire calls on the agents that are due; the timer calls it.
 func (s *schedule) fire() {
 	s.mu.Lock()
 	if s.closed {
@@ -89,7 +89,7 @@ func (s *schedule) fire() {
 		due = append(due, heap.Pop(&s.queue).(*Agent))
 	}
 	s.armed = never
-	s.arm() // before anybody is called on, whose hook may take its time
+	s.arm() // before an agent is called on: its hook may take its time
 	s.mu.Unlock()
 	for _, a := range due {
 		s.call(a)
@@ -97,8 +97,8 @@ func (s *schedule) fire() {
 	s.done() // not between them: a hook that never returns would keep the rest from being called on
 }
 
-// close ends the schedule; nobody is called on after it returned, but by calls that
-// went on when done was closed.
+// close ends the schedule; no agent is called on after it returned, but by calls
+// that went on when done was closed.
 func (s *schedule) close(done <-chan struct{}) {
 	s.mu.Lock()
 	s.closed = true
@@ -118,13 +118,13 @@ func (s *schedule) close(done <-chan struct{}) {
 	}
 }
 
-// place is that of an agent in the schedule, under its mu.
+// heapEntry is the place of an agent in the schedule, under its mu.
 type heapEntry struct {
 	due   time.Duration
 	index int32 // from 1; 0 is none
 }
 
-// queue is a heap, the first due first.
+// dueHeap is a heap, the first due first.
 type dueHeap []*Agent
 
 func (q *dueHeap) Len() int           { return len(*q) }

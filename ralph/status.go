@@ -149,12 +149,12 @@ func (a *Agent) Explain() string {
 		}
 	case Recovering:
 		p := a.sup.cfg.Probation
-		fmt.Fprintf(&s, "; resumed on trial %d of %d times: it has to show progress within %d iterations", st.Attempts, a.sup.cfg.MaxRecoveryAttempts, p.Iterations)
+		fmt.Fprintf(&s, "; resumed on probation %d of %d times: it has to show progress within %d iterations", st.Attempts, a.sup.cfg.MaxRecoveryAttempts, p.Iterations)
 		s.WriteString(a.explainBreaker())
 	case Paused:
 		switch {
 		case !st.ResumeAt.IsZero():
-			fmt.Fprintf(&s, "; resumed on trial in %v, for the %s time of %d, unless the cause is still there", st.ResumeAt.Sub(at).Round(time.Millisecond), ordinal(st.Attempts+1), a.sup.cfg.MaxRecoveryAttempts)
+			fmt.Fprintf(&s, "; resumed on probation in %v, for the %s time of %d, unless the cause is still there", st.ResumeAt.Sub(at).Round(time.Millisecond), ordinal(st.Attempts+1), a.sup.cfg.MaxRecoveryAttempts)
 		case st.Cause.Reason == detect.ReasonExhausted:
 			s.WriteString("; resumed when its budget is raised")
 		default:

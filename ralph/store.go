@@ -46,7 +46,7 @@ type store struct {
 }
 
 const (
-	schema          = 1
+	schema          = 2
 	format          = "switchgear ralph"
 	writeAfter      = 200 * time.Millisecond
 	writeRetryAfter = time.Second
@@ -150,7 +150,7 @@ func (st *store) run() {
 	}
 }
 
-// giveBack closes the file, with the database if that is whole.
+// closeFile closes the file, with the database if that is whole.
 func (st *store) closeFile() error {
 	if st.broken == nil {
 		return st.db.Close()
@@ -208,7 +208,7 @@ func (st *store) write() error {
 	return nil
 }
 
-// again puts agents back that could not be written.
+// requeue puts agents back that could not be written.
 func (st *store) requeue(agents []*Agent) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -218,14 +218,14 @@ func (st *store) requeue(agents []*Agent) {
 // saved is an agent as it is to be written.
 type saved struct {
 	agent       *Agent
-	evicted     bool // it was forgotten
+	evicted     bool // it was evicted
 	superseded  bool // and its record is another's
 	record      record
 	eventsDirty bool
 	events      []Event
 }
 
-// unwritten puts back what was to be written.
+// requeueSaved puts back what was to be written.
 func (st *store) requeueSaved(all []saved) {
 	var again []*Agent
 	for i := range all {
@@ -247,14 +247,14 @@ func (st *store) put(agents []*Agent) (err error) {
 		st.requeue(agents)
 		return st.broken
 	}
-	// The file is mapped into memory: where somebody has cut it short, reading is
-	// a fault, and where somebody has written into it, bbolt panics.
+	// The file is mapped into memory: if it was cut short, reading it is a fault, and if
+	// another program has written into it, bbolt panics.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	all := make([]saved, len(agents))
 	at, now := st.sup.clock()
 	at = at.Round(0)
 	for i, a := range agents {
-		heir, _ := st.sup.Agent(a.id) // that of the same id, if a was forgotten
+		successor, _ := st.sup.Agent(a.id) // of the same id, if a was evicted
 		a.mu.Lock()
 		all[i] = saved{agent: a, evicted: a.evicted.Load(), eventsDirty: a.eventsDirty}
 		if !all[i].evicted {
@@ -263,7 +263,7 @@ func (st *store) put(agents []*Agent) (err error) {
 				all[i].events = append([]Event(nil), a.journal.events...)
 			}
 		}
-		all[i].superseded = all[i].evicted && heir != nil && heir != a
+		all[i].superseded = all[i].evicted && successor != nil && successor != a
 		a.dirty, a.eventsDirty = false, false
 		a.mu.Unlock()
 	}

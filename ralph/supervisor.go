@@ -9,7 +9,6 @@ import (
 	"hash/maphash"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,7 +70,7 @@ const (
 // nothing else happens to them until they are used again.
 //
 // The error is that of Config.Validate, or a [*StoreError] for a file that cannot
-// be read, is corrupt, of a newer version, or in use by somebody else: it is left
+// be read, is corrupt, of a newer version, or in use by another process: it is left
 // as it is.
 func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.Validate(); err != nil {
@@ -139,9 +138,9 @@ func (s *Supervisor) Close(ctx context.Context) error {
 //
 // The error is a [*core.ConfigError], or matches [ErrUnknownAgent] for a parent
 // that is not monitored, [ErrTooManyAgents] or [ErrClosed]. Room for new agents is
-// made, at most ten times in Config.Idle, by forgetting those that have done
+// made, at most ten times in Config.Idle, by evicting those that have done
 // nothing for that time; but never one that is paused, recovering or escalated, is
-// in an iteration, or has others below it. A forgotten agent that is used again is
+// in an iteration, or has others below it. An evicted agent that is used again is
 // put back, as it was, if it still can be; in the file it is gone.
 func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 	if !s.made() {
@@ -296,81 +295,6 @@ func (s *Supervisor) list() []*Agent {
 		all = append(all, a)
 	}
 	return all
-}
-
-// room reports whether there is room for another agent, made if it can be, though
-// not by forgetting its parent. It needs mu.
-func (s *Supervisor) makeRoom(a *Agent, now time.Duration) bool {
-	if a.parent != nil {
-		a.parent.seen.Store(int64(now))
-	}
-	s.sweep(now)
-	return len(s.agents) < s.cfg.MaxAgents
-}
-
-// sweep forgets idle agents, at most ten times in Idle. It needs mu.
-func (s *Supervisor) sweep(now time.Duration) {
-	if s.cfg.Idle == never || now-s.swept < s.cfg.Idle/10 {
-		return
-	}
-	s.swept = now
-	full := len(s.agents) >= s.cfg.MaxAgents // then whose work is over goes first
-	for {
-		forgotten := 0
-		for _, a := range s.agents {
-			idle := now-time.Duration(a.seen.Load()) >= s.cfg.Idle || full && a.stopped()
-			if idle && len(a.children()) == 0 && s.evict(a) {
-				forgotten++
-			}
-		}
-		if forgotten == 0 { // else some parents may have become childless
-			return
-		}
-	}
-}
-
-// forget takes an agent out, unless it has something to remember. It needs mu.
-func (s *Supervisor) evict(a *Agent) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.inFlight > 0 || a.state != Running && a.state != Stopped {
-		return false
-	}
-	a.evicted.Store(true)
-	delete(s.agents, a.id)
-	if p := a.parent; p != nil {
-		*p.childList = slices.DeleteFunc(*p.childList, func(b *Agent) bool { return b == a })
-	}
-	s.states[a.state].Add(-1)
-	a.due = never
-	s.schedule.put(a, never)
-	a.save(false)
-	return true
-}
-
-// readmit puts an agent back that was forgotten.
-func (s *Supervisor) readmit(a *Agent, now time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !a.evicted.Load() {
-		return nil
-	}
-	switch p := a.parent; {
-	case s.agents[a.id] != nil:
-		return fmt.Errorf("%w: %s was forgotten after %v, and another has its id now", ErrUnknownAgent, quoted(a.id), s.cfg.Idle)
-	case p != nil && p.evicted.Load():
-		return fmt.Errorf("%w: %s and its parent were forgotten after %v", ErrUnknownAgent, quoted(a.id), s.cfg.Idle)
-	}
-	if !s.makeRoom(a, now) {
-		return fmt.Errorf("%w: %s was forgotten after %v, and there are MaxAgents now", ErrTooManyAgents, quoted(a.id), s.cfg.Idle)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s.add(a)
-	a.evicted.Store(false)
-	a.save(false)
-	a.schedule()
-	return nil
 }
 
 // clock reads the time, also since the epoch.

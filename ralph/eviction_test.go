@@ -94,7 +94,7 @@ func TestForgottenAgentsAreReplaced(t *testing.T) {
 				switch err := use(a); name {
 				case "Progress", "Unknown", "Begin":
 				default:
-					if !errors.Is(err, ralph.ErrUnknownAgent) || !strings.Contains(err.Error(), `"a" was forgotten after 1h0m0s, and another has its id now`) {
+					if !errors.Is(err, ralph.ErrUnknownAgent) || !strings.Contains(err.Error(), `"a" was evicted after 1h0m0s, and another has its id now`) {
 						t.Errorf("%v", err)
 					}
 				}
@@ -186,7 +186,7 @@ func TestForgottenAgentsFindNoRoom(t *testing.T) {
 		a := monitor(t, s, "a", ralph.Options{})
 		forgetIdle(t, s)
 		monitor(t, s, "b", ralph.Options{})
-		if _, err := a.Observe(fresh(1)); !errors.Is(err, ralph.ErrTooManyAgents) || !strings.Contains(err.Error(), `"a" was forgotten after 1h0m0s, and there are MaxAgents now`) {
+		if _, err := a.Observe(fresh(1)); !errors.Is(err, ralph.ErrTooManyAgents) || !strings.Contains(err.Error(), `"a" was evicted after 1h0m0s, and there are MaxAgents now`) {
 			t.Errorf("%v", err)
 		}
 		if n := s.Stats().Agents; n != 2 {

@@ -26,18 +26,9 @@ func (g *Graph) report(rule Rule, level Level, count, limit float64, agents []st
 		}
 	}
 	slices.Reverse(events)
-	g.found = append(g.found, Finding{
-		Rule:      rule,
-		Level:     level,
-		Reason:    ruleTable[rule].reason,
-		Severity:  g.d.severity(rule, level, count),
-		Count:     count,
-		Threshold: limit,
-		Message:   message(rule, count, ""),
-		Evidence:  events,
-		Agents:    agents,
-		At:        g.clock.time(g.clock.Last),
-	})
+	f := g.d.definition(rule).finding(level, g.d.severity(rule, level, count), count, limit, "", g.clock.time(g.clock.Last))
+	f.Evidence, f.Agents = events, agents
+	g.found = append(g.found, f)
 }
 
 // take returns what was found, worst first.
@@ -47,3 +38,5 @@ func (g *Graph) take() []Finding {
 	worstFirst(found)
 	return found
 }
+
+func (g *Graph) pair(h *hop) []string { return []string{g.name(h.From), g.name(h.To)} }

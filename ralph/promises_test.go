@@ -19,9 +19,9 @@ import (
 
 // What other state machines for agents have got wrong, one test for each lesson.
 
-// 1. A trip is latched and met at the gates of iterations and of model calls; what
+// A trip is latched and met at the gates of iterations and of model calls; what
 // AllowTool refuses counts, and is not the only gate.
-func TestLesson1_LatchedAtEveryGate(t *testing.T) {
+func TestLatchedAtEveryGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := plain()
 		cfg.AutoResumeAfter, cfg.EscalationTimeout = -1, -1
@@ -61,9 +61,9 @@ func TestLesson1_LatchedAtEveryGate(t *testing.T) {
 	})
 }
 
-// 2. A nudge that was passed on clears the window but starts a probation; the
+// A nudge that was passed on clears the window but starts a probation; the
 // supervisor's own words end no streak.
-func TestLesson2_NudgeThenProbation(t *testing.T) {
+func TestNudgeClearsTheWindowAndShortensTheWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := supervise(t, plain())
 		defer closeNow(t, s)
@@ -135,9 +135,9 @@ func TestLesson2_NudgeThenProbation(t *testing.T) {
 	})
 }
 
-// 3. What it is paused for decides how it goes on; a cool-down that grows; streaks
+// What it is paused for decides how it goes on; a cool-down that grows; streaks
 // begin anew and totals are kept.
-func TestLesson3_ReasonsDecide(t *testing.T) {
+func TestReasonsDecide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := plain()
 		cfg.EscalationTimeout = -1
@@ -194,10 +194,10 @@ func TestLesson3_ReasonsDecide(t *testing.T) {
 	})
 }
 
-// 4. On trial there is a small budget, and a new fingerprint of progress is needed: see
+// On probation there is a small budget, and a new fingerprint of progress is needed: see
 // TestTrialNeedsProgress, TestTrialEndsWithANewToken and TestTrialBudgets. A revert
 // to what was there before the pause is not new.
-func TestLesson4_TrialNeedsANewToken(t *testing.T) {
+func TestProbationNeedsANewFingerprint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := supervise(t, plain())
 		defer closeNow(t, s)
@@ -224,9 +224,9 @@ func TestLesson4_TrialNeedsANewToken(t *testing.T) {
 	})
 }
 
-// 5. Agents, pairs and sessions; a new message of a user begins anew, one of the
+// Agents, pairs and sessions; a new message of a user begins anew, one of the
 // agent's own does not.
-func TestLesson5_Scopes(t *testing.T) {
+func TestScopesOfBudgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, off := plain(), detect.Limits{Nudge: -1, Trip: -1}
 		cfg.Rules.Handoffs, cfg.Rules.HandoffStall = off, off // which are about the last pair alone
@@ -281,9 +281,9 @@ func TestLesson5_Scopes(t *testing.T) {
 	})
 }
 
-// 6. In shadow nothing is refused and all is told; Explain says rule, count,
+// In shadow nothing is refused and all is told; Explain says rule, count,
 // threshold and the events.
-func TestLesson6_ShadowAndExplain(t *testing.T) {
+func TestShadowAndExplain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, cfg := new(host), plain()
 		cfg.Shadow, cfg.Vitals = true, h
@@ -333,9 +333,9 @@ func TestLesson6_ShadowAndExplain(t *testing.T) {
 	})
 }
 
-// 7. What is stored has a version; a corrupt file is refused; what is stale does not
+// What is stored has a version; a corrupt file is refused; what is stale does not
 // come back.
-func TestLesson7_Store(t *testing.T) {
+func TestStoreKeepsAgents(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ralph.db")
 	cfg := plain()
 	cfg.Path = path
@@ -387,9 +387,9 @@ func TestLesson7_Store(t *testing.T) {
 	}
 }
 
-// 8. Looking for progress has a deadline: a program that hangs does not hang the
+// Looking for progress has a deadline: a program that hangs does not hang the
 // loop, and is no proof of anything.
-func TestLesson8_ProgressHasADeadline(t *testing.T) {
+func TestProgressHasADeadline(t *testing.T) {
 	dir := t.TempDir()
 	git := func(args ...string) {
 		t.Helper()

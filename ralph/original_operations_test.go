@@ -19,7 +19,7 @@ import (
 // Each fails on what the original did.
 
 // The original took its readings on the caller's path, for a second, at every call.
-func TestS11_VitalsDoNotHoldTheCaller(t *testing.T) {
+func TestVitalsDoNotHoldTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		vitals, err := failsafe.New(failsafe.Config{CPU: -1, Disk: -1, Memory: 1, Margin: -1, Samples: 1}) // any machine is over that
 		if err != nil {
@@ -65,7 +65,7 @@ func TestS11_VitalsDoNotHoldTheCaller(t *testing.T) {
 	})
 }
 
-func TestS12_ErrorRate(t *testing.T) {
+func TestErrorRateSeverities(t *testing.T) {
 	for name, c := range map[string]struct {
 		bad, of  int // steps, failures spread evenly
 		every    time.Duration
@@ -101,7 +101,7 @@ func TestS12_ErrorRate(t *testing.T) {
 	}
 }
 
-func TestS12_ConsecutiveErrors(t *testing.T) {
+func TestConsecutiveErrorsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := supervise(t, plain())
 		defer closeNow(t, s)
@@ -118,7 +118,7 @@ func TestS12_ConsecutiveErrors(t *testing.T) {
 
 // The original never read how many iterations without progress are too many, and
 // had 120 s built in.
-func TestS13_Limits(t *testing.T) {
+func TestLimitsOfTheOriginal(t *testing.T) {
 	for name, c := range map[string]struct {
 		set      func(*ralph.Config)
 		progress bool                               // it tells tokens
@@ -201,7 +201,7 @@ func TestS13_Limits(t *testing.T) {
 	}
 }
 
-func TestS14_Confidence(t *testing.T) {
+func TestConfidenceThresholds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := supervise(t, plain())
 		defer closeNow(t, s)
@@ -228,7 +228,7 @@ func TestS14_Confidence(t *testing.T) {
 	})
 }
 
-func TestS15_Conditions(t *testing.T) {
+func TestConditionsOfAnAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, cfg := new(host), plain()
 		cfg.Vitals = h
@@ -260,8 +260,8 @@ func TestS15_Conditions(t *testing.T) {
 	})
 }
 
-// TestS16_Operations calls each operation of the original by its new name.
-func TestS16_Operations(t *testing.T) {
+// TestOperationsOfTheOriginal calls each operation of the original by its new name.
+func TestOperationsOfTheOriginal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := supervise(t, plain())
 		defer closeNow(t, s)
@@ -322,7 +322,7 @@ func TestS16_Operations(t *testing.T) {
 
 // The original overwrote ESCALATED by PAUSED, never counted an attempt and never
 // set RECOVERING.
-func TestS17_States(t *testing.T) {
+func TestStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := supervise(t, plain())
 		defer closeNow(t, s)
@@ -362,7 +362,7 @@ func TestS17_States(t *testing.T) {
 }
 
 // The original's scheduling of a resume was a stub.
-func TestS18_AutoResume(t *testing.T) {
+func TestAutoResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, cfg := new(host), plain()
 		cfg.Vitals = h
@@ -395,7 +395,7 @@ func TestS18_AutoResume(t *testing.T) {
 }
 
 // The original never read the escalation timeout.
-func TestS19_Escalation(t *testing.T) {
+func TestEscalationForAPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, cfg := new(host), plain()
 		cfg.Vitals, cfg.EscalationTimeout = h, 100*time.Second
@@ -434,7 +434,7 @@ func TestS19_Escalation(t *testing.T) {
 	})
 }
 
-func TestS20_Errors(t *testing.T) {
+func TestRefusalErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, cfg := new(host), plain()
 		cfg.Vitals = h

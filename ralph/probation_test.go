@@ -81,7 +81,7 @@ func TestTheCallThatEscalates(t *testing.T) {
 	})
 }
 
-// TestRelapseOfOneThatWaitedForAPerson: resumed on trial all the same, it is stuck.
+// TestRelapseOfOneThatWaitedForAPerson: resumed on probation all the same, it is stuck.
 func TestRelapseOfOneThatWaitedForAPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := plain()
