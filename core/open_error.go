@@ -39,14 +39,14 @@ func (e *OpenError) Error() string {
 	s.WriteString(e.Name)
 	s.WriteString(`" refused the call: `)
 	switch e.Cause { //nolint:exhaustive // the others are reasons for being open
-	case HeldOpen:
+	case CauseForcedOpen:
 		s.WriteString("forced open by hand; only Release lets calls through again")
 		return s.String()
-	case RampingUp:
+	case CauseRampingUp:
 		s.WriteString("it has just closed and admits a growing share of calls; try again, every call is admitted from ")
-	case ProbesOut:
+	case CauseProbesOut:
 		s.WriteString("it is half-open and all probes are out; try again when one is settled; the oldest is lost at ")
-	case ProbeLost:
+	case CauseProbeLost:
 		s.WriteString("it is half-open and a probe is taking long; the next goes out at ")
 	default:
 		s.WriteString("it is " + e.State.String() + " (" + e.Cause.String() + "); do not retry before ")

@@ -256,7 +256,7 @@ func (w way) connect(t *testing.T, b *core.Breaker) *grpc.ClientConn {
 		if cancel, ok := ctx.Value(cancelKey{}).(context.CancelFunc); ok {
 			cancel()
 		}
-		return p.Take(), err
+		return p.Move(), err
 	})
 	return connect(t, target, append(guarded(grpcmw.ClientOptions{Gate: gate, ProbeLease: lease}), dial)...)
 }

@@ -83,7 +83,7 @@ func TestCancellingIsIgnored(t *testing.T) {
 			Gate: admitting(func(ctx context.Context) (core.Permit, error) {
 				p, err := b.Allow(ctx)
 				cancel()
-				return p.Take(), err
+				return p.Move(), err
 			}),
 			Classify: func(ctx context.Context, err error) core.Outcome {
 				asked++

@@ -125,7 +125,7 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 	if errors.Is(err, core.ErrOpen) {
 		return core.Permit{}, nil
 	}
-	return p.Take(), err
+	return p.Move(), err
 }
 
 // UnaryServerInterceptor returns an interceptor with the breakers of a registry, one for each

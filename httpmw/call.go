@@ -67,7 +67,7 @@ func (c *call) began(code int) {
 	judge := !c.once.Claimed && c.once.Probe
 	if !c.once.Claimed {
 		c.creditLocked(&c.once.Permit)
-		c.once.Permit.Answered() // what is waited from now on is no part of that
+		c.once.Permit.ResponseStarted() // what is waited from now on is no part of that
 	}
 	c.once.Unlock()
 	if !judge {

@@ -69,7 +69,7 @@ func TestARefusalIs503WithRetryAfter(t *testing.T) {
 				t.Errorf("Retry-After %q when %v is left, want %q", got, left, want)
 			}
 		}
-		for name, refusal := range map[string]*core.OpenError{"forced open": {Cause: core.HeldOpen}, "nil": nil} {
+		for name, refusal := range map[string]*core.OpenError{"forced open": {Cause: core.CauseForcedOpen}, "nil": nil} {
 			rec := httptest.NewRecorder()
 			httpmw.Refuse(rec, httptest.NewRequest(http.MethodGet, "/", nil), refusal)
 			if got := rec.Header()["Retry-After"]; got != nil || rec.Code != http.StatusServiceUnavailable {

@@ -54,6 +54,7 @@ func isZero(n *yaml.Node) bool {
 // read: only where a file says so in this policy or in what it starts from. How they
 // would be made again, without that, is told to be in vain if all else is sound.
 func (d *decoder) whether(p *Policy, path string, where positions, sound bool) {
+	defer func() { p.RetriesEnabled = p.Retry.Enabled }()
 	enabled, strategy := where["Retry.Enabled"], where["Retry.Strategy"]
 	switch {
 	case where.onlyFieldSet("Retry.Strategy") && p.Retry.Strategy == StrategyNone:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -533,7 +534,27 @@ func decode(doc string) (*presets.Fleet, error) { return presets.Decode(strings.
 
 // same is reflect.DeepEqual, which go vet would not have for a Policy: that one
 // holds funcs of errors, all of which are nil here.
-func same(a, b any) bool { return reflect.DeepEqual(a, b) }
+func same(a, b any) bool { return reflect.DeepEqual(asRead(a), asRead(b)) }
+
+// asRead is a Policy or a Fleet with the marks that it has once it is read from a
+// file.
+func asRead(v any) any {
+	switch v := v.(type) {
+	case presets.Policy:
+		v.RetriesEnabled = v.Retry.Enabled
+		return v
+	case *presets.Fleet:
+		f := said(v)
+		f.Defaults.RetriesEnabled = f.Defaults.Retry.Enabled
+		f.Policies = maps.Clone(f.Policies)
+		for name, p := range f.Policies {
+			p.RetriesEnabled = p.Retry.Enabled
+			f.Policies[name] = p
+		}
+		return f
+	}
+	return v
+}
 
 // differ tells the first policy in which two Fleets are not the same.
 func differ(got, want presets.Fleet) string {

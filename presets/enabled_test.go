@@ -84,6 +84,34 @@ func TestRetriesThatNothingMakesAreTold(t *testing.T) {
 			t.Error("a breaker without a name")
 		}
 	})
+	t.Run("a core.Breaker of the Config, which alone makes no call again", func(t *testing.T) {
+		p := presets.Database().WithRetry()
+		plain := core.MustNew("x", core.Config{})
+		registry := core.Registry{Config: func(string) core.Config { return p.Config }}
+		_, fromNew := core.New("x", p.Config)
+		_, fromGet := registry.Get("x")
+		for from, err := range map[string]error{"New": fromNew, "Update": plain.Update(p.Config), "Registry.Get": fromGet} {
+			if fault, ok := errors.AsType[*core.ConfigError](err); !ok || !strings.Contains(fault.Allowed, "presets.Protect") {
+				t.Errorf("%s: %v, want a *core.ConfigError that names presets.Protect", from, err)
+			}
+		}
+		fleet, err := decode("policies: {on: {preset: database, retry: true}, off: {preset: database}}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = core.New("x", fleet.Policy("on").Config)
+		if _, off := core.New("x", fleet.Policy("off").Config); err == nil || off != nil {
+			t.Errorf("of a file: %v with retries, %v without, want an error and none", err, off)
+		}
+		p.Registry = registryFor(t, nil)
+		f := failsAlways()
+		if _, err := presets.Protect("x", p, f.call)(t.Context(), ""); err != errDown || f.calls() < 2 || p.Validate() != nil {
+			t.Errorf("Protect: %v after %d calls; Validate: %v", err, f.calls(), p.Validate())
+		}
+		if _, err := p.With(func(p *presets.Policy) { p.Retry = presets.Retry{} }).Breaker("x"); err != nil {
+			t.Errorf("retries that were taken back: %v", err)
+		}
+	})
 	inBubble(t, "a breaker of a registry, once for each name", func(t *testing.T) {
 		log := loggedTo(func(logger *slog.Logger) {
 			r := registryFor(t, &presets.Fleet{Defaults: presets.Moderate().WithRetry()})
@@ -146,7 +174,7 @@ func TestTheWindowDecides(t *testing.T) {
 			stateIs(t, b, core.Closed)
 			alternating(b, 1000-19, func(i int) bool { return i%2 == 1 })
 			stateIs(t, b, core.Open)
-			if last := b.Snapshot().Transitions; len(last) == 0 || last[0].Cause != core.FailureRate {
+			if last := b.Snapshot().Transitions; len(last) == 0 || last[0].Cause != core.CauseFailureRate {
 				t.Errorf("the transitions are %v, want an opening by the rate first", last)
 			}
 		})
@@ -171,7 +199,7 @@ func TestTheWindowDecides(t *testing.T) {
 			}
 			b := breakerOf(t, registryFor(t, fleet), "x")
 			alternating(b, 200, func(i int) bool { return i%5 != 0 }) // 80 %, never more than 4 in a row
-			if stateIs(t, b, core.Open); b.Snapshot().Transitions[0].Cause != core.FailureRate {
+			if stateIs(t, b, core.Open); b.Snapshot().Transitions[0].Cause != core.CauseFailureRate {
 				t.Errorf("%s: it opened by %v, want the rate", doc, b.Snapshot().Transitions[0].Cause)
 			}
 		}

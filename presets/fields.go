@@ -313,7 +313,7 @@ func (d *decoder) text(v encoding.TextUnmarshaler, n *yaml.Node, s scope) {
 	if d.quiet {
 		text, err = "is not one of the values that are allowed", nil
 	} else if _, ok := v.(*Strategy); ok {
-		text = fmt.Sprintf("is %s, allowed: %s%s", d.shown(n), allowedStrategies, didYouMean(n.Value, append(strategyNames(), slices.Sorted(maps.Keys(otherStrategyNames()))...)))
+		text = fmt.Sprintf("is %s, allowed: %s%s", d.shown(n), allowedStrategies, didYouMean(n.Value, slices.Concat(strategyNames.Of, slices.Sorted(maps.Keys(otherStrategyNames())))))
 	}
 	d.faultBy(n, s.path, text, err)
 }

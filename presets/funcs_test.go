@@ -14,10 +14,12 @@ import (
 )
 
 // notData calls each for every field of a Policy that no file gives, with its name.
+// RetriesEnabled is none: it follows Retry, which a file gives.
 func notData(v reflect.Value, name string, each func(name string, v reflect.Value)) {
 	for i := range v.NumField() {
 		field, f := v.Field(i), v.Type().Field(i)
 		switch {
+		case f.Name == "RetriesEnabled":
 		case field.Kind() == reflect.Struct:
 			notData(field, name+f.Name+".", each)
 		case field.Kind() == reflect.Func || strings.HasPrefix(f.Tag.Get("json"), "-"):

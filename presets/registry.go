@@ -138,7 +138,7 @@ func (r *Registry) breakerConfig(name string) core.Config {
 			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (logged once for each name)", name)
 		}
 	}
-	return p.breakerConfig(r, name)
+	return p.configIn(r, name)
 }
 
 // loggedNames are the first 100 names that something was logged about: clients may
@@ -163,8 +163,8 @@ func (l *loggedNames) first(name string) bool {
 	return true
 }
 
-// breakerConfig is the Config of the breaker of a name in r.
-func (p Policy) breakerConfig(r *Registry, name string) core.Config {
+// configIn is the Config of the breaker of a name in r.
+func (p Policy) configIn(r *Registry, name string) core.Config {
 	if p.checkEvery() > 0 {
 		p.Hooks.Transition = r.checks.watch(name, p.Hooks.Transition)
 	}
@@ -177,7 +177,7 @@ func (p Policy) breakerConfig(r *Registry, name string) core.Config {
 			}
 		}
 	}
-	return p.Config
+	return p.breakerConfig()
 }
 
 // size is the size that the breakers' registry has.
@@ -238,7 +238,7 @@ func (r *Registry) refresh(b *core.Breaker) error {
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
 			return err
 		}
-		if err := b.Update(p.breakerConfig(r, b.Name())); err != nil {
+		if err := b.Update(p.configIn(r, b.Name())); err != nil {
 			return err
 		}
 		if b.State() == core.Open && p.checkEvery() > 0 {

@@ -595,7 +595,7 @@ func TestRegistryInAHook(t *testing.T) {
 			return
 		}
 		p.Hooks.Transition = func(_ context.Context, tr core.Transition) {
-			if tr.Cause != core.BreakOver {
+			if tr.Cause != core.CauseTimeoutElapsed {
 				return
 			}
 			hooked++

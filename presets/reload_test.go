@@ -202,8 +202,8 @@ func TestReloadWhileOpening(t *testing.T) {
 				t.Errorf("%s is open for %v, want 1m or 1h", tr.Name, d)
 			}
 			// A limit that rises meanwhile is reached later, one that falls at once.
-			if tr.Counts.InRow < 2 || tr.Counts.InRow > 3 {
-				t.Errorf("%s opened after %d failures, want 2 or 3", tr.Name, tr.Counts.InRow)
+			if tr.Counts.Consecutive < 2 || tr.Counts.Consecutive > 3 {
+				t.Errorf("%s opened after %d failures, want 2 or 3", tr.Name, tr.Counts.Consecutive)
 			}
 		}
 	})

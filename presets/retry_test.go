@@ -259,7 +259,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 			}
 		})
 		_, err := call(t.Context(), "")
-		if got := openError(t, err); got.Cause != core.ProbesOut || !errors.Is(err, errDown) || f.calls() != 1 {
+		if got := openError(t, err); got.Cause != core.CauseProbesOut || !errors.Is(err, errDown) || f.calls() != 1 {
 			t.Errorf("the call = %v after %d attempts, want the refusal while a probe is out, and the last error", err, f.calls())
 		}
 	})
@@ -299,7 +299,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 		b := breakerOf(t, p.Registry, "x")
 		time.AfterFunc(15*time.Second, func() { _ = b.Force(core.ForcedOpen) })
 		_, err := call(t.Context(), "")
-		if got := openError(t, err); got.Cause != core.HeldOpen || !errors.Is(err, errDown) || f.calls() != 2 {
+		if got := openError(t, err); got.Cause != core.CauseForcedOpen || !errors.Is(err, errDown) || f.calls() != 2 {
 			t.Errorf("the call = %v after %d attempts, want the operator's refusal after 2", err, f.calls())
 		}
 	})

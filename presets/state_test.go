@@ -69,7 +69,7 @@ func TestAnOpenBreakerSurvivesARestart(t *testing.T) {
 		r = keeping(t, path, fleet)
 		b = breakerOf(t, r, "x")
 		_, err := b.Allow(t.Context())
-		if e := openError(t, err); time.Until(e.RetryAt) != 90*time.Second || e.Reason != errDown.Error() || e.Cause != core.Restored {
+		if e := openError(t, err); time.Until(e.RetryAt) != 90*time.Second || e.Reason != errDown.Error() || e.Cause != core.CauseRestored {
 			t.Errorf("the refusal is %v, with %v left, want 90s and its reason", e, time.Until(e.RetryAt))
 		}
 		if got := b.Snapshot().Opens; got != 2 {

@@ -107,7 +107,7 @@ type writableBody struct {
 
 // wrapBody returns the body of a response, which settles p at its end.
 func (t *Transport) wrapBody(p *core.Permit, e *Result) io.ReadCloser {
-	p.Answered()
+	p.ResponseStarted()
 	b := newBody(t, p, e)
 	b.ReadCloser, b.transport, b.request, b.response = e.Response.Body, t, e.Request, e.Response
 	b.once.Hold(p)

@@ -74,5 +74,5 @@ func askAgain(ctx context.Context, gate core.Gate, p *core.Permit) {
 		again.Settle(ctx, core.Ignored)
 		return
 	}
-	*p = again.Take()
+	*p = again.Move()
 }

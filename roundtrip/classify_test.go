@@ -188,7 +188,7 @@ func (g *lateGate) Allow(ctx context.Context) (core.Permit, error) {
 	if err != nil {
 		g.late.Add(1)
 	}
-	return p.Take(), err
+	return p.Move(), err
 }
 
 func TestADeadlineWithACauseIsAFailure(t *testing.T) {

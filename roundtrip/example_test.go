@@ -98,7 +98,7 @@ func ExampleTransport() {
 	// Output:
 	// a 409 Conflict
 	// a 409 Conflict
-	// a is open because of failures in a row
+	// a is open because of consecutive failures
 	// b 200 OK
 }
 

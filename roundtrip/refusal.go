@@ -62,7 +62,7 @@ func (e *faultError) Unwrap() []error { return []error{e.error, ErrNotSent} }
 
 // notAProbe is the refusal of a request that may not be a probe.
 func notAProbe(g core.Gate) error {
-	e := &core.OpenError{State: core.HalfOpen, Cause: core.ProbesOut, RetryAt: time.Now()}
+	e := &core.OpenError{State: core.HalfOpen, Cause: core.CauseProbesOut, RetryAt: time.Now()}
 	if b, ok := g.(*core.Breaker); ok {
 		e.Name = b.Name()
 	}

@@ -95,7 +95,7 @@ func (s *story) heal(ctx context.Context) error {
 	if err := s.next(ctx); err != nil {
 		return fmt.Errorf("no health check found out: %w", err)
 	}
-	if s.last.Cause == core.CheckPassed {
+	if s.last.Cause == core.CauseCheckPassed {
 		s.say("  that is %v before the end of the break", opened.RetryAt.Sub(s.last.At).Round(time.Second/10))
 	}
 	b, err := s.registry.Breakers().Get("payments")

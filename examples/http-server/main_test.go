@@ -21,18 +21,18 @@ var lines = []*regexp.Regexp{
 	regexp.MustCompile(`^  GET /orders/1 -> 200 OK in .*: order 1$`),
 	regexp.MustCompile(`^  POST /database/down -> 200 OK in `),
 	regexp.MustCompile(`^  GET /orders/2 -> 500 Internal Server Error in [0-9.]+m?s: the database does not answer$`),
-	regexp.MustCompile(`^  >> GET /orders/\{id\}: closed -> open: failures in a row \(3\)$`),
+	regexp.MustCompile(`^  >> GET /orders/\{id\}: closed -> open: consecutive failures \(3\)$`),
 	regexp.MustCompile(`^  GET /orders/5 -> 503 Service Unavailable in .*, Retry-After: [12]$`),
 	regexp.MustCompile(`^  GET /orders/6 -> 503 Service Unavailable in .*, Retry-After: [12]$`),
 	regexp.MustCompile(`^  GET /prices/tea -> 200 OK in .*: tea is 4.20$`),
 	regexp.MustCompile(`^  GET /healthz -> 200 OK in .*: alive$`),
 	regexp.MustCompile(`^  POST /database/up -> 200 OK in `),
 	regexp.MustCompile(`^  A refusal says when to try again, so wait for [12]s\.$`),
-	regexp.MustCompile(`^  >> GET /orders/\{id\}: open -> half-open: the break is over$`),
+	regexp.MustCompile(`^  >> GET /orders/\{id\}: open -> half-open: timeout elapsed$`),
 	regexp.MustCompile(`^  GET /orders/7 -> 200 OK in .*: order 7$`),
 	regexp.MustCompile(`^  >> GET /orders/\{id\}: half-open -> closed: the probes passed$`),
 	regexp.MustCompile(`^  GET /orders/8 -> 200 OK in .*: order 8$`),
-	regexp.MustCompile(`^  GET /breakers -> 200 OK in .*GET /(orders/\{id\}|prices/\{item\}): closed: 0 of 3 failures in a row; failure rate [^;]*; GET /`),
+	regexp.MustCompile(`^  GET /breakers -> 200 OK in .*GET /(orders/\{id\}|prices/\{item\}): closed: 0 of 3 consecutive failures; failure rate [^;]*; GET /`),
 }
 
 func TestTheStory(t *testing.T) {

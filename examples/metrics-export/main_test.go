@@ -79,7 +79,7 @@ func checkPrometheus(t *testing.T, text string) {
 			t.Errorf("%v successes of %s", n, name)
 		}
 		failures, rejected := value("circuit_breaker_calls_total", of, "result=failure"), value("circuit_breaker_calls_total", of, "result=rejected")
-		trips := value("circuit_breaker_trips_total", of, "transition_reason=failures_in_row")
+		trips := value("circuit_breaker_trips_total", of, "transition_reason=consecutive_failures")
 		if few == 0 && failures+rejected+trips > 0 || failures < few || rejected < few || trips < min(few, 1) {
 			t.Errorf("%s: %v failures, %v rejected, %v trips", name, failures, rejected, trips)
 		}
@@ -144,7 +144,7 @@ func checkHistory(t *testing.T, text string) {
 		t.Fatalf("payments: %+v", payments.Transitions)
 	}
 	first, last := payments.Transitions[0], payments.Transitions[len(payments.Transitions)-1]
-	if first.From != "closed" || first.To != "open" || first.Reason != "failures in a row (5)" || first.Error != errDown.Error() || last.To != "closed" {
+	if first.From != "closed" || first.To != "open" || first.Reason != "consecutive failures (5)" || first.Error != errDown.Error() || last.To != "closed" {
 		t.Errorf("payments: %+v", payments.Transitions)
 	}
 }

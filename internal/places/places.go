@@ -111,7 +111,7 @@ func (t *Table) Admit(ctx context.Context, gate core.Gate, key string) (core.Per
 	for {
 		p, err := gate.Allow(ctx)
 		if err == nil || !halfOpen(err) || !t.makeRoom(gate, key, 0) {
-			return p.Take(), err
+			return p.Move(), err
 		}
 	}
 }
@@ -158,7 +158,7 @@ func Ask(ctx context.Context, gate core.Gate) (core.Permit, bool) {
 		}
 	}
 	permit, err := gate.Allow(ctx)
-	return permit.Take(), err == nil
+	return permit.Move(), err == nil
 }
 
 // makeRoom has the probe that has waited for its client the longest lend its place, if

@@ -41,7 +41,7 @@ func idle(t *testing.T, table *Table, b core.Gate, most int) (all []*lender) {
 		if err != nil {
 			return all
 		}
-		l := &lender{permit: p.Take(), since: time.Duration(i)}
+		l := &lender{permit: p.Move(), since: time.Duration(i)}
 		l.place = table.Hold("key", l)
 		all = append(all, l)
 	}

@@ -29,7 +29,7 @@ type Once struct {
 // Hold moves p to o, also in place of a permit that was lent. The caller holds the
 // lock, or is the only one who knows o.
 func (o *Once) Hold(p *core.Permit) {
-	o.Probe, o.Permit = p.Probe(), p.Take()
+	o.Probe, o.Permit = p.Probe(), p.Move()
 	o.Claimed, o.Early, o.settled, o.release = false, false, nil, nil
 }
 
@@ -73,7 +73,7 @@ func (o *Once) LendIf(ctx context.Context, lends func() bool) (lent bool) {
 		return false
 	}
 	o.Lent = true // before the lock is free: the call asks for a place only if it sees this
-	p := o.Permit.Take()
+	p := o.Permit.Move()
 	defer finish(o.claim())
 	p.Settle(ctx, core.Ignored)
 	return true
@@ -87,7 +87,7 @@ func (o *Once) TakeBack(p *core.Permit) bool {
 		o.Unlock()
 		return false
 	}
-	*p = o.Permit.Take()
+	*p = o.Permit.Move()
 	finish(o.claim())
 	return true
 }
