@@ -34,7 +34,7 @@ type Policy struct {
 	// that is open. Zero means 5 s, negative means no checks.
 	HealthCheckInterval time.Duration `json:"health_check_interval,omitzero"`
 	// HealthCheck asks the dependency, by another way than a call, whether it
-	// is well; nil means that nobody asks. It is run by [Registry.CheckHealth],
+	// is well; nil means no check. It is run by [Registry.CheckHealth],
 	// only while the breaker is open, with a context that ends after one
 	// interval. Nil from it makes the breaker half-open before its time; an
 	// error, or a panic, changes nothing.
