@@ -110,7 +110,7 @@ func schedule(t *testing.T, r *presets.Registry) (stop func()) {
 func (c *checked) until(at time.Duration) { time.Sleep(time.Until(c.began.Add(at))) }
 
 // S10: the original had flags for health checks and notifications, and no code.
-func TestS10_HealthChecksRun(t *testing.T) {
+func TestHealthChecksRun(t *testing.T) {
 	inBubble(t, "every interval while the breaker is open", func(t *testing.T) {
 		r := new(presets.Registry)
 		b, c := withChecks(t, r, "x", func(p *presets.Policy) { p.Timeout = 22 * s })

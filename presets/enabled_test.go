@@ -22,7 +22,7 @@ func loggedTo(f func(logger *slog.Logger)) string {
 }
 
 // As in the original, a preset says how a call is made again, and its user whether.
-func TestS7_RetriesAreEnabledNotInherited(t *testing.T) {
+func TestRetriesAreEnabledNotInherited(t *testing.T) {
 	for _, g := range presetRows() {
 		inBubble(t, g.name+" sends each call once", func(t *testing.T) {
 			p := g.policy()
@@ -58,7 +58,7 @@ func TestS7_RetriesAreEnabledNotInherited(t *testing.T) {
 		if p.Health = new(core.HealthLimits); p.WithRetry().Health == p.Health || p.Retry.Enabled {
 			t.Error("WithRetry changed what it was called on")
 		}
-		if got := p.WithRetry().Retry; !got.Enabled || got.Strategy != presets.Exponential {
+		if got := p.WithRetry().Retry; !got.Enabled || got.Strategy != presets.StrategyExponential {
 			t.Errorf("WithRetry where the preset has none: %+v", got)
 		}
 	})
@@ -150,7 +150,7 @@ type panicking struct{ slog.Handler }
 func (panicking) Enabled(context.Context, slog.Level) bool { panic("broken") }
 
 // S2: the original's window was stored and decided nothing.
-func TestS2_TheWindowDecides(t *testing.T) {
+func TestTheWindowDecides(t *testing.T) {
 	alternating := func(b *core.Breaker, n int, fails func(i int) bool) {
 		for i := range n {
 			_ = b.Do(context.Background(), func(context.Context) error {
@@ -204,7 +204,7 @@ func TestS2_TheWindowDecides(t *testing.T) {
 }
 
 // What is promised of a breaker's statistics is there, whichever the preset.
-func TestS21_EveryPresetKeepsStatistics(t *testing.T) {
+func TestEveryPresetKeepsStatistics(t *testing.T) {
 	for _, g := range presetRows() {
 		inBubble(t, g.name, func(t *testing.T) {
 			p := g.policy()
@@ -265,7 +265,7 @@ func TestS21_EveryPresetKeepsStatistics(t *testing.T) {
 }
 
 // One call gives the calls and transitions of each breaker, with the texts of errors.
-func TestS22_TheRegistryIsWrittenAsJSON(t *testing.T) {
+func TestTheRegistryIsWrittenAsJSON(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		r := registryFor(t, nil)
 		for _, name := range []string{"a", "b"} {

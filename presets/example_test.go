@@ -105,10 +105,10 @@ func ExampleProtect_strategies() {
 		retry presets.Retry
 		waits time.Duration
 	}{
-		{presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 2 * ms}, 2*ms + 2*ms},
-		{presets.Retry{Enabled: true, Strategy: presets.Linear, InitialDelay: 2 * ms}, 2*ms + 4*ms},
-		{presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 2 * ms, Multiplier: 3}, 2*ms + 6*ms},
-		{presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 2 * ms, MaxDelay: 3 * ms}, 2*ms + 3*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 2 * ms}, 2*ms + 2*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyLinear, InitialDelay: 2 * ms}, 2*ms + 4*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: 2 * ms, Multiplier: 3}, 2*ms + 6*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: 2 * ms, MaxDelay: 3 * ms}, 2*ms + 3*ms},
 	} {
 		c.retry.Attempts = 3
 		c.retry.JitterFactor = -1
@@ -134,7 +134,7 @@ func ExampleProtect_strategies() {
 func ExampleProtect_jitter() {
 	var registry presets.Registry
 	policy := presets.Policy{Registry: &registry, Retry: presets.Retry{
-		Enabled: true, Strategy: presets.Fixed, Attempts: 2, InitialDelay: 10 * time.Millisecond, JitterFactor: 0.5,
+		Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2, InitialDelay: 10 * time.Millisecond, JitterFactor: 0.5,
 	}}
 	protected := presets.ProtectFunc("cache", policy, func(context.Context) error { return errNoConnection })
 	begun := time.Now()
@@ -365,7 +365,7 @@ func ExampleRetry() {
 	var registry presets.Registry
 	policy := presets.Policy{Registry: &registry, Retry: presets.Retry{
 		Enabled:      true,
-		Strategy:     presets.Exponential,
+		Strategy:     presets.StrategyExponential,
 		Attempts:     4, // the first included
 		InitialDelay: time.Millisecond,
 	}}

@@ -226,10 +226,10 @@ func (d *decoder) retryWord(v reflect.Value, n *yaml.Node, s scope) bool {
 			d.value(reflect.ValueOf(&retry.Enabled).Elem(), n, inner)
 		}
 		return true
-	case n.ShortTag() == stringTag && n.Value == None.String():
+	case n.ShortTag() == stringTag && n.Value == StrategyNone.String():
 		inner := s.to("strategy", "Strategy")
 		if d.once(n, n, inner) {
-			retry.Strategy = None
+			retry.Strategy = StrategyNone
 		}
 		return true
 	}

@@ -55,7 +55,7 @@ func (p Policy) With(change func(p *Policy)) Policy {
 }
 
 // WithRetry returns a copy of p that makes calls again that failed, as its Retry
-// says: as the preset does, or [Exponential], 3 attempts, where that says nothing.
+// says: as the preset does, or [StrategyExponential], 3 attempts, where that says nothing.
 // A call may then be made more than once, so it must be safe to repeat.
 //
 //	charge := presets.Protect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)

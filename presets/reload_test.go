@@ -26,7 +26,7 @@ func newFleet() *presets.Fleet { return fleetOf(20*time.Second, 5) }
 func fleetOf(callTimeout time.Duration, attempts int) *presets.Fleet {
 	p := presets.Policy{
 		Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1, CallTimeout: callTimeout, Timeout: callTimeout},
-		Retry:  presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: attempts, InitialDelay: time.Nanosecond, JitterFactor: -1},
+		Retry:  presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: attempts, InitialDelay: time.Nanosecond, JitterFactor: -1},
 	}
 	return &presets.Fleet{Defaults: p, Policies: map[string]presets.Policy{"file-*": p}}
 }

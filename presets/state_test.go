@@ -54,7 +54,7 @@ func read(t *testing.T, path string) string {
 }
 
 // S25: the original claimed to keep its state, and did not.
-func TestS25_AnOpenBreakerSurvivesARestart(t *testing.T) {
+func TestAnOpenBreakerSurvivesARestart(t *testing.T) {
 	inBubble(t, "for what is left of its break", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state")
 		fleet := fleetBy(core.Config{FailureThreshold: 1, Timeout: time.Minute, TimeoutFactor: 2, SuccessThreshold: 1})

@@ -5,26 +5,26 @@ import (
 	"github.com/blackbox4/switchgear/internal/enum"
 )
 
-// Strategy is how the waits between attempts grow. The zero Strategy is [None].
+// Strategy is how the waits between attempts grow. The zero Strategy is [StrategyNone].
 type Strategy uint8
 
 // The strategies; n is the number of attempts made so far.
 const (
-	None        Strategy = iota // none of its own: no second attempt, or Exponential where retries are enabled
-	Fixed                       // InitialDelay
-	Linear                      // InitialDelay × n
-	Exponential                 // InitialDelay × Multiplier^(n-1)
-	Random                      // evenly between zero and what Exponential would wait
+	StrategyNone        Strategy = iota // none of its own: no second attempt, or StrategyExponential where retries are enabled
+	StrategyFixed                       // InitialDelay
+	StrategyLinear                      // InitialDelay × n
+	StrategyExponential                 // InitialDelay × Multiplier^(n-1)
+	StrategyRandom                      // evenly between zero and what StrategyExponential would wait
 )
 
 var strategyNames = enum.Names[Strategy]{Type: "Strategy", Of: []string{ //nolint:gochecknoglobals // a table
-	None: "none", Fixed: "fixed", Linear: "linear", Exponential: "exponential", Random: "random",
+	StrategyNone: "none", StrategyFixed: "fixed", StrategyLinear: "linear", StrategyExponential: "exponential", StrategyRandom: "random",
 }}
 
 // otherStrategyNames are understood besides.
 func otherStrategyNames() map[string]Strategy {
 	return map[string]Strategy{
-		"fixed_delay": Fixed, "linear_backoff": Linear, "exponential_backoff": Exponential, "random_jitter": Random,
+		"fixed_delay": StrategyFixed, "linear_backoff": StrategyLinear, "exponential_backoff": StrategyExponential, "random_jitter": StrategyRandom,
 	}
 }
 

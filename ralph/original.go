@@ -19,7 +19,7 @@ const (
 	mostThreshold     = 1_000_000
 	mostFailures      = 1000 // that a breaker counts in a row
 
-	usualRate, usualCalls = 0.5, 20 // of package core
+	coreRate, coreMinimumCalls = 0.5, 20 // of package core
 )
 
 // failuresTrip is how many iterations in a row may fail until the rule pauses; negative
@@ -83,9 +83,9 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 // opensByRate returns after how many consecutive failures, at the least, a breaker opens by
 // its failure rate, and what that is made of; 0 if it never does.
 func opensByRate(b core.Config) (least int, rate float64, minimum int) {
-	rate, minimum = or(b.FailureRateThreshold, usualRate), b.MinimumCalls
+	rate, minimum = or(b.FailureRateThreshold, coreRate), b.MinimumCalls
 	if minimum == 0 {
-		minimum = usualCalls
+		minimum = coreMinimumCalls
 		if b.Window.Calls > 0 {
 			minimum = min(minimum, b.Window.Calls)
 		}
