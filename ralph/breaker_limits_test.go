@@ -12,6 +12,34 @@ import (
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
+// TestOpenBreakerPausesItsAgent: an agent whose iterations fail alternately never fails
+// often enough in a row for the rule; its breaker opens by the rate.
+func TestOpenBreakerPausesItsAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := supervise(t, ralph.Config{})
+		defer closeNow(t, s)
+		a := monitor(t, s, "a", ralph.Options{})
+		var err error
+		for i := 0; err == nil && i < 60; i++ {
+			var fault error
+			if i%2 == 1 {
+				fault = errWork
+			}
+			if err = iterate(a, fault); errors.Is(err, errWork) {
+				err = nil
+			}
+		}
+		open, ok := errors.AsType[*core.OpenError](err)
+		st := status(t, s, "a")
+		if !ok || open.Name != "a" || st.State != ralph.Paused || st.Cause.Rule != ralph.RuleBreaker || st.ResumeAt.IsZero() {
+			t.Errorf("%v: %+v", err, st)
+		}
+		if err := iterate(a, nil); !errors.Is(err, ralph.ErrAgentPaused) {
+			t.Error(err)
+		}
+	})
+}
+
 // What Validate accepts is what the first call works with.
 func TestManyFailuresAreAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
