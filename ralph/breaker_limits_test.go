@@ -44,7 +44,7 @@ func TestOpenBreakerPausesItsAgent(t *testing.T) {
 func TestManyFailuresAreAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []ralph.Config{
-			{AgentFailureThreshold: 1000},
+			{AgentFailureThreshold: 1000, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: 1000}}},
 			{Rules: detect.Rules{Failures: detect.Limits{Nudge: -1, Trip: 5000}}},
 		} {
 			s, err := ralph.New(c)
@@ -84,7 +84,7 @@ func TestBreakersThatOpenByTheirRateFirst(t *testing.T) {
 		}
 	}
 	for _, trip := range []int{-1, 0, 3, 10, 11, 49, 50, 51, 1000} {
-		if err := (ralph.Config{AgentFailureThreshold: trip}).Validate(); err != nil {
+		if err := (ralph.Config{AgentFailureThreshold: trip, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: -1}}}).Validate(); err != nil {
 			t.Errorf("%d: %v", trip, err)
 		}
 	}
