@@ -30,7 +30,7 @@ type Finding struct {
 	At time.Time `json:"at,omitzero"`
 }
 
-// Condition is f in the terms of package failsafe. Its type is the name of the
+// Condition is f in the terms of package condition. Its type is the name of the
 // rule; its metadata are "level", "reason" and, if there are some, "agents" and
 // "steps", the indexes of the evidence.
 func (f Finding) Condition() condition.Condition {
