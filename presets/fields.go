@@ -137,7 +137,6 @@ func fileWords(t reflect.Type, field, text string) string {
 	})
 }
 
-//nolint:gochecknoglobals // compiled once
 var goName = regexp.MustCompile(`\b[A-Z][a-z]+[A-Za-z]*(\.[A-Z][A-Za-z]+)*\b`)
 
 // fields reads the fields of the struct v from n. What n does not give stays.
