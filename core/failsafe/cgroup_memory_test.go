@@ -3,7 +3,6 @@ package failsafe
 import (
 	"fmt"
 	"math"
-	"os"
 	"strings"
 	"testing"
 )
