@@ -74,7 +74,7 @@ func Build(t *testing.T) *Program {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
-	path := filepath.Join(t.TempDir(), "example.exe") // the ending that every system takes
+	path := filepath.Join(t.TempDir(), "example.exe")                                                      // the ending that every system takes
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput(); err != nil { //nolint:gosec // a path of the test
 		t.Fatalf("%v\n%s", err, out)
 	}
