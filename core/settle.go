@@ -19,7 +19,7 @@ func (p *Permit) succeed() bool {
 		if h := st.durations.Load(); h != nil {
 			h.add(now, p.shard(), Success, length)
 		}
-	} else if p.phase.buckets != nil {
+	} else if p.phase.window.byTime() {
 		now = b.now()
 	}
 	c := st.shard(p.shard())
@@ -36,7 +36,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v result) {
 	settlement := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.meta.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
 
 	var now time.Duration
-	if p.has(timed) || p.phase.buckets != nil || s.History > 0 || s.RecentCalls > 0 {
+	if p.has(timed) || p.phase.window.byTime() || s.History > 0 || s.RecentCalls > 0 {
 		now = b.now()
 	}
 	if p.has(timed) {
@@ -115,7 +115,7 @@ func (b *Breaker) count(st *stats, p *Permit, settlement *Settlement, now time.D
 // whether the phase had ended.
 func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, v *result) (late bool) {
 	ph := p.phase
-	credited := false // to a time window
+	credited := false // to a time window, and with it to what follows it
 	for {
 		w := ph.tally.read()
 		perturb()
@@ -123,36 +123,21 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 			if ph = b.successor(ph); ph == nil {
 				return !credited
 			}
-			if ph.buckets != nil && now == 0 {
+			if ph.window.byTime() && now == 0 {
 				now = b.now()
 			}
 			continue
 		}
 
-		var next word
-		switch {
-		case ph.buckets != nil:
-			if !credited {
-				if !ph.buckets.credit(now, p.shard(), m) {
-					continue
-				}
-				credited = true
-				continue // the streak as it is after, or a reading has neither
+		next := w.withStreak(m)
+		if !credited {
+			var ok bool
+			if next, credited, ok = ph.window.credit(&ph.tally, w, now, p.shard(), m); !ok {
+				continue // the streak as it is after the credit, or a reading has neither
 			}
-			if m == 0 && !w.has(streakMask) {
-				return false
-			}
-			next = w.withStreak(m)
-		case credited: // the call went over with the window
-			next = w.withStreak(m)
-		default:
-			if m == 0 && w.healthy() {
-				return false
-			}
-			var fresh bool
-			if next, fresh = ph.credit(w, m); !fresh {
-				continue
-			}
+		}
+		if m == 0 && next == w {
+			return false
 		}
 		cause, counts := s.opens(ph, now, next, m)
 		if cause == NoCause {
