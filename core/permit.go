@@ -47,11 +47,10 @@ type flags uint32
 
 const (
 	shardMask flags = 1<<8 - 1
-	timed     flags = 1 << 8  // start is set
-	quick     flags = 1 << 9  // issued on the short path; a success may settle on it too
-	limited   flags = 1 << 10 // there is a CallTimeout
-	settled   flags = 1 << 11
-	stopped   flags = 1 << 12 // start is how long the call took
+	timed     flags = 1 << 8 // start is set
+	limited   flags = 1 << 9 // there is a CallTimeout
+	settled   flags = 1 << 10
+	stopped   flags = 1 << 11 // start is how long the call took
 )
 
 func (p *Permit) has(f flags) bool { return p.meta.bits&f != 0 }
@@ -135,15 +134,11 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 	if !p.claim() {
 		return
 	}
-	if o == Success && p.has(quick) && p.phase.breaker.settings.Load().quick {
-		// Only a count window is ever healthy, see invariant 4 of tally.
-		if !p.has(timed) && p.phase.tally.read().healthy() {
-			p.count().successes.Add(1)
-			return
-		}
-		if p.succeed() {
-			return
-		}
+	// What settle comes to for a success that changes no word: see invariant 4 of
+	// tally. Only a closed phase with a count window is ever healthy.
+	if o == Success && p.phase != nil && !p.has(timed) && p.phase.tally.read().healthy() && p.phase.breaker.settings.Load().quick {
+		p.count().successes.Add(1)
+		return
 	}
 	p.report(ctx, result{outcome: o.known()})
 }
@@ -204,7 +199,7 @@ func (p *Permit) settle(ctx context.Context, v result) {
 func (p *Permit) report(ctx context.Context, v result) {
 	switch {
 	case p.phase != nil:
-		p.phase.breaker.settle(ctx, p, v)
+		p.phase.breaker.settle(ctx, p, &v)
 	case p.other != nil:
 		p.other.settle(ctx, v)
 	}
