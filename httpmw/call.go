@@ -171,16 +171,15 @@ func (c *call) abandon() {
 
 // settle settles the call, unless that was done.
 func (c *call) settle(o core.Outcome, err error) (first bool) {
-	return c.once.Do(c.ctx, func(p *core.Permit) {
-		c.once.Lock()
-		place := c.place
-		if c.status == 0 {
-			c.creditLocked(p)
-		}
-		c.once.Unlock()
-		place.Settled()
-		p.Report(c.ctx, o, err)
-	})
+	c.once.Lock()
+	if c.status == 0 && !c.once.Claimed {
+		c.creditLocked(&c.once.Permit)
+	}
+	place := c.place
+	if place != nil {
+		defer place.Settled()
+	}
+	return c.once.ReportLocked(c.ctx, o, err)
 }
 
 // leave is what a handler cannot get around.
