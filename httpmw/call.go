@@ -56,8 +56,8 @@ func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r 
 	return c
 }
 
-// began notes the status of the response.
-func (c *call) began(code int) {
+// wroteHeader notes the status of the response.
+func (c *call) wroteHeader(code int) {
 	c.once.Lock()
 	if c.status != 0 || c.once.Claimed && !c.once.Lent {
 		c.once.Unlock()

@@ -57,7 +57,7 @@ func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 	if o != nil {
 		m.Options = *o
 	}
-	m.fill()
+	m.setDefaults()
 	m.places.Kept = m.ProbeLease
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })

@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -52,7 +53,7 @@ type Options struct {
 
 const defaultLease = 10 * time.Second
 
-func (o *Options) fill() {
+func (o *Options) setDefaults() {
 	if o.Key == nil {
 		o.Key = Pattern
 	}
@@ -62,7 +63,5 @@ func (o *Options) fill() {
 	if o.IsStream == nil {
 		o.IsStream = isEventStream
 	}
-	if o.ProbeLease <= 0 {
-		o.ProbeLease = defaultLease
-	}
+	o.ProbeLease = cmp.Or(max(o.ProbeLease, 0), defaultLease)
 }

@@ -548,7 +548,7 @@ func TestChecksAndTheScheduler(t *testing.T) {
 			}
 		}
 		schedule(t, r)
-		failing(t, breakerOf(t, r, "x"), 1) // nobody protects it
+		failing(t, breakerOf(t, r, "x"), 1) // no function is protected by it
 		failing(t, breakerOf(t, r, "y"), 1)
 		c.until(7 * s)
 		c.wasAsked(t, 3*s, 6*s)
@@ -565,7 +565,7 @@ func TestChecksAndTheScheduler(t *testing.T) {
 	})
 }
 
-// What a reload, or a Protect, does to the checks of a breaker that is open.
+// A reload, or a Protect, changes the checks of a breaker that is open.
 func TestChecksAndReload(t *testing.T) {
 	fleet := func(every time.Duration) *presets.Fleet {
 		return &presets.Fleet{Policies: map[string]presets.Policy{"x": {Config: core.Config{FailureThreshold: 1, Timeout: time.Hour}, HealthCheckInterval: every}}}

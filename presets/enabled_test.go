@@ -206,7 +206,7 @@ func TestTheWindowDecides(t *testing.T) {
 	})
 }
 
-// What is promised of a breaker's statistics is there, whichever the preset.
+// Every preset keeps the statistics that the docs promise.
 func TestEveryPresetKeepsStatistics(t *testing.T) {
 	for _, g := range presetRows() {
 		inBubble(t, g.name, func(t *testing.T) {

@@ -283,7 +283,7 @@ func ExampleProtectFunc() {
 	// Output: <nil> after 2 tries
 }
 
-// What is returned in an error's stead may depend on the error; one that cannot
+// A fallback's value may depend on the error; one that cannot
 // be mended is returned.
 func ExampleFallback() {
 	rate := func(_ context.Context, currency string) (float64, error) {
@@ -443,7 +443,7 @@ policies:
 	// the first is in line 4
 }
 
-// What is written is what differs from the preset, or from the defaults.
+// Only fields that differ from the preset, or from the defaults, are written.
 func ExampleEncode() {
 	fleet := &presets.Fleet{
 		Registry: presets.Limits{Max: 500},
@@ -564,7 +564,7 @@ func ExampleWatch() {
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "breakers.yaml")
 	write := func(text string) {
-		// By a rename, nobody ever sees half of it.
+		// By a rename: no reader sees half of it.
 		if err := errors.Join(os.WriteFile(path+".new", []byte(text), 0o600), os.Rename(path+".new", path)); err != nil {
 			fmt.Println(err)
 		}

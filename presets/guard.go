@@ -16,11 +16,11 @@ type guard struct {
 	name     string
 	fault    error // if not nil, no call can be made
 	code     Policy
-	held     atomic.Pointer[held]
+	resolved atomic.Pointer[resolvedRetry]
 }
 
-// held are the retries of a function under a fleet.
-type held struct {
+// resolvedRetry has the retries of a function under a fleet.
+type resolvedRetry struct {
 	fleet *Fleet
 	retry Retry
 }
@@ -30,7 +30,7 @@ func (g *guard) now() (core.Gate, *Retry, error) {
 	if g.fault != nil {
 		return nil, nil, g.fault
 	}
-	have, f := g.held.Load(), g.registry.fleet.Load()
+	have, f := g.resolved.Load(), g.registry.fleet.Load()
 	if have == nil || have.fleet != f {
 		p := g.registry.policyOf(f, g.name, &g.code)
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
@@ -39,8 +39,8 @@ func (g *guard) now() (core.Gate, *Retry, error) {
 		if g.code.Retry.Enabled && !p.Retry.Enabled {
 			p.warn("retries that the code enables are not made: what the file says of the breaker comes first, and does not enable them", g.name)
 		}
-		have = &held{f, p.Retry}
-		g.held.Store(have)
+		have = &resolvedRetry{f, p.Retry}
+		g.resolved.Store(have)
 	}
 	return g.registry.breakers.Gate(g.name), &have.retry, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/blackbox4/switchgear/presets"
 )
 
-// What is nil or zero by mistake is told by an error, where there is one to give,
+// A nil or zero by mistake is reported by an error, where there is one to give,
 // and never by a panic.
 func TestNilIsTold(t *testing.T) {
 	var r *presets.Registry
@@ -55,7 +55,7 @@ func TestNilIsTold(t *testing.T) {
 
 func errOf[T any](_ T, err error) error { return err }
 
-// What is zero is ready.
+// Zero values are ready.
 func TestZeroIsReady(t *testing.T) {
 	var r presets.Registry
 	if err := r.Apply(nil); err != nil {

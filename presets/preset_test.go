@@ -80,7 +80,7 @@ type callee struct {
 
 func failsWith(errs ...error) *callee { return &callee{errs: errs} }
 
-// failsAlways returns a callee that fails more often than anybody calls it.
+// failsAlways returns a callee that fails more often than any test calls it.
 func failsAlways() *callee { return failsWith(slices.Repeat([]error{errDown}, 1000)...) }
 
 func (c *callee) call(context.Context, string) (int, error) {
@@ -175,7 +175,7 @@ func TestPresetNumbers(t *testing.T) {
 	}
 }
 
-// What the numbers do: a protected function and its breaker behave by them.
+// The numbers have effect: a protected function and its breaker behave by them.
 func TestPresetBehaviour(t *testing.T) {
 	for _, g := range presetRows() {
 		inBubble(t, g.name+" is called with the deadline", func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestPresetBehaviour(t *testing.T) {
 	}
 }
 
-// What a Retry does not say: 3 attempts, 1 s, at most 10 s, times 2, jitter 0.1.
+// The defaults of a Retry: 3 attempts, 1 s, at most 10 s, times 2, jitter 0.1.
 func TestRetryDefaults(t *testing.T) {
 	protected := func(t *testing.T, retry presets.Retry, f *callee) func(context.Context, string) (int, error) {
 		t.Helper()
@@ -344,7 +344,7 @@ func TestNamedUnknown(t *testing.T) {
 	}
 }
 
-// What the functions return is the caller's.
+// The functions return values that the caller may change.
 func TestPresetsAreFresh(t *testing.T) {
 	names := presets.Names()
 	for i := range names {

@@ -50,7 +50,7 @@ func Protect[In, Out any](name string, policy Policy, fn func(context.Context, I
 		if err == nil || !first.ran || !retry.Enabled {
 			return out, err
 		}
-		return again(ctx, gate, retry, fn, in, first, out, err)
+		return retryCall(ctx, gate, retry, fn, in, first, out, err)
 	}
 }
 

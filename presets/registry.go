@@ -66,7 +66,7 @@ func Default() *Registry { return &defaultRegistry }
 
 // Breakers returns the breakers themselves: to look into them, to export them,
 // or to hand them to an adapter. Ask it for a breaker by name; its Update is the
-// Registry's to call. Of a nil Registry it is nil.
+// Registry's to call. It is nil for a nil Registry.
 func (r *Registry) Breakers() *core.Registry {
 	if r == nil {
 		return nil
@@ -230,7 +230,7 @@ func unlessFull(err error) error {
 }
 
 // refresh gives a breaker that may have been there before what holds now.
-// Whoever replaces the fleet does so before, so of two the later wins.
+// The fleet is replaced before that, so the later of two wins.
 func (r *Registry) refresh(b *core.Breaker) error {
 	for {
 		f := r.fleet.Load()
@@ -289,7 +289,7 @@ func (r *Registry) Apply(f *Fleet) error {
 		return errors.Join(faults...)
 	}
 	// From here on all goes by the fleet that is current, which may be one that
-	// somebody else has applied meanwhile.
+	// another goroutine has applied meanwhile.
 	old := r.fleet.Swap(f)
 	for {
 		current, defined := r.fleet.Load(), r.definitions.Load()
@@ -297,7 +297,7 @@ func (r *Registry) Apply(f *Fleet) error {
 			r.fleet.CompareAndSwap(f, old) // a name that is new, and that Attach spoils
 			return err
 		}
-		// Else what it has asked for may be older than what somebody has given a
+		// Else what it has asked for may be older than what a caller has given a
 		// breaker meanwhile.
 		if r.fleet.Load() == current && r.definitions.Load() == defined {
 			break

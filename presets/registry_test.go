@@ -152,8 +152,8 @@ func TestRegistryPrecedence(t *testing.T) {
 		callTimeoutIs(t, r, "exact", 2*time.Second)
 		callTimeoutIs(t, r, "exactly", 3*time.Second)
 		callTimeoutIs(t, r, "other", 9*time.Second)
-		callTimeoutIs(t, r, "nobody's", 1*time.Second)
-		callTimeoutIs(t, r, "exa-nobody's", 3*time.Second)
+		callTimeoutIs(t, r, "unnamed", 1*time.Second)
+		callTimeoutIs(t, r, "exa-unnamed", 3*time.Second)
 	})
 	inBubble(t, "retries", func(t *testing.T) {
 		attempts := func(n int) presets.Policy {
@@ -364,7 +364,7 @@ func TestRegistryPastTheCap(t *testing.T) {
 	})
 }
 
-// A breaker that somebody asked for before Protect gets the policy, and keeps
+// A breaker that was asked for before Protect gets the policy, and keeps
 // what it has seen.
 func TestProtectFindsABreaker(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
@@ -692,7 +692,7 @@ func TestRetriesPastTheCap(t *testing.T) {
 	}
 }
 
-// What a Fleet made in Go says by funcs is not forgotten for those of Protect.
+// The funcs of a Fleet made in Go stay beside those of Protect.
 func TestRegistryKeepsTheFleetsFuncs(t *testing.T) {
 	check := func(context.Context) error { return nil }
 	registry, err := presets.NewRegistry(&presets.Fleet{Policies: map[string]presets.Policy{"p": {HealthCheck: check}}})

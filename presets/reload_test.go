@@ -16,7 +16,7 @@ import (
 	"github.com/blackbox4/switchgear/presets"
 )
 
-// In a bubble no time passes while anybody runs, so a call's deadline tells to
+// In a bubble no time passes while a goroutine runs, so a call's deadline tells to
 // the nanosecond by which policy it is made, though goroutines run in parallel.
 
 // oldFleet and newFleet differ in all that a call shows.

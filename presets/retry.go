@@ -1,6 +1,7 @@
 package presets
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -127,22 +128,11 @@ func (r Retry) WithDefaults() Retry {
 	} else {
 		r.Attempts = 1
 	}
-	if r.Attempts == 0 {
-		r.Attempts = defaultAttempts
-	}
-	if r.InitialDelay == 0 {
-		r.InitialDelay = defaultInitialDelay
-	}
-	if r.MaxDelay == 0 {
-		r.MaxDelay = max(defaultMaxDelay, r.InitialDelay)
-	}
-	if r.Multiplier == 0 {
-		r.Multiplier = defaultMultiplier
-	}
-	if r.JitterFactor == 0 {
-		r.JitterFactor = defaultJitterFactor
-	}
-	r.JitterFactor = max(r.JitterFactor, 0)
+	r.Attempts = cmp.Or(r.Attempts, defaultAttempts)
+	r.InitialDelay = cmp.Or(r.InitialDelay, defaultInitialDelay)
+	r.MaxDelay = cmp.Or(r.MaxDelay, max(defaultMaxDelay, r.InitialDelay))
+	r.Multiplier = cmp.Or(r.Multiplier, defaultMultiplier)
+	r.JitterFactor = max(cmp.Or(r.JitterFactor, defaultJitterFactor), 0)
 	return r
 }
 

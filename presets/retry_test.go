@@ -641,7 +641,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 			totalsAre(t, breakerOf(t, p.Registry, "x"), core.Totals{Calls: 1, Failures: 1, Timeouts: 1})
 		})
 	}
-	// What net/http makes of a deadline is for it to say, and has changed before.
+	// net/http decides what it makes of a deadline, and has changed that before.
 	t.Run("of a real HTTP client", func(t *testing.T) {
 		release := make(chan struct{})
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))

@@ -98,7 +98,7 @@ func makeSchema(t *testing.T) []byte {
 	for name, text := range w.docs {
 		w.docs[name] = w.forFiles(text)
 	}
-	// What a file says otherwise than Go.
+	// The words of a file that differ from Go's.
 	w.docs["Policy.Preset"] = "The preset whose fields are laid on the defaults; none starts from the zero policy instead."
 
 	const number = `(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+`

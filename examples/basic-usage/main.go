@@ -99,7 +99,7 @@ func run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintln(out, "   it is", safe(ctx))
 	}
 
-	// 4. What was counted.
+	// 4. The counts.
 	protected, err := registry.Breakers().Get("forecast")
 	if err != nil {
 		return err

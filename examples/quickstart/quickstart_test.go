@@ -275,7 +275,7 @@ func TestProgram(t *testing.T) {
 			t.Fatalf("%v\n%s", err, &stderr)
 		}
 		text := stdout.String()
-		// What the breaker does in how much time is up to the machine.
+		// How fast the breaker gets there is up to the machine.
 		for _, want := range []string{"connections are refused", "with breaker", "shadow_admitted", "time to open", "time to recover"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the output does not say %q:\n%s", want, text)
