@@ -95,6 +95,12 @@ func (c *client) gate(cc *grpc.ClientConn, method string) (gate core.Gate, key s
 // trailer, the breaker stays open until then if the failure opens it, within its
 // MaxTimeout. One of the calls that end together because their connection was lost
 // counts.
+//
+// An interceptor that hedges, or that returns while a call it has made is still under
+// way, goes before this one in the chain, not after it. This one adds options to the
+// call (grpc.Header, grpc.Trailer, grpc.Peer) with buffers from a pool, since they
+// would be all that a call allocates. They are reused when the rest of the chain has
+// returned: a call that gRPC finishes later writes to those of another call.
 func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInterceptor {
 	c := newClient(registry, o)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
