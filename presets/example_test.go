@@ -40,8 +40,9 @@ func Example() {
 	// Output: Hello, Ada <nil>
 }
 
-// A call that failed is made again, as it is asked for; once the gateway has failed
-// too often in a row, it is left alone.
+// Retries are enabled here, so a call that failed is made again. The gateway may have
+// charged though its answer was lost: it must know an order that comes twice. After
+// too many consecutive failures it is left alone.
 func ExampleProtect() {
 	type order struct{ cents int }
 	type receipt struct{ text string }

@@ -75,6 +75,21 @@ func (r Retry) faults() []error {
 	return faults
 }
 
+// zeros are the faults of fields of a preset that were set to zero, which reads as
+// "none" and would stand for the default; own is what the preset says.
+func (r Retry) zeros(own Retry) (faults []error) {
+	if !r.Enabled {
+		return nil
+	}
+	if r.Attempts == 0 && own.Attempts != 0 {
+		faults = append(faults, &core.ConfigError{Field: "Retry.Attempts", Value: 0, Allowed: "1 to 100 where retries are enabled; WithoutRetry makes each call once"})
+	}
+	if r.Strategy == StrategyNone && own.Strategy != StrategyNone {
+		faults = append(faults, &core.ConfigError{Field: "Retry.Strategy", Value: r.Strategy, Allowed: "fixed, linear, exponential or random where retries are enabled; WithoutRetry makes each call once"})
+	}
+	return faults
+}
+
 // inVain returns a field that was set and has no effect, because retries are not
 // enabled; empty if there is none. What a preset says by itself was not set; own is
 // what that of the policy says.

@@ -240,6 +240,12 @@ func (w schemaWriter) object(t reflect.Type, text string) *jsonschema.Schema {
 	case reflect.TypeFor[presets.Retry]():
 		add("jitter", "false is no jitter_factor.", bare)
 	case reflect.TypeFor[presets.Policy]():
+		for _, ms := range []string{"", "_ms"} {
+			add("open_for"+ms, "Another name of timeout"+ms+".", s.Properties["timeout"+ms])
+			exclude(s, "open_for"+ms, "timeout")
+			exclude(s, "open_for"+ms, "timeout_ms")
+		}
+		exclude(s, "open_for", "open_for_ms")
 		add("sliding_window_size", "Another name of calls in window.", w.defs["window"].Properties["calls"])
 		exclude(s, "sliding_window_size", "window")
 		add("enable_health_checks", "false is no health_check_interval.", bare)
