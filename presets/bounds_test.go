@@ -204,7 +204,7 @@ func TestAHungCheckIsNotJoined(t *testing.T) {
 			running.Add(-1)
 			return errDown
 		}
-		call := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
+		call := presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })
 		schedule(t, r)
 		for range 200 { // 30 s open, each time
 			_ = call(t.Context())

@@ -183,7 +183,7 @@ func TestHealthChecksRun(t *testing.T) {
 				told = append(told, se.Err.Error())
 			}
 		}
-		call := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
+		call := presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })
 		_, _, _ = call(t.Context()), call(t.Context()), call(t.Context())
 		if want := []string{errDown.Error(), "open", errDown.Error()}; !slices.Equal(told, want) {
 			t.Errorf("told %q, want %q", told, want)
@@ -705,7 +705,7 @@ func testChecksConcurrently(t *testing.T) {
 	})
 	for g := range 8 {
 		calls := 0
-		call := presets.ProtectFunc(fmt.Sprint("x", g), p, func(context.Context) error {
+		call := presets.MustProtectFunc(fmt.Sprint("x", g), p, func(context.Context) error {
 			if calls++; calls%3 == 0 {
 				return errDown
 			}

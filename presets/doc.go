@@ -1,7 +1,7 @@
 // Package presets protects a function in one line: a breaker, a time limit and, where
 // they are asked for, retries, by a named policy or by a file.
 //
-//	charge := presets.Protect("payments", presets.ExternalAPI(), gateway.Charge)
+//	charge := presets.MustProtect("payments", presets.ExternalAPI(), gateway.Charge)
 //	receipt, err := charge(ctx, order)
 //
 // [Protect] keeps the breakers in a [Registry], by name. The nine presets are

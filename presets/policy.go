@@ -59,7 +59,7 @@ func (p Policy) With(change func(p *Policy)) Policy {
 // A call may then be made more than once, so it must be safe to repeat: an attempt
 // that seems to have failed may have had its effect, and only its answer was lost.
 //
-//	charge := presets.Protect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
+//	charge := presets.MustProtect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
 func (p Policy) WithRetry() Policy {
 	p = p.clone()
 	p.Retry = p.Retry.enabled()

@@ -32,7 +32,7 @@ type Registry struct {
 	init     sync.Once
 	breakers core.Registry
 	fleet    atomic.Pointer[Fleet]
-	code     sync.Map     // what Protect was given: name to *Policy, that of the first
+	code     sync.Map     // what Protect was given: name to *definition, that of the first
 	defined  atomic.Int64 // how many those are
 	// definitions counts what was entered there, before the breaker is updated.
 	definitions atomic.Int64
@@ -108,8 +108,11 @@ var errNilRegistry = errors.New("presets: nil Registry; use new(presets.Registry
 
 func (r *Registry) policyUnder(f *Fleet, name string) Policy {
 	code, _ := r.code.Load(name)
-	given, _ := code.(*Policy)
-	return r.policyOf(f, name, given)
+	given, _ := code.(*definition)
+	if given == nil {
+		return r.policyOf(f, name, nil)
+	}
+	return r.policyOf(f, name, given.policy)
 }
 
 // policyOf is what holds under a fleet for a name that the code gives a policy,
@@ -185,6 +188,12 @@ func (r *Registry) size() Limits {
 	return Limits{Max: r.breakers.Max, Idle: r.breakers.Idle}.withDefaults()
 }
 
+// definition is a policy that Protect was given, and the file and line of that.
+type definition struct {
+	policy *Policy
+	at     string
+}
+
 // define enters the policy of a name, unless there is one, which must not differ.
 // No lock is held: a breaker may call its hooks here, and those may call the
 // Registry.
@@ -197,13 +206,14 @@ func (r *Registry) define(name string, code *Policy) error {
 			_, err := breakers.Get(name) // by another policy
 			return unlessFull(err)
 		}
-		if known, ok = r.code.LoadOrStore(name, code); ok {
+		if known, ok = r.code.LoadOrStore(name, &definition{code, callerOutside()}); ok {
 			r.defined.Add(-1)
 		}
 	}
 	if ok {
-		if fields := code.differsFrom(*known.(*Policy)); fields != nil {
-			return &core.ConfigError{Field: "name", Value: name, Allowed: fmt.Sprintf("one that is not protected with another policy; that of this name differs in %s; use the same, another name, or a Registry of your own", strings.Join(fields, ", "))}
+		first := known.(*definition)
+		if fields := code.differsFrom(*first.policy); fields != nil {
+			return &core.ConfigError{Field: "name", Value: name, Allowed: fmt.Sprintf("one that is not protected with another policy; the one at %s differs from that at %s in %s; use the same, another name, or a Registry of your own", callerOutside(), first.at, strings.Join(fields, ", "))}
 		}
 		return nil
 	}

@@ -376,7 +376,7 @@ func TestWatchBadFiles(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "breakers.yaml")
 		replace(t, path, file(11))
 		w := watch(t, path, nil)
-		call := presets.ProtectFunc("y", in(w.registry, presets.Moderate()), func(context.Context) error { return nil })
+		call := presets.MustProtectFunc("y", in(w.registry, presets.Moderate()), func(context.Context) error { return nil })
 		w.holds(t, 11)
 		replace(t, path, "defaults:\n  failure_threshold: 12\n  timeot: 5s\n")
 		err := w.reports(t, 1)
