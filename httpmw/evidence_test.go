@@ -340,7 +340,7 @@ func TestABodyReadAfterItsHandlerClaimsNothing(t *testing.T) {
 	})
 }
 
-// What is a failure though a client was slow, or has sent what it should not.
+// Failures that count though a client was slow, or has sent what it should not.
 func TestFailuresThatAreTheServers(t *testing.T) {
 	dead := proxyTo(t, status(http.StatusOK))
 	dead.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
@@ -560,7 +560,7 @@ type unwrapper struct {
 
 func (u unwrapper) Unwrap() http.ResponseWriter { return u.inner }
 
-// What a header alone says of a deadline closes no route that nothing is known of:
+// A deadline that a header alone announces closes no route without history:
 // the handler does not know it, and answers.
 func TestAnAnnouncedDeadlineIsNoHangOfARouteThatIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

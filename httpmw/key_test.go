@@ -72,7 +72,7 @@ func TestKeysAreRoutes(t *testing.T) {
 	}
 }
 
-// What a client makes up makes no breaker: paths that are redirected, hosts,
+// A client's inventions make no breaker: paths that are redirected, hosts,
 // methods, escapes.
 func TestInventedRequestsMakeNoBreaker(t *testing.T) {
 	registry := new(core.Registry)
@@ -166,7 +166,7 @@ func TestAroundAMux(t *testing.T) {
 }
 
 // A key that cannot be a name has no breaker, and neither has one that finds no place;
-// a client that makes them up refuses nobody else.
+// a client that makes them up has no other client refused.
 func TestKeysThatAreNoNames(t *testing.T) {
 	registry := &core.Registry{Max: 100, Logger: slog.New(slog.DiscardHandler)}
 	var code atomic.Int64

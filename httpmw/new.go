@@ -64,7 +64,7 @@ func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 	if o != nil {
 		m.Options = *o
 	}
-	m.fill()
+	m.setDefaults()
 	m.places.Kept = m.ProbeLease
 	return func(next http.Handler) http.Handler {
 		key := m.keyFor(next)

@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -51,14 +52,12 @@ type Options struct {
 
 const defaultLease = 10 * time.Second
 
-func (o *Options) fill() {
+func (o *Options) setDefaults() {
 	if o.Refuse == nil {
 		o.Refuse = Refuse
 	}
 	if o.IsStream == nil {
 		o.IsStream = isEventStream
 	}
-	if o.ProbeLease <= 0 {
-		o.ProbeLease = defaultLease
-	}
+	o.ProbeLease = cmp.Or(max(o.ProbeLease, 0), defaultLease)
 }

@@ -101,7 +101,7 @@ func TestStatusIsThatOfTheWire(t *testing.T) {
 			})
 		})
 	}
-	// What http.Client does not let through.
+	// Statuses that http.Client does not let through.
 	for name, h := range map[string]http.HandlerFunc{
 		"101 then 500": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusSwitchingProtocols)

@@ -193,7 +193,7 @@ type gateFunc func(context.Context) (core.Permit, error)
 
 func (f gateFunc) Allow(ctx context.Context) (core.Permit, error) { return f(ctx) }
 
-// What neither admits nor refuses is a fault of the program, answered so, and logged
+// A gate that neither admits nor refuses is a fault of the program, answered so, and logged
 // once with the reason, which no client is told.
 func TestAGateThatCannotBeAsked(t *testing.T) {
 	invalid := func(string) core.Config { return core.Config{FailureThreshold: 5000} }

@@ -336,7 +336,7 @@ func TestPush(t *testing.T) {
 	w.idle(t)
 }
 
-// Who writes after a hijack is told so, and the breaker takes no notice.
+// A write after a hijack is an error, and the breaker takes no notice.
 func TestWriteAfterHijack(t *testing.T) {
 	w := newWard(t, core.Config{})
 	done := make(chan struct{})

@@ -55,7 +55,7 @@ type Result struct {
 // which a host may take for a dead connection, is [core.Ignored] too.
 //
 // It goes by the request's context, by types and by what the wrapped body has seen,
-// never by words that a host can write. What it cannot tell from a failing host counts:
+// never by words that a host can write. An error that it cannot tell from a failing host's counts:
 // a resolver that hangs until the caller's own deadline, a connection that is closed
 // here while a request's body is written to it, credentials whose error has no type of
 // its own. For the last, let what fetches them wrap [ErrNotSent], or put it outside of
