@@ -21,6 +21,7 @@ const (
 	HeldOpen            // refused: an operator forced the breaker open
 	CheckPassed         // a health check succeeded while the break lasted: open to half-open
 	Restored            // Restore was called: closed to open
+	LimitReached        // refused: a Limit has no place left for the call
 )
 
 var causeNames = [...]string{ //nolint:gochecknoglobals // a table
@@ -39,6 +40,7 @@ var causeNames = [...]string{ //nolint:gochecknoglobals // a table
 	HeldOpen:      "forced open by hand",
 	CheckPassed:   "a health check passed",
 	Restored:      "restored from a snapshot",
+	LimitReached:  "the limit is reached",
 }
 
 // String returns the cause in words.

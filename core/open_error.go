@@ -34,6 +34,9 @@ type OpenError struct {
 
 // Error tells a person what happened and what to do.
 func (e *OpenError) Error() string {
+	if e.Cause == LimitReached {
+		return `concurrency limit "` + e.Name + `" refused the call: no place is free for it; try again soon, a place is free when a call ends`
+	}
 	var s strings.Builder
 	s.WriteString(`circuit breaker "`)
 	s.WriteString(e.Name)
@@ -80,5 +83,7 @@ func reasonOf(err error) (reason string) {
 	return strings.ToValidUTF8(reason[:maxReason-len(more)], "") + more
 }
 
-// Is reports whether target is [ErrOpen].
-func (e *OpenError) Is(target error) bool { return target == ErrOpen }
+// Is reports whether target is [ErrOpen], or [ErrLimited] if a [Limit] has refused.
+func (e *OpenError) Is(target error) bool {
+	return target == ErrOpen || target == ErrLimited && e.Cause == LimitReached
+}

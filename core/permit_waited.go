@@ -9,13 +9,13 @@ import "time"
 func (p *Permit) Waited(d time.Duration) {
 	switch {
 	case d <= 0 || p.has(settled):
+	case p.has(stopped):
+		p.start = max(p.start-d, 0)
+	case p.has(timed | sampled):
+		p.start += d
 	case p.other != nil:
 		for i := range p.other.parts {
 			p.other.parts[i].Waited(d)
 		}
-	case p.has(stopped):
-		p.start = max(p.start-d, 0)
-	case p.has(timed):
-		p.start += d
 	}
 }
