@@ -111,7 +111,7 @@ func TestBadNilContext(t *testing.T) {
 		if p, err = b.Allow(none); err != nil {
 			t.Fatalf("Allow = %v, want a probe", err)
 		}
-		p.RetryAfter(none, time.Minute)
+		p.Report(none, core.Failure, core.RetryAfter(errSick, time.Minute))
 		wantState(t, b, core.Open)
 		if got := b.Snapshot().HookPanics; got != 0 {
 			t.Errorf("%d hooks panicked, want none: their context is never nil", got)
@@ -134,7 +134,7 @@ func TestBadDoubleSettlement(t *testing.T) {
 		"ignored":     func(p *core.Permit) { p.Settle(bg, core.Ignored) },
 		"done":        func(p *core.Permit) { p.Done(bg, nil) },
 		"done failed": func(p *core.Permit) { p.Done(bg, errSick) },
-		"retry after": func(p *core.Permit) { p.RetryAfter(bg, time.Hour) },
+		"retry after": func(p *core.Permit) { p.Report(bg, core.Failure, core.RetryAfter(errSick, time.Hour)) },
 	}
 	makes := map[string]func(t *testing.T, told *diary) (*core.Breaker, *core.Permit){
 		"a call": func(t *testing.T, told *diary) (*core.Breaker, *core.Permit) {
@@ -310,8 +310,8 @@ func TestBadClock(t *testing.T) {
 // up; a call that comes meanwhile is refused and does not look at it again and again.
 func TestBadClockThatStepsBackWhileHalfOpen(t *testing.T) {
 	for want, first := range map[core.Cause]func(*testing.T, *core.Breaker, *fakeClock){
-		core.ProbesOut: func(*testing.T, *core.Breaker, *fakeClock) {},
-		core.ProbeLost: func(t *testing.T, b *core.Breaker, clock *fakeClock) {
+		core.CauseProbesOut: func(*testing.T, *core.Breaker, *fakeClock) {},
+		core.CauseProbeLost: func(t *testing.T, b *core.Breaker, clock *fakeClock) {
 			clock.advance(30 * time.Second)
 			refusal(t, b)
 		},
@@ -372,7 +372,7 @@ func TestBadClockThatPanics(t *testing.T) {
 				}()
 				sick = false
 				wantState(t, b, core.Closed)
-				wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+				wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 				fail(t, b, 1)
 				wantState(t, b, core.Open)
 				refusal(t, b)

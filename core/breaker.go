@@ -226,7 +226,7 @@ func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, numb
 
 func (b *Breaker) tellProbe(ctx context.Context) {
 	if b.settings.Load().Hooks.Probe != nil {
-		b.book().queueEvent(event{ctx: background(ctx), probe: true})
+		b.ledgerOf().queueEvent(event{ctx: background(ctx), probe: true})
 		b.deliver()
 	}
 }
@@ -278,7 +278,7 @@ func (b *Breaker) tellRefused(ctx context.Context, s *settings, reported *atomic
 	if !logged && s.Hooks.Refused == nil {
 		return
 	}
-	b.book().queueEvent(event{ctx: background(ctx), refused: err, logged: logged})
+	b.ledgerOf().queueEvent(event{ctx: background(ctx), refused: err, logged: logged})
 	b.deliver()
 }
 

@@ -15,16 +15,16 @@ const changeCount = 11
 // reset, which two states can be left by.
 func changes() [changeCount]Change {
 	return [...]Change{
-		{From: Closed, To: Open, Cause: FailuresInRow},
-		{From: Closed, To: Open, Cause: FailureRate},
-		{From: Closed, To: Open, Cause: SlowRate},
-		{From: Closed, To: Open, Cause: Restored},
-		{From: Open, To: HalfOpen, Cause: BreakOver},
-		{From: Open, To: HalfOpen, Cause: CheckPassed},
-		{From: HalfOpen, To: Open, Cause: ProbeFailed},
-		{From: HalfOpen, To: Open, Cause: ProbeSlow},
-		{From: HalfOpen, To: Closed, Cause: ProbesPassed},
-		{From: Open, To: Closed, Cause: ManualReset},
-		{From: HalfOpen, To: Closed, Cause: ManualReset},
+		{From: Closed, To: Open, Cause: CauseConsecutiveFailures},
+		{From: Closed, To: Open, Cause: CauseFailureRate},
+		{From: Closed, To: Open, Cause: CauseSlowRate},
+		{From: Closed, To: Open, Cause: CauseRestored},
+		{From: Open, To: HalfOpen, Cause: CauseTimeoutElapsed},
+		{From: Open, To: HalfOpen, Cause: CauseCheckPassed},
+		{From: HalfOpen, To: Open, Cause: CauseProbeFailed},
+		{From: HalfOpen, To: Open, Cause: CauseProbeSlow},
+		{From: HalfOpen, To: Closed, Cause: CauseProbesPassed},
+		{From: Open, To: Closed, Cause: CauseManualReset},
+		{From: HalfOpen, To: Closed, Cause: CauseManualReset},
 	}
 }

@@ -32,7 +32,7 @@ func (b *Breaker) CheckHealth(ctx context.Context, check func(context.Context) e
 	now := b.lock()
 	b.advanceLocked(ctx, b.settings.Load(), now)
 	if b.phase.Load() == ph {
-		b.halfOpenLocked(ctx, now, CheckPassed)
+		b.halfOpenLocked(ctx, now, CauseCheckPassed)
 	}
 	b.mu.Unlock()
 	b.deliver()

@@ -35,15 +35,15 @@ func TestCheckHealth(t *testing.T) {
 		checkHealth(t, b, healthy, nil)
 		wantState(t, b, core.HalfOpen)
 		snap := b.Snapshot()
-		if snap.Cause != core.CheckPassed || !snap.Since.Equal(time.Now()) || snap.Opens != 1 || !snap.RetryAt.IsZero() {
-			t.Errorf("snapshot: %v since %v, opening %d, RetryAt %v; want %v, now, 1 and none", snap.Cause, snap.Since, snap.Opens, snap.RetryAt, core.CheckPassed)
+		if snap.Cause != core.CauseCheckPassed || !snap.Since.Equal(time.Now()) || snap.Opens != 1 || !snap.RetryAt.IsZero() {
+			t.Errorf("snapshot: %v since %v, opening %d, RetryAt %v; want %v, now, 1 and none", snap.Cause, snap.Since, snap.Opens, snap.RetryAt, core.CauseCheckPassed)
 		}
 		wantTotals(t, b, before) // a check is no call
 		succeed(t, b, 2)
 		wantState(t, b, core.Closed)
 		wantPath(t, told.transitions, "closed open half-open closed")
-		if tr := told.transitions[1]; tr.Seq != 2 || tr.Cause != core.CheckPassed || !tr.At.Equal(snap.Since) || tr.Err != nil || tr.Reason() != "a health check passed" {
-			t.Errorf("the transition is %+v, want number 2 by %v now", tr, core.CheckPassed)
+		if tr := told.transitions[1]; tr.Seq != 2 || tr.Cause != core.CauseCheckPassed || !tr.At.Equal(snap.Since) || tr.Err != nil || tr.Reason() != "a health check passed" {
+			t.Errorf("the transition is %+v, want number 2 by %v now", tr, core.CauseCheckPassed)
 		}
 		if len(told.settled) != 3 {
 			t.Errorf("%d settlements told, want the failure and two probes", len(told.settled))
@@ -53,8 +53,8 @@ func TestCheckHealth(t *testing.T) {
 		b := opened(t, core.Config{Timeout: time.Minute, TimeoutFactor: 2, HalfOpenMaxCalls: 1})
 		checkHealth(t, b, healthy, nil)
 		p := take(t, b)
-		if got := refusal(t, b); got.Cause != core.ProbesOut {
-			t.Errorf("refused because %v, want %v", got.Cause, core.ProbesOut)
+		if got := refusal(t, b); got.Cause != core.CauseProbesOut {
+			t.Errorf("refused because %v, want %v", got.Cause, core.CauseProbesOut)
 		}
 		p.Settle(bg, core.Failure)
 		if got := breakOf(t, b); got != 2*time.Minute {
@@ -203,7 +203,7 @@ func TestCheckHealthOutlastsItsBreak(t *testing.T) {
 		want      core.State
 		path      string
 	}{
-		"the break is over": {
+		"timeout elapsed": {
 			func(*testing.T, *core.Breaker) { time.Sleep(time.Minute) },
 			core.HalfOpen, "closed open half-open",
 		},
@@ -263,8 +263,8 @@ func TestCheckHealthOutlastsItsBreak(t *testing.T) {
 		b := opened(t, core.Config{Timeout: time.Minute})
 		began := time.Now()
 		checkHealth(t, b, func(context.Context) error { time.Sleep(90 * time.Second); return nil }, nil)
-		if snap := b.Snapshot(); snap.Cause != core.BreakOver || !snap.Since.Equal(began.Add(time.Minute)) {
-			t.Errorf("half-open since %v by %v, want since %v by %v", snap.Since, snap.Cause, began.Add(time.Minute), core.BreakOver)
+		if snap := b.Snapshot(); snap.Cause != core.CauseTimeoutElapsed || !snap.Since.Equal(began.Add(time.Minute)) {
+			t.Errorf("half-open since %v by %v, want since %v by %v", snap.Since, snap.Cause, began.Add(time.Minute), core.CauseTimeoutElapsed)
 		}
 	})
 }
@@ -297,10 +297,10 @@ func TestCheckHealthConcurrently(t *testing.T) {
 	state := core.Closed // of the last transition; hooks run one at a time
 	b := core.MustNew("busy", core.Config{FailureThreshold: 2, SuccessThreshold: 1, Timeout: time.Millisecond, Hooks: core.Hooks{
 		Transition: func(_ context.Context, tr core.Transition) {
-			if seq.Add(1) != tr.Seq || tr.From != state || tr.Cause == core.CheckPassed && (tr.From != core.Open || tr.To != core.HalfOpen) {
+			if seq.Add(1) != tr.Seq || tr.From != state || tr.Cause == core.CauseCheckPassed && (tr.From != core.Open || tr.To != core.HalfOpen) {
 				t.Errorf("transition %+v after %v", tr, state)
 			}
-			if tr.Cause == core.CheckPassed {
+			if tr.Cause == core.CauseCheckPassed {
 				passed.Add(1)
 			}
 			state = tr.To

@@ -104,7 +104,7 @@ func TestClassify(t *testing.T) {
 		times(10, b, errNotFound)
 		times(10, b, fmt.Errorf("get user: %w", errNotFound))
 		wantTotals(t, b, core.Totals{Calls: 21, Failures: 1, Ignored: 20})
-		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 	})
 	bubble(t, "54 55 an error may be a success", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 2, Classify: notFoundIsFine})

@@ -13,7 +13,7 @@ import (
 // The numbers are those of a list of what other breakers' tests assert; and:
 // the window and the streak both decide.
 func TestClosed(t *testing.T) {
-	bubble(t, "01 the default is five failures in a row", func(t *testing.T) {
+	bubble(t, "01 the default is five consecutive failures", func(t *testing.T) {
 		b := newBreaker(t, core.Config{})
 		play(t, b, "FFFF"+"S"+"F")
 		wantState(t, b, core.Closed)
@@ -21,8 +21,8 @@ func TestClosed(t *testing.T) {
 		wantState(t, b, core.Closed)
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
-		if got := b.Snapshot().Cause; got != core.FailuresInRow {
-			t.Errorf("cause = %v, want %v", got, core.FailuresInRow)
+		if got := b.Snapshot().Cause; got != core.CauseConsecutiveFailures {
+			t.Errorf("cause = %v, want %v", got, core.CauseConsecutiveFailures)
 		}
 	})
 	bubble(t, "02 counters are zero in the new state", func(t *testing.T) {
@@ -44,8 +44,8 @@ func TestClosed(t *testing.T) {
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 		tr := b.Snapshot().Transitions[0]
-		if want := (core.Counts{Calls: 3, Failures: 2, InRow: 2}); tr.Cause != core.FailureRate || tr.Counts != want {
-			t.Errorf("opened by %v with %+v, want %v with %+v", tr.Cause, tr.Counts, core.FailureRate, want)
+		if want := (core.Counts{Calls: 3, Failures: 2, Consecutive: 2}); tr.Cause != core.CauseFailureRate || tr.Counts != want {
+			t.Errorf("opened by %v with %+v, want %v with %+v", tr.Cause, tr.Counts, core.CauseFailureRate, want)
 		}
 	})
 	bubble(t, "08 count window, 2 of 3", func(t *testing.T) {
@@ -97,8 +97,8 @@ func TestClosed(t *testing.T) {
 		lasting(t, b, 5*time.Second, core.Success)
 		wantState(t, b, core.Open)
 		tr := b.Snapshot().Transitions[0]
-		if want := (core.Counts{Calls: 5, Failures: 2, Slow: 3}); tr.Cause != core.SlowRate || tr.Counts != want {
-			t.Errorf("opened by %v with %+v, want %v with %+v", tr.Cause, tr.Counts, core.SlowRate, want)
+		if want := (core.Counts{Calls: 5, Failures: 2, Slow: 3}); tr.Cause != core.CauseSlowRate || tr.Counts != want {
+			t.Errorf("opened by %v with %+v, want %v with %+v", tr.Cause, tr.Counts, core.CauseSlowRate, want)
 		}
 	})
 	bubble(t, "20 fewer than the minimum, all failing, are admitted", func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestClosedCountWindowIsExact(t *testing.T) {
 			succeed(t, b, 2*size+1)
 			fail(t, b, 1)
 			for i := 1; i < size; i++ {
-				wantWindow(t, b, core.Counts{Calls: size, Failures: 1, InRow: map[bool]int{true: 1}[i == 1]})
+				wantWindow(t, b, core.Counts{Calls: size, Failures: 1, Consecutive: map[bool]int{true: 1}[i == 1]})
 				succeed(t, b, 1)
 			}
 			if size > 1 {
@@ -202,17 +202,17 @@ func TestClosedTimeWindow(t *testing.T) {
 			time.Sleep(later)
 			wantWindow(t, b, core.Counts{})
 			fail(t, b, 1)
-			wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+			wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 		}
 	})
 	bubble(t, "06 a result counts from its end", func(t *testing.T) { // decided: rule 2
 		b := newBreaker(t, cfg)
 		lasting(t, b, 25*time.Second, core.Failure)
-		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 		time.Sleep(9 * time.Second)
-		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 		time.Sleep(time.Second)
-		wantWindow(t, b, core.Counts{InRow: 1})
+		wantWindow(t, b, core.Counts{Consecutive: 1})
 	})
 	bubble(t, "07 the streak is not the window's", func(t *testing.T) { // decided: rule 1
 		c := cfg
@@ -220,7 +220,7 @@ func TestClosedTimeWindow(t *testing.T) {
 		b := newBreaker(t, c)
 		fail(t, b, 2)
 		time.Sleep(time.Minute)
-		wantWindow(t, b, core.Counts{InRow: 2})
+		wantWindow(t, b, core.Counts{Consecutive: 2})
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
@@ -240,7 +240,7 @@ func TestClosedTimeWindow(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		fail(t, b, 1)
 		time.Sleep(9 * time.Millisecond)
-		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 2})
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 2})
 	})
 	bubble(t, "17 no gap between two slices", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 4, Window: core.Window{For: 10 * time.Second}})
@@ -321,7 +321,7 @@ func TestClosedIgnoredCallsCountNowhere(t *testing.T) {
 			for range 10 {
 				lasting(t, b, 2*time.Second, core.Ignored)
 			}
-			wantWindow(t, b, core.Counts{Calls: 2, Failures: 2, InRow: 2})
+			wantWindow(t, b, core.Counts{Calls: 2, Failures: 2, Consecutive: 2})
 			wantTotals(t, b, core.Totals{Calls: 12, Failures: 2, Ignored: 10})
 			if got := b.Snapshot().Durations.Count; got != 2 {
 				t.Errorf("%d durations are kept, want the 2 of calls that were not ignored", got)
@@ -344,16 +344,16 @@ func TestClosedARuleIsBrokenByItsOwnKind(t *testing.T) {
 		want        core.Cause
 	}{
 		{"a slow success, slow calls off", 0.5, 0, "FFF", "s", core.NoCause},
-		{"a failure after it", 0.5, 0, "FFFs", "F", core.FailureRate},
-		{"a slow failure, slow calls off", 0.5, 0, "FFF", "f", core.FailureRate},
+		{"a failure after it", 0.5, 0, "FFFs", "F", core.CauseFailureRate},
+		{"a slow failure, slow calls off", 0.5, 0, "FFF", "f", core.CauseFailureRate},
 		{"a slow success, few slow calls", 0.5, 0.5, "FFF", "s", core.NoCause},
-		{"a slow success, enough slow calls", 0.5, 0.5, "FFf", "s", core.SlowRate},
+		{"a slow success, enough slow calls", 0.5, 0.5, "FFf", "s", core.CauseSlowRate},
 		{"a fast failure, enough slow calls", 0.5, 0.5, "sss", "F", core.NoCause},
 		{"a fast failure, failure rate off", 0, 0.5, "sss", "F", core.NoCause},
-		{"a slow call after it", 0, 0.5, "sssF", "s", core.SlowRate},
-		{"a fast failure, enough of both", 0.5, 0.5, "fss", "F", core.FailureRate},
+		{"a slow call after it", 0, 0.5, "sssF", "s", core.CauseSlowRate},
+		{"a fast failure, enough of both", 0.5, 0.5, "fss", "F", core.CauseFailureRate},
 		{"a fast success, enough of both", 0.5, 0.5, "fff", "S", core.NoCause},
-		{"a slow failure, enough slow calls alone", 0.75, 0.75, "Sss", "f", core.SlowRate},
+		{"a slow failure, enough slow calls alone", 0.75, 0.75, "Sss", "f", core.CauseSlowRate},
 	} {
 		for kind, w := range map[string]core.Window{"calls": {}, "time": {For: time.Hour}} {
 			bubble(t, row.name+", "+kind, func(t *testing.T) {

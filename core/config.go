@@ -18,7 +18,7 @@ import (
 // data: it can be copied, compared field by field and filled from JSON, with
 // durations in nanoseconds; the func fields and the logger are not part of that.
 type Config struct {
-	// FailureThreshold is how many failures in a row open the breaker.
+	// FailureThreshold is how many consecutive failures open the breaker.
 	// Zero means 5, negative means never; at most 1000. The streak ends with a
 	// success, an opening or a Reset, and with nothing else: not with time, not with
 	// an ignored call and not with an Update, so failures of which the first lies a
@@ -110,6 +110,10 @@ type Config struct {
 	// goroutines, and with the locks of the breaker and its registry held: it
 	// must not panic, nor call either. CallTimeout does not go by it.
 	Now func() time.Time `json:"-" yaml:"-"`
+	// RetriesEnabled marks the Config of a policy that retries, see
+	// presets.Policy.WithRetry. A breaker retries nothing, so [New] and Update refuse
+	// it: true would be a retry that is never made. Use presets.Protect.
+	RetriesEnabled bool `json:"-" yaml:"-"`
 }
 
 const (
@@ -167,6 +171,7 @@ func (c Config) Validate() error {
 	}
 	check(c.History <= 0 || c.History >= minHistory && c.History <= maxHistory, "History", c.History, "1m to 24h; 0 or negative for off")
 	check(c.RecentCalls <= maxRecentCalls, "RecentCalls", c.RecentCalls, "at most 10000; 0 or negative for none")
+	check(!c.RetriesEnabled, "RetriesEnabled", c.RetriesEnabled, "false, as a breaker retries nothing; use presets.Protect, or roundtrip.RetryClient for an HTTP client")
 	if c.Health != nil {
 		faults = append(faults, c.Health.faults()...)
 		check(c.History <= 0 || c.Health.Over <= c.History, "Health.Over", c.Health.Over, "at most History, which remembers no more")

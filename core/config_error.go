@@ -1,6 +1,10 @@
 package core
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/blackbox4/switchgear/internal/enum"
+)
 
 // ConfigError is one fault of a [Config], a name or an [Override], or of what
 // another package of this module is configured with.
@@ -20,4 +24,12 @@ func (e *ConfigError) Error() string {
 		return fmt.Sprintf("switchgear: %s is %q, allowed: %s", e.Field, s, e.Allowed)
 	}
 	return fmt.Sprintf("switchgear: %s is %+v, allowed: %s", e.Field, e.Value, e.Allowed)
+}
+
+// readEnum sets v to the constant that text names.
+func readEnum[T ~uint8](names enum.Names[T], text []byte, v *T) error {
+	if allowed := names.Parse(text, v); allowed != "" {
+		return &ConfigError{Field: names.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

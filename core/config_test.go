@@ -167,14 +167,14 @@ func TestConfigEdges(t *testing.T) {
 func TestConfigDefaults(t *testing.T) {
 	bubble(t, "MaxTimeout is Timeout if that is more than 10 min", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Hour, TimeoutFactor: 2})
-		take(t, b).RetryAfter(bg, 100*time.Hour)
+		take(t, b).Report(bg, core.Failure, core.RetryAfter(errSick, 100*time.Hour))
 		if got := breakOf(t, b); got != time.Hour {
 			t.Errorf("the break lasts %v, want 1h", got)
 		}
 	})
 	bubble(t, "MaxTimeout is 10 min", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 1})
-		take(t, b).RetryAfter(bg, 100*time.Hour)
+		take(t, b).Report(bg, core.Failure, core.RetryAfter(errSick, 100*time.Hour))
 		if got := breakOf(t, b); got != 10*time.Minute {
 			t.Errorf("the break lasts %v, want 10m", got)
 		}

@@ -11,7 +11,7 @@ import (
 //
 // [ForcedOpen] refuses every call. [Disabled] admits every call and counts none;
 // a CallTimeout still holds. [Shadow] admits every call and lets the state
-// machine run on what they return: Hooks.Refused and Totals.Spared tell what it
+// machine run on what they return: Hooks.Refused and Totals.ShadowAdmitted tell what it
 // would have refused.
 func (b *Breaker) Force(o Override) error {
 	if o > Shadow {
@@ -26,7 +26,7 @@ func (b *Breaker) Force(o Override) error {
 	s := b.overridden(newSettings(old.Config, o), now)
 	b.settings.Store(s)
 	if s.Logger != nil {
-		b.book().queueEvent(event{ctx: context.Background(), override: &o})
+		b.ledgerOf().queueEvent(event{ctx: context.Background(), override: &o})
 	}
 	b.mu.Unlock()
 	b.deliver()
@@ -37,7 +37,7 @@ func (b *Breaker) Force(o Override) error {
 func (b *Breaker) overridden(s *settings, now time.Duration) *settings {
 	if s.override == ForcedOpen {
 		v := b.viewLocked(b.phase.Load(), s, now)
-		s.forced = &OpenError{Name: b.name, State: v.state, Cause: HeldOpen}
+		s.forced = &OpenError{Name: b.name, State: v.state, Cause: CauseForcedOpen}
 	}
 	return s
 }
@@ -56,7 +56,7 @@ func (b *Breaker) Reset() {
 	ctx := context.Background()
 	now, s := b.lock(), b.settings.Load()
 	b.advanceLocked(ctx, s, now)
-	b.closeLocked(ctx, s, now, ManualReset, b.endLocked(b.phase.Load(), now))
+	b.closeLocked(ctx, s, now, CauseManualReset, b.endLocked(b.phase.Load(), now))
 	b.mu.Unlock()
 	b.deliver()
 }
@@ -93,6 +93,6 @@ func (b *Breaker) countsOf(ph *phase, w word, now time.Duration) (c Counts) {
 		w = ph.tally.read()
 		perturb()
 	}
-	c.InRow = w.streak()
+	c.Consecutive = w.streak()
 	return c
 }

@@ -3,10 +3,10 @@ package core
 // Counts is what one phase has counted: of a closed breaker its window, of a
 // half-open one its probes.
 type Counts struct {
-	Calls    int `json:"calls"`       // in the window; of a half-open breaker, probes settled
-	Failures int `json:"failures"`    // of these
-	Slow     int `json:"slow"`        // of these, whatever else they were
-	InRow    int `json:"consecutive"` // failures in a row now; of a half-open breaker, successes
+	Calls       int `json:"calls"`       // in the window; of a half-open breaker, probes settled
+	Failures    int `json:"failures"`    // of these
+	Slow        int `json:"slow"`        // of these, whatever else they were
+	Consecutive int `json:"consecutive"` // consecutive failures now; of a half-open breaker, successes
 }
 
 // FailureRate is Failures of Calls; 0 without calls.

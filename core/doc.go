@@ -10,7 +10,7 @@
 //	                                 ↑                     │
 //	                                 └── a probe fails or is slow
 //
-// The rules, set by [Config]: failures in a row; the share of failures, or of
+// The rules, set by [Config]: consecutive failures; the share of failures, or of
 // slow calls, in a window of the last calls or of the last seconds. Each stay
 // in a state is a phase. A permit belongs to the phase that issued it: what it
 // reports after that phase has ended is late, and changes nothing but a count.

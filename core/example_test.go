@@ -128,7 +128,7 @@ func ExampleRetryAfter() {
 	clock.at = clock.at.Add(30 * time.Second)
 	fmt.Println(b.State())
 	// Output:
-	// open: failures in a row (1); probes are let through in 30s, 2 successes then close it
+	// open: consecutive failures (1); probes are let through in 30s, 2 successes then close it
 	// half-open
 }
 
@@ -172,8 +172,8 @@ func ExampleHooks() {
 	clock.at = clock.at.Add(90 * time.Second)
 	call(nil)
 	// Output:
-	// 1 12:00:00: closed to open, failures in a row
-	// 2 12:01:00: open to half-open, the break is over
+	// 1 12:00:00: closed to open, consecutive failures
+	// 2 12:01:00: open to half-open, timeout elapsed
 	// 3 12:01:30: half-open to closed, the probes passed
 }
 
@@ -184,7 +184,7 @@ func ExampleBreaker_Explain() {
 		_ = b.Do(context.Background(), func(context.Context) error { return err })
 	}
 	fmt.Println(b.Explain())
-	// Output: closed: 0 of 5 failures in a row; failure rate 40 % of 50 %, but only 10 of 20 calls
+	// Output: closed: 0 of 5 consecutive failures; failure rate 40 % of 50 %, but only 10 of 20 calls
 }
 
 // Update changes the rules of a breaker that runs; what it has seen is kept.
@@ -199,7 +199,7 @@ func ExampleBreaker_Update() {
 	fmt.Println(b.Explain())
 	fmt.Println(b.Update(core.Config{FailureThreshold: 4, Jitter: 2}))
 	// Output:
-	// closed: 3 of 4 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
+	// closed: 3 of 4 consecutive failures; failure rate 100 % of 50 %, but only 3 of 20 calls
 	// switchgear: Jitter is 2, allowed: in (0, 1); 0 or negative for none
 }
 
@@ -215,7 +215,7 @@ func ExampleOpenError() {
 		fmt.Println("Retry-After:", refused.RetryAt.Sub(clock.at).Seconds())
 	}
 	// Output:
-	// payments is open because of failures in a row
+	// payments is open because of consecutive failures
 	// Retry-After: 20
 }
 

@@ -20,7 +20,7 @@ func (b *Breaker) Explain() string {
 	case Disabled:
 		parts = append(parts, "disabled: every call is admitted and none is counted until Release; below it")
 	case Shadow:
-		parts = append(parts, fmt.Sprintf("in shadow: every call is admitted, %d would have been refused so far; below it", snap.Totals.Spared))
+		parts = append(parts, fmt.Sprintf("in shadow: every call is admitted, %d would have been refused so far; below it", snap.Totals.ShadowAdmitted))
 	case NoOverride:
 	}
 	switch snap.State {
@@ -37,7 +37,7 @@ func (b *Breaker) Explain() string {
 func (s *Snapshot) explainClosed(cfg *settings) string {
 	var rules []string
 	if cfg.FailureThreshold > 0 {
-		rules = append(rules, fmt.Sprintf("%d of %d failures in a row", s.Window.InRow, cfg.FailureThreshold))
+		rules = append(rules, fmt.Sprintf("%d of %d consecutive failures", s.Window.Consecutive, cfg.FailureThreshold))
 	}
 	few := ""
 	if s.Window.Calls < cfg.MinimumCalls {
@@ -71,7 +71,7 @@ func (s *Snapshot) explainOpen(cfg *settings) string {
 }
 
 func (s *Snapshot) explainHalfOpen(cfg *settings) string {
-	out := fmt.Sprintf("half-open: %s; %d of %d probes are out; %d of %d needed successes are in", s.Cause, s.ProbesOut, cfg.HalfOpenMaxCalls, s.Window.InRow, cfg.SuccessThreshold)
+	out := fmt.Sprintf("half-open: %s; %d of %d probes are out; %d of %d needed successes are in", s.Cause, s.ProbesOut, cfg.HalfOpenMaxCalls, s.Window.Consecutive, cfg.SuccessThreshold)
 	if s.ProbesLost > 0 {
 		counts := "counts if it succeeds"
 		if s.ProbesLost > 1 {

@@ -18,18 +18,18 @@ func TestExplain(t *testing.T) {
 	}{
 		{
 			"new", func(t *testing.T) *core.Breaker { return newBreaker(t, core.Config{}) },
-			"closed: 0 of 5 failures in a row; failure rate 0 % of 50 %, but only 0 of 20 calls",
+			"closed: 0 of 5 consecutive failures; failure rate 0 % of 50 %, but only 0 of 20 calls",
 		},
 		{"closed with a rate, below the minimum", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, rates)
 			play(t, b, "SSSSFFF")
 			return b
-		}, "closed: 3 of 5 failures in a row; failure rate 42.86 % of 50 %, but only 7 of 20 calls"},
+		}, "closed: 3 of 5 consecutive failures; failure rate 42.86 % of 50 %, but only 7 of 20 calls"},
 		{"closed with a rate, above the minimum", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, rates)
 			play(t, b, strings.Repeat("SSSSF", 4))
 			return b
-		}, "closed: 1 of 5 failures in a row; failure rate 20 % of 50 %"},
+		}, "closed: 1 of 5 consecutive failures; failure rate 20 % of 50 %"},
 		{"closed with both rates", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, SlowRateThreshold: 0.25, SlowAfter: 2 * time.Second, MinimumCalls: 2})
 			for range 4 {
@@ -48,18 +48,18 @@ func TestExplain(t *testing.T) {
 			b := ramped(t, core.Config{FailureRateThreshold: -1, RampUp: time.Minute})
 			time.Sleep(15 * time.Second)
 			return b
-		}, "closed: 0 of 1 failures in a row; ramping up, every call is admitted in 45s"},
+		}, "closed: 0 of 1 consecutive failures; ramping up, every call is admitted in 45s"},
 		{"ramped up, which nobody has met yet", func(t *testing.T) *core.Breaker {
 			b := ramped(t, core.Config{FailureRateThreshold: -1, RampUp: time.Minute})
 			time.Sleep(time.Minute)
 			return b
-		}, "closed: 0 of 1 failures in a row"},
-		{"open by failures in a row", func(t *testing.T) *core.Breaker {
+		}, "closed: 0 of 1 consecutive failures"},
+		{"open by consecutive failures", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, rates)
 			fail(t, b, 5)
 			time.Sleep(1500 * time.Millisecond)
 			return b
-		}, "open: failures in a row (5); probes are let through in 58.5s, 2 successes then close it"},
+		}, "open: consecutive failures (5); probes are let through in 58.5s, 2 successes then close it"},
 		{"open by the failure rate", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, rates)
 			play(t, b, strings.Repeat("SF", 10))
@@ -81,38 +81,38 @@ func TestExplain(t *testing.T) {
 			take(t, b)
 			time.Sleep(31 * time.Second)
 			return b
-		}, "half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; 1 more took longer than 30s, and counts if it succeeds after all; the next probe goes out in 19s; a failure opens it again"},
+		}, "half-open: timeout elapsed; 0 of 3 probes are out; 0 of 2 needed successes are in; 1 more took longer than 30s, and counts if it succeeds after all; the next probe goes out in 19s; a failure opens it again"},
 		{"half-open, slow probes reopen", func(t *testing.T) *core.Breaker {
 			return halfOpened(t, core.Config{SlowRateThreshold: 0.5, SlowAfter: time.Second})
-		}, "half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again, and so does a probe slower than 1s"},
+		}, "half-open: timeout elapsed; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again, and so does a probe slower than 1s"},
 		{"half-open", func(t *testing.T) *core.Breaker {
 			b := halfOpened(t, core.Config{HalfOpenMaxCalls: 4, SuccessThreshold: 3})
 			succeed(t, b, 1)
 			take(t, b)
 			take(t, b)
 			return b
-		}, "half-open: the break is over; 2 of 4 probes are out; 1 of 3 needed successes are in; a failure opens it again"},
+		}, "half-open: timeout elapsed; 2 of 4 probes are out; 1 of 3 needed successes are in; a failure opens it again"},
 		{
 			"half-open, which nobody has met yet", func(t *testing.T) *core.Breaker { return halfOpened(t, core.Config{}) },
-			"half-open: the break is over; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again",
+			"half-open: timeout elapsed; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again",
 		},
 		{"forced open", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, core.Config{FailureRateThreshold: -1})
 			fail(t, b, 2)
 			force(t, b, core.ForcedOpen)
 			return b
-		}, "forced open by hand: every call is refused until Release; below it closed: 2 of 5 failures in a row"},
+		}, "forced open by hand: every call is refused until Release; below it closed: 2 of 5 consecutive failures"},
 		{"disabled", func(t *testing.T) *core.Breaker {
 			b := newBreaker(t, core.Config{FailureRateThreshold: -1})
 			force(t, b, core.Disabled)
 			return b
-		}, "disabled: every call is admitted and none is counted until Release; below it closed: 0 of 5 failures in a row"},
+		}, "disabled: every call is admitted and none is counted until Release; below it closed: 0 of 5 consecutive failures"},
 		{"shadow", func(t *testing.T) *core.Breaker {
 			b := opened(t, core.Config{})
 			force(t, b, core.Shadow)
 			succeed(t, b, 3)
 			return b
-		}, "in shadow: every call is admitted, 3 would have been refused so far; below it open: failures in a row (1); probes are let through in 1m0s, 2 successes then close it"},
+		}, "in shadow: every call is admitted, 3 would have been refused so far; below it open: consecutive failures (1); probes are let through in 1m0s, 2 successes then close it"},
 	} {
 		bubble(t, row.name, func(t *testing.T) {
 			if got := row.story(t).Explain(); got != row.want {
@@ -131,7 +131,7 @@ func TestOpenErrorText(t *testing.T) {
 	}{
 		{
 			"open", func(t *testing.T) *core.Breaker { return opened(t, core.Config{}) },
-			`circuit breaker "test" refused the call: it is open (failures in a row); do not retry before 2000-01-01T00:01:00Z`,
+			`circuit breaker "test" refused the call: it is open (consecutive failures); do not retry before 2000-01-01T00:01:00Z`,
 		},
 		{"half-open, a probe was lost", func(t *testing.T) *core.Breaker {
 			b := halfOpened(t, core.Config{ProbeTimeout: 500 * time.Millisecond})
@@ -189,18 +189,18 @@ func TestNamesOfConstants(t *testing.T) {
 		{core.Shadow, "shadow"},
 		{core.Override(7), "Override(7)"},
 		{core.NoCause, "none"},
-		{core.FailuresInRow, "failures in a row"},
-		{core.FailureRate, "failure rate"},
-		{core.SlowRate, "slow-call rate"},
-		{core.ProbeFailed, "a probe failed"},
-		{core.ProbeSlow, "a probe was slow"},
-		{core.ProbeLost, "a probe was lost"},
-		{core.BreakOver, "the break is over"},
-		{core.ProbesPassed, "the probes passed"},
-		{core.ManualReset, "reset by hand"},
-		{core.ProbesOut, "all probes are out"},
-		{core.RampingUp, "ramping up"},
-		{core.HeldOpen, "forced open by hand"},
+		{core.CauseConsecutiveFailures, "consecutive failures"},
+		{core.CauseFailureRate, "failure rate"},
+		{core.CauseSlowRate, "slow-call rate"},
+		{core.CauseProbeFailed, "a probe failed"},
+		{core.CauseProbeSlow, "a probe was slow"},
+		{core.CauseProbeLost, "a probe was lost"},
+		{core.CauseTimeoutElapsed, "timeout elapsed"},
+		{core.CauseProbesPassed, "the probes passed"},
+		{core.CauseManualReset, "reset by hand"},
+		{core.CauseProbesOut, "all probes are out"},
+		{core.CauseRampingUp, "ramping up"},
+		{core.CauseForcedOpen, "forced open by hand"},
 		{core.Cause(99), "Cause(99)"},
 	} {
 		if got := row.v.String(); got != row.want {

@@ -31,10 +31,7 @@ func (b *Breaker) WaitForHooks() {
 	}
 	l := b.ledger.Load()
 	for l != nil {
-		l.mu.Lock()
-		idle := !l.delivering && len(l.queue) == 0
-		l.mu.Unlock()
-		if idle {
+		if l.queue.Idle() {
 			return
 		}
 		runtime.Gosched()

@@ -47,7 +47,7 @@ func TestNewPermit(t *testing.T) {
 		{"Done error", func(p *core.Permit) { p.Done(bg, errSick) }, core.Failure},
 		{"Done refused", func(p *core.Permit) { p.Done(bg, core.ErrOpen) }, core.Ignored},
 		{"Done cancelled", func(p *core.Permit) { p.Done(cancelled, errSick) }, core.Ignored},
-		{"RetryAfter", func(p *core.Permit) { p.RetryAfter(bg, time.Second) }, core.Failure},
+		{"RetryAfter", func(p *core.Permit) { p.Report(bg, core.Failure, core.RetryAfter(errSick, time.Second)) }, core.Failure},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := &spy{}
@@ -56,7 +56,7 @@ func TestNewPermit(t *testing.T) {
 			p.Settle(bg, core.Success) // later settlements do nothing
 			p.Settle(bg, core.Ignored)
 			p.Done(bg, errSick)
-			p.RetryAfter(bg, time.Second)
+			p.Report(bg, core.Failure, core.RetryAfter(errSick, time.Second))
 			if len(s.outcomes) != 1 || s.outcomes[0] != row.want {
 				t.Errorf("settled with %v, want %v once", s.outcomes, row.want)
 			}
@@ -67,7 +67,7 @@ func TestNewPermit(t *testing.T) {
 		for _, p := range []*core.Permit{&none, &zero} {
 			p.Done(bg, errSick)
 			p.Settle(bg, core.Failure)
-			p.RetryAfter(bg, time.Hour)
+			p.Report(bg, core.Failure, core.RetryAfter(errSick, time.Hour))
 		}
 	})
 	t.Run("behind Do", func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestAll(t *testing.T) {
 	bubble(t, "the not-before reaches every breaker", func(t *testing.T) {
 		for name, settleIt := range map[string]func(p *core.Permit){
 			"error":  func(p *core.Permit) { p.Done(bg, core.RetryAfter(errSick, 2*time.Minute)) },
-			"answer": func(p *core.Permit) { p.RetryAfter(bg, 2*time.Minute) },
+			"answer": func(p *core.Permit) { p.Report(bg, core.Failure, core.RetryAfter(errSick, 2*time.Minute)) },
 		} {
 			cfg := core.Config{FailureThreshold: 1, Timeout: time.Minute}
 			a, b := newBreaker(t, cfg), newBreaker(t, cfg)
@@ -144,7 +144,7 @@ func TestAll(t *testing.T) {
 		p.Done(bg, nil)
 		p.Done(bg, errSick)
 		p.Settle(bg, core.Failure)
-		p.RetryAfter(bg, time.Hour)
+		p.Report(bg, core.Failure, core.RetryAfter(errSick, time.Hour))
 		wantTotals(t, a, core.Totals{Calls: 1, Successes: 1})
 		if len(s.outcomes) != 1 {
 			t.Errorf("settled with %v, want success once", s.outcomes)

@@ -119,9 +119,9 @@ func (o *occupied) holds(now time.Duration) bool { return o != nil && o.from <= 
 // mark sets full after a change, at now, of the probes or of the limits.
 func (h *half) mark(now time.Duration, s *settings) {
 	full := occupied{from: now, until: h.nextAt(0, s)}
-	cause, retry := ProbeLost, full.until
+	cause, retry := CauseProbeLost, full.until
 	if len(h.probes) >= s.HalfOpenMaxCalls {
-		full.until, cause = later(h.probes[0].issued, s.ProbeTimeout), ProbesOut
+		full.until, cause = later(h.probes[0].issued, s.ProbeTimeout), CauseProbesOut
 		retry = max(retry, full.until)
 	}
 	if full.until <= now {
@@ -186,5 +186,5 @@ func (h *half) lose(now time.Duration, s *settings) int {
 }
 
 func (h *half) counts() Counts {
-	return Counts{Calls: h.passed + h.failed, Failures: h.failed, Slow: h.slow, InRow: h.passed}
+	return Counts{Calls: h.passed + h.failed, Failures: h.failed, Slow: h.slow, Consecutive: h.passed}
 }

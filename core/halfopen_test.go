@@ -20,12 +20,12 @@ func TestHalfOpen(t *testing.T) {
 		b := halfOpened(t, core.Config{SuccessThreshold: 3})
 		succeed(t, b, 2)
 		wantState(t, b, core.HalfOpen)
-		wantWindow(t, b, core.Counts{Calls: 2, InRow: 2})
+		wantWindow(t, b, core.Counts{Calls: 2, Consecutive: 2})
 		succeed(t, b, 1)
 		wantState(t, b, core.Closed)
 		wantWindow(t, b, core.Counts{})
 		tr := b.Snapshot().Transitions
-		if got, want := tr[len(tr)-1].Counts, (core.Counts{Calls: 3, InRow: 3}); got != want {
+		if got, want := tr[len(tr)-1].Counts, (core.Counts{Calls: 3, Consecutive: 3}); got != want {
 			t.Errorf("closed by %+v, want %+v", got, want)
 		}
 	})
@@ -34,8 +34,8 @@ func TestHalfOpen(t *testing.T) {
 		succeed(t, b, 2)
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
-		if got := b.Snapshot().Cause; got != core.ProbeFailed {
-			t.Errorf("cause = %v, want %v", got, core.ProbeFailed)
+		if got := b.Snapshot().Cause; got != core.CauseProbeFailed {
+			t.Errorf("cause = %v, want %v", got, core.CauseProbeFailed)
 		}
 	})
 	bubble(t, "34 at its limit it refuses, and does not count a call", func(t *testing.T) {
@@ -43,8 +43,8 @@ func TestHalfOpen(t *testing.T) {
 		take(t, b)
 		take(t, b)
 		refused := refusal(t, b)
-		if refused.State != core.HalfOpen || refused.Cause != core.ProbesOut {
-			t.Errorf("refusal: %v, %v; want half-open, %v", refused.State, refused.Cause, core.ProbesOut)
+		if refused.State != core.HalfOpen || refused.Cause != core.CauseProbesOut {
+			t.Errorf("refusal: %v, %v; want half-open, %v", refused.State, refused.Cause, core.CauseProbesOut)
 		}
 		if got, want := time.Until(refused.RetryAt), 30*time.Second; got != want {
 			t.Errorf("RetryAt is in %v, want %v: when the probes are decided at the latest", got, want)
@@ -101,8 +101,8 @@ func TestHalfOpen(t *testing.T) {
 			b := halfOpened(t, core.Config{SuccessThreshold: 1, SlowAfter: time.Second, SlowRateThreshold: row.rate})
 			lasting(t, b, 2*time.Second, core.Success)
 			wantState(t, b, row.want)
-			if got := b.Snapshot().Cause; row.want == core.Open && got != core.ProbeSlow {
-				t.Errorf("cause = %v, want %v", got, core.ProbeSlow)
+			if got := b.Snapshot().Cause; row.want == core.Open && got != core.CauseProbeSlow {
+				t.Errorf("cause = %v, want %v", got, core.CauseProbeSlow)
 			}
 		}
 	})
@@ -114,8 +114,8 @@ func TestHalfOpen(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		wantState(t, b, core.HalfOpen)
 		refused := refusal(t, b) // two places are free, but the dependency has shown no life
-		if want := time.Now().Add(time.Second); refused.Cause != core.ProbeLost || refused.State != core.HalfOpen || !refused.RetryAt.Equal(want) {
-			t.Errorf("refused: %v, %v, retry at %v; want %v, %v, %v", refused.State, refused.Cause, refused.RetryAt, core.HalfOpen, core.ProbeLost, want)
+		if want := time.Now().Add(time.Second); refused.Cause != core.CauseProbeLost || refused.State != core.HalfOpen || !refused.RetryAt.Equal(want) {
+			t.Errorf("refused: %v, %v, retry at %v; want %v, %v, %v", refused.State, refused.Cause, refused.RetryAt, core.HalfOpen, core.CauseProbeLost, want)
 		}
 		wantTotals(t, b, core.Totals{Calls: 2, Failures: 1, Lost: 1, Refused: 1, InFlight: 1})
 		forgotten.Settle(bg, core.Failure)
@@ -173,7 +173,7 @@ func TestHalfOpen(t *testing.T) {
 type refusing struct{}
 
 func (refusing) Allow(context.Context) (core.Permit, error) {
-	return core.Permit{}, &core.OpenError{Name: "limit", Cause: core.HeldOpen}
+	return core.Permit{}, &core.OpenError{Name: "limit", Cause: core.CauseForcedOpen}
 }
 
 func TestHalfOpenDefaults(t *testing.T) {
@@ -390,7 +390,7 @@ func TestHalfOpenRetryAtIsOfTheOldestProbe(t *testing.T) {
 				time.Sleep(5 * time.Second)
 			}
 			refused := refusal(t, b)
-			if got, want := refused.RetryAt.Sub(begin), time.Minute+time.Duration(i)*5*time.Second; got != want || refused.Cause != core.ProbesOut {
+			if got, want := refused.RetryAt.Sub(begin), time.Minute+time.Duration(i)*5*time.Second; got != want || refused.Cause != core.CauseProbesOut {
 				t.Errorf("%d have come back: %v, RetryAt is %v on, want %v", i, refused.Cause, got, want)
 			}
 			if refusal(t, b) != refused {

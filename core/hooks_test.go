@@ -149,9 +149,9 @@ func TestChecklist72_TransitionFacts(t *testing.T) {
 
 		at := func(s time.Duration) time.Time { return begin.Add(s * time.Second) }
 		want := []core.Transition{
-			{Name: "db", Seq: 1, From: core.Closed, To: core.Open, Cause: core.FailuresInRow, At: at(2), RetryAt: at(62), Opens: 1, Counts: core.Counts{Calls: 5, Failures: 3, Slow: 1, InRow: 3}},
-			{Name: "db", Seq: 2, From: core.Open, To: core.HalfOpen, Cause: core.BreakOver, At: at(62), Opens: 1},
-			{Name: "db", Seq: 3, From: core.HalfOpen, To: core.Closed, Cause: core.ProbesPassed, At: at(123), Counts: core.Counts{Calls: 1, InRow: 1}},
+			{Name: "db", Seq: 1, From: core.Closed, To: core.Open, Cause: core.CauseConsecutiveFailures, At: at(2), RetryAt: at(62), Opens: 1, Counts: core.Counts{Calls: 5, Failures: 3, Slow: 1, Consecutive: 3}},
+			{Name: "db", Seq: 2, From: core.Open, To: core.HalfOpen, Cause: core.CauseTimeoutElapsed, At: at(62), Opens: 1},
+			{Name: "db", Seq: 3, From: core.HalfOpen, To: core.Closed, Cause: core.CauseProbesPassed, At: at(123), Counts: core.Counts{Calls: 1, Consecutive: 1}},
 		}
 		if len(told.transitions) != len(want) {
 			t.Fatalf("told %+v, want %d transitions", told.transitions, len(want))
@@ -181,11 +181,11 @@ func TestHooksTransitionErrAndReason(t *testing.T) {
 		err    error
 		reason string
 	}{
-		{"Done", core.Config{FailureThreshold: 1}, func(t *testing.T, b *core.Breaker) { take(t, b).Done(bg, errSick) }, errSick, "failures in a row (1)"},
+		{"Done", core.Config{FailureThreshold: 1}, func(t *testing.T, b *core.Breaker) { take(t, b).Done(bg, errSick) }, errSick, "consecutive failures (1)"},
 		{"Do", core.Config{FailureThreshold: 1}, func(_ *testing.T, b *core.Breaker) {
 			_ = b.Do(bg, func(context.Context) error { return errSick })
-		}, errSick, "failures in a row (1)"},
-		{"Settle", core.Config{FailureThreshold: 2}, func(t *testing.T, b *core.Breaker) { fail(t, b, 2) }, nil, "failures in a row (2)"},
+		}, errSick, "consecutive failures (1)"},
+		{"Settle", core.Config{FailureThreshold: 2}, func(t *testing.T, b *core.Breaker) { fail(t, b, 2) }, nil, "consecutive failures (2)"},
 		{"a rate", core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 4}, func(t *testing.T, b *core.Breaker) {
 			play(t, b, "SSF")
 			take(t, b).Done(bg, errSick)

@@ -67,7 +67,7 @@ func TestSnapshotReadsBack(t *testing.T) {
 				t.Errorf("%s has no name in JSON", field.Name)
 			}
 		}
-		for _, part := range []string{`"err":"` + errSick.Error() + `"`, `"reason":"failures in a row (5)"`, `"outcome":"failure"`, `"state":"open"`} {
+		for _, part := range []string{`"err":"` + errSick.Error() + `"`, `"reason":"consecutive failures (5)"`, `"outcome":"failure"`, `"state":"open"`} {
 			if !strings.Contains(string(text), part) {
 				t.Errorf("no %s in %.2000s", part, text)
 			}

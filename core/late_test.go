@@ -157,6 +157,6 @@ func TestChecklist71_StaleDecisions(t *testing.T) {
 			p.Settle(bg, core.Failure)
 		}
 		wantPath(t, told.transitions, "closed open half-open closed")
-		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/blackbox4/switchgear/internal/queue"
 )
 
 // Limit is a [Gate] that bounds how many calls are in flight at once. It keeps an
@@ -19,7 +21,7 @@ import (
 // without a queue, and is cut when they are not. A cut that does not make calls
 // faster shows a dependency that has become slower by itself, and is undone.
 //
-// A refusal is an [*OpenError] with the cause [LimitReached]; it also matches
+// A refusal is an [*OpenError] with the cause [CauseLimitReached]; it also matches
 // [ErrLimited]. It says "try again", and nothing about the health of the
 // dependency: breakers ignore it.
 //
@@ -51,10 +53,12 @@ type Limit struct {
 	_      cacheLine
 	terms  atomic.Uint64 // a terms, written with mu held
 
-	mu     sync.Mutex // guards what follows; neither hook nor Classify nor clock runs with it held
-	adapt  adaptation
-	totals admissions
-	events limitEvents
+	mu      sync.Mutex // guards what follows; neither hook nor Classify nor clock runs with it held
+	adapt   adaptation
+	totals  admissions
+	changes uint64
+	logged  int // the limit that was logged last
+	queue   queue.Queue[limitEvent]
 }
 
 // cacheLine keeps a word that every call writes on a cache line of its own.
@@ -96,10 +100,10 @@ func NewLimit(name string, cfg LimitConfig) (*Limit, error) {
 		l.epoch = l.clock()
 	}
 	l.self.limit = l
-	l.refusal = &OpenError{Name: l.name, State: Closed, Cause: LimitReached, RetryAt: l.epoch}
+	l.refusal = &OpenError{Name: l.name, State: Closed, Cause: CauseLimitReached, RetryAt: l.epoch}
 	cfg = cfg.withDefaults()
 	l.adapt.limit = float64(cfg.Initial)
-	l.events.logged = cfg.Initial
+	l.logged = cfg.Initial
 	l.apply(&cfg)
 	return l, nil
 }
@@ -158,7 +162,7 @@ func (l *Limit) Update(cfg LimitConfig) error {
 	l.apply(&cfg)
 	l.changedLocked(context.Background(), now, before)
 	l.mu.Unlock()
-	l.deliver()
+	l.queue.Deliver((*limitHandler)(l))
 	return nil
 }
 

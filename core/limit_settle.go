@@ -22,11 +22,8 @@ func (l *Limit) sample(ctx context.Context, p *Permit, v *verdict) {
 
 	l.mu.Lock()
 	l.sampleLocked(ctx, smp, p.notes.bits.sampleWindow(), now)
-	queued := len(l.events.queue) > 0
 	l.mu.Unlock()
-	if queued {
-		l.deliver()
-	}
+	l.queue.Deliver((*limitHandler)(l)) // costs a load if there is nothing
 }
 
 func (l *Limit) sampleLocked(ctx context.Context, smp sample, window uint64, now time.Duration) {

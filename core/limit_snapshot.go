@@ -1,9 +1,6 @@
 package core
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // LimitSnapshot is one reading of a [Limit]. As JSON it has its times in RFC 3339
 // and its durations in nanoseconds, and json.Unmarshal reads what json.Marshal wrote.
@@ -62,52 +59,13 @@ func (l *Limit) snapshot() (LimitSnapshot, judgment) {
 		Limit: int(a.limit), Min: s.Min, Max: s.Max, InFlight: inFlight,
 		Base: seconds(a.base), Latency: seconds(a.mean),
 		Admitted: l.admittedLocked(), Refused: refused,
-		Cuts: a.cuts, CutsUndone: a.undone, Changes: l.events.changes,
-		EventsDropped: l.events.dropped, HookPanics: l.events.panics,
+		Cuts: a.cuts, CutsUndone: a.undone, Changes: l.changes,
 	}
+	snap.EventsDropped, snap.HookPanics = l.queue.Counts()
 	if a.cuts > 0 {
 		snap.LastCut = l.epoch.Add(a.cutAt)
 	}
 	return snap, a.judgment
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// Explain tells a person, in one sentence, where the limit stands and why.
-func (l *Limit) Explain() string {
-	if !l.made() {
-		return errNoLimit.Error()
-	}
-	s, judged := l.snapshot()
-	out := fmt.Sprintf("limit %d, %d in use", s.Limit, s.InFlight)
-	switch {
-	case s.InFlight == 0:
-		out = fmt.Sprintf("limit %d, none in use", s.Limit)
-	case s.InFlight >= s.Limit:
-		out = fmt.Sprintf("limit %d, all in use", s.Limit)
-	}
-	switch {
-	case s.Min == s.Max:
-		return out + "; it is fixed"
-	case s.Base == 0:
-		return out + "; latency not known yet"
-	}
-	out += fmt.Sprintf("; latency %v, base %v", about(s.Latency), about(s.Base))
-	if s.Cuts == 0 {
-		return out + "; never cut"
-	}
-	return out + fmt.Sprintf("; last cut %v ago, %s", about(s.At.Sub(s.LastCut)), judged)
-}
-
-func (j judgment) String() string {
-	switch j {
-	case helped:
-		return "it helped"
-	case didNotHelp:
-		return "it did not help and was undone"
-	case saysNothing:
-		return "it has shown nothing"
-	case notJudged:
-	}
-	return "it is not judged yet"
-}
+func seconds(s float64) time.Duration { return time.Duration(s*1e9 + .5) }

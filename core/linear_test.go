@@ -136,7 +136,7 @@ func linearModel(base core.Config, spent *atomic.Int64) porcupine.Model {
 // ratesThatMayOpen are the rates by which a step may open, if they were reached.
 func ratesThatMayOpen(base *core.Config, in *linearInput) []core.Cause {
 	if in.kind == opSettle && base.Window.For > 0 {
-		return []core.Cause{core.NoCause, core.FailureRate, core.SlowRate}
+		return []core.Cause{core.NoCause, core.CauseFailureRate, core.CauseSlowRate}
 	}
 	return []core.Cause{core.NoCause}
 }
@@ -153,8 +153,8 @@ func (s *linearState) credit(c *core.Config, now time.Duration, id int, mark str
 		if p := &s.credited[i]; p.mark != "" {
 			rule := s.model
 			rule.streak = 0
-			p.failures = p.failures || markBit(p.mark, failedMark) == 1 && rule.broken(c, failedMark) == core.FailureRate
-			p.slowly = p.slowly || markBit(p.mark, slowMark) == 1 && rule.broken(c, slowMark) == core.SlowRate
+			p.failures = p.failures || markBit(p.mark, failedMark) == 1 && rule.broken(c, failedMark) == core.CauseFailureRate
+			p.slowly = p.slowly || markBit(p.mark, slowMark) == 1 && rule.broken(c, slowMark) == core.CauseSlowRate
 		}
 	}
 }
@@ -177,9 +177,9 @@ func (s *linearState) decide(c *core.Config, now time.Duration, in *linearInput,
 	s.streak = (s.streak + 1) * markBit(mark, failedMark)
 	switch {
 	case markBit(mark, failedMark) == 1 && c.FailureThreshold > 0 && s.streak >= c.FailureThreshold:
-		s.open(c, core.FailuresInRow, now, in.after)
+		s.open(c, core.CauseConsecutiveFailures, now, in.after)
 		return was, by == core.NoCause
-	case by == core.FailureRate && !p.failures || by == core.SlowRate && !p.slowly:
+	case by == core.CauseFailureRate && !p.failures || by == core.CauseSlowRate && !p.slowly:
 		return was, false
 	case by != core.NoCause:
 		s.open(c, by, now, in.after)
@@ -425,7 +425,7 @@ func recordHistory(seed uint64) (core.Config, []porcupine.Operation) {
 					ctx := context.WithValue(context.Background(), lateNoteKey{}, note)
 					at := run(worker, in, func(in *linearInput, _ *linearOutput) {
 						if in.after > 0 {
-							h.permit.RetryAfter(ctx, in.after)
+							h.permit.Report(ctx, core.Failure, core.RetryAfter(errSick, in.after))
 						} else {
 							h.permit.Settle(ctx, in.outcome)
 						}

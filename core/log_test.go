@@ -67,9 +67,9 @@ func TestLoggerTransitions(t *testing.T) {
 		time.Sleep(time.Second)
 		succeed(t, b, 1)
 		want := []string{
-			"WARN circuit breaker is open breaker=test seq=1 from=closed to=open cause=failures in a row calls=3 failures=2 slow=0 in_a_row=2 retry_at=" + fmt.Sprint(time.Now().Round(0)) + " opens=1",
-			"INFO circuit breaker is half-open breaker=test seq=2 from=open to=half-open cause=the break is over calls=0 failures=0 slow=0 in_a_row=0",
-			"INFO circuit breaker is closed breaker=test seq=3 from=half-open to=closed cause=the probes passed calls=1 failures=0 slow=0 in_a_row=1",
+			"WARN circuit breaker is open breaker=test seq=1 from=closed to=open cause=consecutive failures calls=3 failures=2 slow=0 consecutive=2 retry_at=" + fmt.Sprint(time.Now().Round(0)) + " opens=1",
+			"INFO circuit breaker is half-open breaker=test seq=2 from=open to=half-open cause=timeout elapsed calls=0 failures=0 slow=0 consecutive=0",
+			"INFO circuit breaker is closed breaker=test seq=3 from=half-open to=closed cause=the probes passed calls=1 failures=0 slow=0 consecutive=1",
 		}
 		if len(log.lines) != len(want) {
 			t.Fatalf("logged %q, want %d lines", log.lines, len(want))
@@ -102,7 +102,7 @@ func TestLoggerRefusals(t *testing.T) {
 		want(0, "closed")
 		fail(t, b, 1)
 		want(1, "open")
-		if got := log.count("WARN " + line + " breaker=test state=open cause=failures in a row retry_at=2000-"); got != 1 {
+		if got := log.count("WARN " + line + " breaker=test state=open cause=consecutive failures retry_at=2000-"); got != 1 {
 			t.Errorf("logged %q, want the refusal with its cause", log.lines)
 		}
 		time.Sleep(time.Second)
@@ -197,7 +197,7 @@ func TestLoggerOverride(t *testing.T) {
 			want(i+1, "WARN circuit breaker override breaker=test override=none")
 			refusal(t, b)
 		}
-		want(1, "cause=failures in a row retry_at")
+		want(1, "cause=consecutive failures retry_at")
 		want(6, "override")
 		force(t, b, core.Disabled)
 		force(t, b, core.Shadow)
@@ -216,7 +216,7 @@ func TestLoggerShadow(t *testing.T) {
 		b := opened(t, core.Config{Logger: slog.New(log)})
 		force(t, b, core.Shadow)
 		succeed(t, b, 10)
-		const line = "WARN circuit breaker would refuse calls, but is in shadow breaker=test state=open cause=failures in a row retry_at=2000-"
+		const line = "WARN circuit breaker would refuse calls, but is in shadow breaker=test state=open cause=consecutive failures retry_at=2000-"
 		if log.count(line) != 1 || log.count("refuses calls") != 0 {
 			t.Errorf("logged %q, want one line %q", log.lines, line)
 		}

@@ -39,7 +39,7 @@ func (b *Breaker) advanceLocked(ctx context.Context, s *settings, now time.Durat
 			if now < ph.until {
 				return
 			}
-			b.halfOpenLocked(ctx, ph.until, BreakOver)
+			b.halfOpenLocked(ctx, ph.until, CauseTimeoutElapsed)
 			continue
 		case HalfOpen:
 			if lost := ph.half.lose(now, s); lost > 0 {
@@ -77,9 +77,9 @@ func (b *Breaker) halfOpenLocked(ctx context.Context, at time.Duration, cause Ca
 // closeLocked publishes a closed phase that begins at a time.
 func (b *Breaker) closeLocked(ctx context.Context, s *settings, at time.Duration, cause Cause, counts Counts) {
 	ph := b.newClosed(s, at, cause)
-	if s.RampUp > 0 && cause == ProbesPassed {
+	if s.RampUp > 0 && cause == CauseProbesPassed {
 		ph.until = later(at, s.RampUp)
-		ph.err = &OpenError{Name: b.name, State: Closed, Cause: RampingUp, RetryAt: b.epoch.Add(ph.until)}
+		ph.err = &OpenError{Name: b.name, State: Closed, Cause: CauseRampingUp, RetryAt: b.epoch.Add(ph.until)}
 		ph.ramp.Store(new(ramp))
 	}
 	b.publish(ctx, ph, counts, nil)
@@ -108,5 +108,5 @@ func (b *Breaker) publish(ctx context.Context, ph *phase, counts Counts, err err
 	if ph.state == Open {
 		t.RetryAt = ph.err.RetryAt
 	}
-	b.book().queueEvent(event{ctx: background(ctx), transition: t})
+	b.ledgerOf().queueEvent(event{ctx: background(ctx), transition: t})
 }

@@ -67,7 +67,7 @@ func (m *model) roll(c *core.Config, now time.Duration) {
 		}
 	}
 	if m.state == core.Open && now >= m.until {
-		m.enter(core.HalfOpen, core.BreakOver, m.until)
+		m.enter(core.HalfOpen, core.CauseTimeoutElapsed, m.until)
 	}
 }
 
@@ -109,9 +109,9 @@ func (m *model) allow(c *core.Config, now time.Duration, id int) (refused core.C
 	}
 	if m.state == core.HalfOpen {
 		if len(m.probes) >= c.HalfOpenMaxCalls {
-			return core.ProbesOut
+			return core.CauseProbesOut
 		} else if now < m.nextAt(c) {
-			return core.ProbeLost
+			return core.CauseProbeLost
 		}
 		m.away = m.away[len(m.over(c)):] // they are no longer waited for, and still count
 		if m.probes += string(rune(id)); m.rounds > 0 {
@@ -144,7 +144,7 @@ func (m *model) settle(c *core.Config, now time.Duration, id int, mark string, a
 	if cause := m.broken(c, mark); mark > okMark && cause != core.NoCause {
 		m.open(c, cause, now, after)
 	} else if m.state == core.HalfOpen && mark != "" && m.passed >= c.SuccessThreshold {
-		m.enter(core.Closed, core.ProbesPassed, now)
+		m.enter(core.Closed, core.CauseProbesPassed, now)
 	}
 	return was
 }
@@ -192,33 +192,33 @@ func (m *model) broken(c *core.Config, mark string) core.Cause {
 	}
 	switch {
 	case m.state == core.HalfOpen && markBit(mark, failedMark) == 1:
-		return core.ProbeFailed
+		return core.CauseProbeFailed
 	case m.state == core.HalfOpen && markBit(mark, slowMark) == 1 && c.SlowRateThreshold > 0:
-		return core.ProbeSlow
+		return core.CauseProbeSlow
 	case m.state == core.HalfOpen:
 		return core.NoCause
 	case c.FailureThreshold > 0 && m.streak >= c.FailureThreshold:
-		return core.FailuresInRow
+		return core.CauseConsecutiveFailures
 	case reached(failedMark, c.FailureRateThreshold, w.Failures):
-		return core.FailureRate
+		return core.CauseFailureRate
 	case reached(slowMark, c.SlowRateThreshold, w.Slow):
-		return core.SlowRate
+		return core.CauseSlowRate
 	}
 	return core.NoCause
 }
 
 func (m *model) window() core.Counts {
 	if m.state == core.HalfOpen {
-		return core.Counts{Calls: m.passed, Slow: m.slow, InRow: m.passed}
+		return core.Counts{Calls: m.passed, Slow: m.slow, Consecutive: m.passed}
 	}
 	n := func(mark string) int { return strings.Count(m.marks, mark) + strings.Count(m.marks, bothMarks) }
-	return core.Counts{Calls: len(m.marks) / stampLen, Failures: n(failedMark), Slow: n(slowMark), InRow: m.streak}
+	return core.Counts{Calls: len(m.marks) / stampLen, Failures: n(failedMark), Slow: n(slowMark), Consecutive: m.streak}
 }
 
 // reset is Breaker.Reset.
 func (m *model) reset(c *core.Config, now time.Duration) {
 	m.roll(c, now)
-	m.enter(core.Closed, core.ManualReset, now)
+	m.enter(core.Closed, core.CauseManualReset, now)
 }
 
 // update is Breaker.Update from one config to another.
@@ -479,7 +479,7 @@ func (r *modelRunner) allow(ctx context.Context) string {
 		if refusal.Cause != want || refusal.State != r.m.state {
 			r.fatalf("refused: %v, %v; want %v, %v", refusal.State, refusal.Cause, r.m.state, want)
 		}
-		if got := refusal.RetryAt.Sub(r.epoch); r.m.state == core.Open && got != r.m.until || want == core.ProbeLost && got != r.m.nextAt(&r.cfg) {
+		if got := refusal.RetryAt.Sub(r.epoch); r.m.state == core.Open && got != r.m.until || want == core.CauseProbeLost && got != r.m.nextAt(&r.cfg) {
 			r.fatalf("RetryAt %v, want %v, %v", got, r.m.until, r.m.nextAt(&r.cfg))
 		}
 		return fmt.Sprintf("allow: refused, %v", want)
@@ -512,7 +512,7 @@ func (r *modelRunner) settle(ctx context.Context, k int, draw drawFunc) string {
 	switch {
 	case how == 0 && outcome == core.Failure:
 		after = pickFrom(draw, -time.Second, 1500*time.Millisecond, 4*time.Second, time.Hour)
-		p.RetryAfter(ctx, after)
+		p.Report(ctx, core.Failure, core.RetryAfter(errSick, after))
 	case how == 1 && outcome == core.Failure:
 		after = pickFrom(draw, -time.Second, 1500*time.Millisecond, 4*time.Second, time.Hour)
 		p.Done(ctx, fmt.Errorf("wrapped: %w", core.RetryAfter(errors.New("sick"), after)))
@@ -638,7 +638,7 @@ func (r *modelRunner) chain(snap *core.Snapshot) {
 	}
 	if len(all) > 0 {
 		last := all[len(all)-1]
-		if last.At.Equal(snap.Since) && last.To == snap.State && (last.Opens != snap.Opens || last.Cause != snap.Cause && snap.Cause != core.ManualReset) {
+		if last.At.Equal(snap.Since) && last.To == snap.State && (last.Opens != snap.Opens || last.Cause != snap.Cause && snap.Cause != core.CauseManualReset) {
 			r.fatalf("last transition %+v; snapshot %+v", last, snap)
 		}
 	}

@@ -26,7 +26,7 @@ import (
 // A mutant is a file testdata/mutants/NAME.mutant:
 //
 //	# what is wrong with it
-//	file: settle.go
+//	file: settle.go, or a path from core
 //	kill: TestModel|TestLinear
 //	tags: perturb
 //	--- old
@@ -136,7 +136,7 @@ var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 func (m *mutant) run(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	mutated, overlay := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
+	mutated, overlay := filepath.Join(dir, filepath.Base(m.file)), filepath.Join(dir, "overlay.json")
 	original, err := filepath.Abs(m.file)
 	if err != nil {
 		t.Fatal(err)

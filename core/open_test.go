@@ -44,8 +44,8 @@ func TestOpen(t *testing.T) {
 				t.Fatalf("refusal %p, want the same as the first, %p", again, first)
 			}
 		}
-		if first.Name != "test" || first.State != core.Open || first.Cause != core.FailuresInRow {
-			t.Errorf("refusal = %+v, want test, open, failures in a row", *first)
+		if first.Name != "test" || first.State != core.Open || first.Cause != core.CauseConsecutiveFailures {
+			t.Errorf("refusal = %+v, want test, open, consecutive failures", *first)
 		}
 	})
 	bubble(t, "25 a second break is longer", func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestOpen(t *testing.T) {
 		time.Sleep(time.Second)
 		late[0].Settle(bg, core.Failure)
 		late[1].Done(bg, errSick)
-		late[2].RetryAfter(bg, time.Hour)
+		late[2].Report(bg, core.Failure, core.RetryAfter(errSick, time.Hour))
 		if got := breakOf(t, b); got != 4*time.Second {
 			t.Errorf("the break lasts another %v, want 4s", got)
 		}
@@ -251,7 +251,7 @@ func TestOpenRetryAfter(t *testing.T) {
 		for name, settleIt := range map[string]func(p *core.Permit){
 			"error":         func(p *core.Permit) { p.Done(bg, core.RetryAfter(errSick, row.after)) },
 			"wrapped error": func(p *core.Permit) { p.Done(bg, errors.Join(errSick, core.RetryAfter(errSick, row.after))) },
-			"answer":        func(p *core.Permit) { p.RetryAfter(bg, row.after) },
+			"answer":        func(p *core.Permit) { p.Report(bg, core.Failure, core.RetryAfter(errSick, row.after)) },
 		} {
 			bubble(t, row.name+"/"+name, func(t *testing.T) {
 				b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Minute, MaxTimeout: 5 * time.Minute})
@@ -308,9 +308,9 @@ func TestOpenEndsWithoutACall(t *testing.T) {
 		for range 3 {
 			wantState(t, b, core.HalfOpen)
 			snap := b.Snapshot()
-			if snap.State != core.HalfOpen || !snap.Since.Equal(over) || snap.Cause != core.BreakOver || !snap.RetryAt.IsZero() {
+			if snap.State != core.HalfOpen || !snap.Since.Equal(over) || snap.Cause != core.CauseTimeoutElapsed || !snap.RetryAt.IsZero() {
 				t.Fatalf("snapshot %v since %v by %v, RetryAt %v; want half-open since %v by %v",
-					snap.State, snap.Since, snap.Cause, snap.RetryAt, over, core.BreakOver)
+					snap.State, snap.Since, snap.Cause, snap.RetryAt, over, core.CauseTimeoutElapsed)
 			}
 		}
 		wantPath(t, told.transitions, "closed open")

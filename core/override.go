@@ -1,5 +1,7 @@
 package core
 
+import "github.com/blackbox4/switchgear/internal/enum"
+
 // Override is an operator's word over a [Breaker]. It stands beside the state,
 // not in it: the state machine below keeps its state, and [Breaker.Release]
 // hands the decision back to it. The zero Override is [NoOverride].
@@ -13,15 +15,15 @@ const (
 	Shadow                     // every call is admitted and counted; what would have been refused is reported
 )
 
-var overrideNames = [...]string{NoOverride: "none", ForcedOpen: "forced-open", Disabled: "disabled", Shadow: "shadow"} //nolint:gochecknoglobals // a table
+var overrideNames = enum.Names[Override]{Type: "Override", Of: []string{NoOverride: "none", ForcedOpen: "forced-open", Disabled: "disabled", Shadow: "shadow"}} //nolint:gochecknoglobals // a table
 
 // String returns "none", "forced-open", "disabled" or "shadow".
-func (o Override) String() string { return enumName(overrideNames[:], o) }
+func (o Override) String() string { return overrideNames.String(o) }
 
 // MarshalText makes an Override readable in JSON and YAML. It never fails.
 func (o Override) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote. The error is a [*ConfigError].
 func (o *Override) UnmarshalText(text []byte) error {
-	return enumRead(overrideNames[:], "Override", text, o)
+	return readEnum(overrideNames, text, o)
 }

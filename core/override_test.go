@@ -31,8 +31,8 @@ func TestForcedOpen(t *testing.T) {
 			force(t, b, core.ForcedOpen)
 			for range 50 {
 				refused := refusal(t, b)
-				if refused.Cause != core.HeldOpen || refused.Name != "test" || !refused.RetryAt.IsZero() {
-					t.Fatalf("refusal = %+v, want test, %v and no time to retry", *refused, core.HeldOpen)
+				if refused.Cause != core.CauseForcedOpen || refused.Name != "test" || !refused.RetryAt.IsZero() {
+					t.Fatalf("refusal = %+v, want test, %v and no time to retry", *refused, core.CauseForcedOpen)
 				}
 				time.Sleep(time.Minute)
 			}
@@ -123,8 +123,8 @@ func TestShadow(t *testing.T) {
 		wantState(t, b, core.Open)
 		play(t, b, "FFFFF")
 		wantPath(t, told.transitions, "closed open")
-		wantTotals(t, b, core.Totals{Calls: 10, Successes: 2, Failures: 8, Spared: 5})
-		if len(told.refused) != 5 || told.refused[0].Cause != core.FailureRate {
+		wantTotals(t, b, core.Totals{Calls: 10, Successes: 2, Failures: 8, ShadowAdmitted: 5})
+		if len(told.refused) != 5 || told.refused[0].Cause != core.CauseFailureRate {
 			t.Errorf("told of %d refusals %v, want the 5 calls that would have been refused", len(told.refused), told.refused)
 		}
 	})
@@ -138,7 +138,7 @@ func TestShadow(t *testing.T) {
 		wantState(t, b, core.HalfOpen)
 		succeed(t, b, 1) // a probe, as any
 		wantState(t, b, core.Closed)
-		wantTotals(t, b, core.Totals{Calls: 3, Successes: 2, Failures: 1, Spared: 1})
+		wantTotals(t, b, core.Totals{Calls: 3, Successes: 2, Failures: 1, ShadowAdmitted: 1})
 	})
 	bubble(t, "half-open: only probes decide", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1})
@@ -148,7 +148,7 @@ func TestShadow(t *testing.T) {
 		wantState(t, b, core.HalfOpen)
 		probe.Settle(bg, core.Success)
 		wantState(t, b, core.Closed)
-		wantTotals(t, b, core.Totals{Calls: 3, Successes: 1, Failures: 2, Spared: 1})
+		wantTotals(t, b, core.Totals{Calls: 3, Successes: 1, Failures: 2, ShadowAdmitted: 1})
 	})
 	bubble(t, "a permit of shadow settled after Release", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1})
@@ -166,7 +166,7 @@ func TestShadow(t *testing.T) {
 		succeed(t, b, 1)
 		force(t, b, core.Shadow)
 		succeed(t, b, 100) // at 10 % nine or ten of them go through by themselves
-		if got := b.Snapshot().Totals; got.Spared < 90 || got.Spared > 91 || got.Refused != 0 || got.Successes != 101 {
+		if got := b.Snapshot().Totals; got.ShadowAdmitted < 90 || got.ShadowAdmitted > 91 || got.Refused != 0 || got.Successes != 101 {
 			t.Errorf("totals %+v, want 90 or 91 spared, none refused, 101 successes", got)
 		}
 	})
@@ -250,7 +250,7 @@ func TestReset(t *testing.T) {
 			// Checklist 68: closed to closed is no transition.
 			if last := len(told.transitions) - 1; state == core.Closed && last >= 0 {
 				t.Errorf("68: a closed breaker reset told %v, want no transition", told.transitions)
-			} else if state != core.Closed && (told.transitions[last].Cause != core.ManualReset || told.transitions[last].To != core.Closed) {
+			} else if state != core.Closed && (told.transitions[last].Cause != core.CauseManualReset || told.transitions[last].To != core.Closed) {
 				t.Errorf("told %+v, want closed by hand", told.transitions[last])
 			}
 			threshold := map[core.State]int{core.Closed: 3, core.Open: 1, core.HalfOpen: 1}[state]
@@ -325,8 +325,8 @@ func TestForcedOpenTellsTheStateOfItsTime(t *testing.T) {
 		bubble(t, row.name, func(t *testing.T) {
 			b := row.story(t)
 			force(t, b, core.ForcedOpen)
-			if got := refusal(t, b); got.State != row.want || got.Cause != core.HeldOpen {
-				t.Errorf("refusal = %v, %v; want %v, %v", got.State, got.Cause, row.want, core.HeldOpen)
+			if got := refusal(t, b); got.State != row.want || got.Cause != core.CauseForcedOpen {
+				t.Errorf("refusal = %v, %v; want %v, %v", got.State, got.Cause, row.want, core.CauseForcedOpen)
 			}
 		})
 	}

@@ -110,7 +110,7 @@ func TestPeerG5_SettledSixTimes(t *testing.T) {
 		p.Done(bg, errSick)
 	}
 	wantState(t, b, core.Closed)
-	wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+	wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 }
 
 // gobreaker: Counts is ten intervals out of date when nobody calls.
@@ -119,7 +119,7 @@ func TestPeerG6_CountsRollOnRead(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, Window: core.Window{For: time.Second}})
 		fail(t, b, 7)
 		time.Sleep(10 * time.Second)
-		wantWindow(t, b, core.Counts{InRow: 7})
+		wantWindow(t, b, core.Counts{Consecutive: 7})
 	})
 }
 

@@ -79,10 +79,10 @@ func (p *Permit) claim() bool {
 	return first
 }
 
-// Take moves the permit: the one returned has to be settled in p's place, which
+// Move moves the permit: the one returned has to be settled in p's place, which
 // counts as settled from now on. It is how a permit gets into a struct that
 // outlives the function that asked for it.
-func (p *Permit) Take() Permit {
+func (p *Permit) Move() Permit {
 	bits := p.notes.bits
 	p.notes.bits |= settled
 	return Permit{phase: p.phase, other: p.other, start: p.start, notes: notes{bits: bits, probe: p.notes.probe}}
@@ -103,9 +103,9 @@ func (p *Permit) Probe() bool {
 	return p.notes.probe > 0
 }
 
-// Answered ends the time that the call is said to have taken, though it is
+// ResponseStarted ends the time that the call is said to have taken, though it is
 // settled later: when a response has begun, say, that is yet to be read.
-func (p *Permit) Answered() {
+func (p *Permit) ResponseStarted() {
 	switch {
 	case p.has(settled) || p.has(stopped):
 	case p.has(timed | sampled):
@@ -113,7 +113,7 @@ func (p *Permit) Answered() {
 		p.notes.bits |= stopped
 	case p.other != nil:
 		for i := range p.other.parts {
-			p.other.parts[i].Answered()
+			p.other.parts[i].ResponseStarted()
 		}
 	}
 }
@@ -219,12 +219,6 @@ func (p *Permit) Report(ctx context.Context, o Outcome, err error) {
 		v.after, v.timedOut = max(askedFor(err), 0), errors.Is(err, context.DeadlineExceeded)
 	}
 	p.settle(ctx, v)
-}
-
-// RetryAfter settles the call as a [Failure] that says when to come back, as
-// Done with a [RetryAfter] error does, for an answer that is no error.
-func (p *Permit) RetryAfter(ctx context.Context, d time.Duration) {
-	p.settle(ctx, verdict{outcome: Failure, after: max(d, 0)})
 }
 
 // overran settles a call that outlived its CallTimeout.

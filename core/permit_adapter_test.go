@@ -17,10 +17,10 @@ func TestTake(t *testing.T) {
 	bubble(t, "the one taken settles, the other does not", func(t *testing.T) {
 		b := newBreaker(t, core.Config{})
 		p := take(t, b)
-		moved := p.Take()
+		moved := p.Move()
 		p.Settle(bg, core.Failure)
 		p.Done(bg, errSick)
-		p.RetryAfter(bg, time.Hour)
+		p.Report(bg, core.Failure, core.RetryAfter(errSick, time.Hour))
 		p.Report(bg, core.Failure, errSick)
 		wantTotals(t, b, core.Totals{Calls: 1, InFlight: 1})
 		moved.Settle(bg, core.Success)
@@ -30,10 +30,10 @@ func TestTake(t *testing.T) {
 	bubble(t, "taken twice", func(t *testing.T) { // the second one has nothing to settle
 		b := newBreaker(t, core.Config{})
 		p := take(t, b)
-		first, second := p.Take(), p.Take()
+		first, second := p.Move(), p.Move()
 		second.Settle(bg, core.Failure)
 		wantTotals(t, b, core.Totals{Calls: 1, InFlight: 1})
-		again := first.Take()
+		again := first.Move()
 		again.Settle(bg, core.Success)
 		first.Settle(bg, core.Failure)
 		wantTotals(t, b, core.Totals{Calls: 1, Successes: 1})
@@ -42,14 +42,14 @@ func TestTake(t *testing.T) {
 		b := newBreaker(t, core.Config{})
 		p := take(t, b)
 		p.Settle(bg, core.Success)
-		moved := p.Take()
+		moved := p.Move()
 		moved.Settle(bg, core.Failure)
 		wantTotals(t, b, core.Totals{Calls: 1, Successes: 1})
 	})
 	bubble(t, "a probe stays one", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1})
 		p := take(t, b)
-		moved := p.Take()
+		moved := p.Move()
 		if !moved.Probe() {
 			t.Error("Probe of the one taken = false, want true")
 		}
@@ -62,7 +62,7 @@ func TestTake(t *testing.T) {
 		b := newBreaker(t, core.Config{SlowAfter: time.Second, Hooks: told.hooks()})
 		p := take(t, b)
 		time.Sleep(time.Second)
-		moved := p.Take()
+		moved := p.Move()
 		time.Sleep(time.Second)
 		moved.Settle(bg, core.Success)
 		if got := told.settled[0]; got.Duration != 2*time.Second || !got.Slow {
@@ -72,7 +72,7 @@ func TestTake(t *testing.T) {
 	bubble(t, "of several gates", func(t *testing.T) {
 		a, s := newBreaker(t, core.Config{}), &spy{}
 		p := take(t, core.All(a, s))
-		moved := p.Take()
+		moved := p.Move()
 		p.Settle(bg, core.Failure)
 		moved.Settle(bg, core.Success)
 		p.Settle(bg, core.Failure)
@@ -83,7 +83,7 @@ func TestTake(t *testing.T) {
 	})
 	t.Run("the zero permit", func(*testing.T) {
 		var p core.Permit
-		moved := p.Take()
+		moved := p.Move()
 		moved.Settle(bg, core.Failure)
 	})
 	t.Run("settled by another goroutine", func(t *testing.T) { // the race detector tells
@@ -101,7 +101,7 @@ func TestTake(t *testing.T) {
 			func() {
 				p := take(t, b)
 				defer p.Settle(bg, core.Failure) // no effect
-				holders <- &holder{p.Take()}
+				holders <- &holder{p.Move()}
 			}()
 		}
 		close(holders)
@@ -178,10 +178,10 @@ func TestAnswered(t *testing.T) {
 				b := newBreaker(t, cfg)
 				p := take(t, b)
 				time.Sleep(time.Second)
-				p.Answered()
+				p.ResponseStarted()
 				time.Sleep(time.Second)
-				p.Answered() // the first one holds
-				moved := p.Take()
+				p.ResponseStarted() // the first one holds
+				moved := p.Move()
 				time.Sleep(time.Minute)
 				moved.Settle(bg, o)
 				if got := told.settled[0]; got.Duration != time.Second || got.Slow || got.Outcome != o {
@@ -201,7 +201,7 @@ func TestAnswered(t *testing.T) {
 		for range 100 {
 			p := take(t, b)
 			time.Sleep(time.Second)
-			p.Answered()
+			p.ResponseStarted()
 			time.Sleep(time.Minute)
 			p.Settle(bg, core.Success)
 		}
@@ -215,14 +215,14 @@ func TestAnswered(t *testing.T) {
 		b := newBreaker(t, core.Config{SlowAfter: 2 * time.Second})
 		p := take(t, b)
 		time.Sleep(3 * time.Second)
-		p.Answered()
+		p.ResponseStarted()
 		p.Settle(bg, core.Success)
 		wantTotals(t, b, core.Totals{Calls: 1, Successes: 1, Slow: 1})
 	})
 	bubble(t, "a probe", func(t *testing.T) {
 		b := halfOpened(t, core.Config{SlowAfter: 2 * time.Second, SlowRateThreshold: 0.5, SuccessThreshold: 1})
 		p := take(t, b)
-		p.Answered()
+		p.ResponseStarted()
 		time.Sleep(10 * time.Second)
 		p.Settle(bg, core.Success)
 		wantState(t, b, core.Closed)
@@ -230,14 +230,14 @@ func TestAnswered(t *testing.T) {
 	bubble(t, "a probe is lost all the same", func(t *testing.T) {
 		b := halfOpened(t, core.Config{ProbeTimeout: 30 * time.Second})
 		p := take(t, b)
-		p.Answered()
+		p.ResponseStarted()
 		time.Sleep(30 * time.Second)
 		if got := b.Snapshot().ProbesLost; got != 1 {
 			t.Errorf("%d probes are lost, want 1", got)
 		}
 		p.Settle(bg, core.Success)
-		if got := b.Snapshot(); got.ProbesLost != 0 || got.Window.InRow != 1 {
-			t.Errorf("%d probes are lost and %d passed, want 0 and 1", got.ProbesLost, got.Window.InRow)
+		if got := b.Snapshot(); got.ProbesLost != 0 || got.Window.Consecutive != 1 {
+			t.Errorf("%d probes are lost and %d passed, want 0 and 1", got.ProbesLost, got.Window.Consecutive)
 		}
 	})
 	bubble(t, "of several gates", func(t *testing.T) {
@@ -246,8 +246,8 @@ func TestAnswered(t *testing.T) {
 		b := newBreaker(t, core.Config{Durations: true, Hooks: two.hooks()})
 		p := take(t, core.All(a, &spy{}, core.All(b, newBreaker(t, core.Config{}))))
 		time.Sleep(time.Second)
-		p.Answered()
-		moved := p.Take()
+		p.ResponseStarted()
+		moved := p.Move()
 		time.Sleep(time.Minute)
 		moved.Settle(bg, core.Success)
 		for _, d := range []diary{one, two} {
@@ -259,9 +259,9 @@ func TestAnswered(t *testing.T) {
 	bubble(t, "after it was settled, and where no time is kept", func(t *testing.T) {
 		b := newBreaker(t, core.Config{})
 		for _, p := range []*core.Permit{take(t, b), {}} {
-			p.Answered()
+			p.ResponseStarted()
 			p.Settle(bg, core.Success)
-			p.Answered()
+			p.ResponseStarted()
 		}
 		wantTotals(t, b, core.Totals{Calls: 1, Successes: 1})
 	})
@@ -271,7 +271,7 @@ func TestAnswered(t *testing.T) {
 		b := newBreaker(t, core.Config{Durations: true, Now: clock.now, Hooks: told.hooks()})
 		p := take(t, b)
 		clock.advance(-time.Hour)
-		p.Answered()
+		p.ResponseStarted()
 		clock.advance(2 * time.Hour)
 		p.Settle(bg, core.Success)
 		if got := told.settled[0].Duration; got != 0 {
@@ -371,8 +371,8 @@ func TestPermitsOnTheMove(t *testing.T) {
 						time.Sleep(time.Millisecond)
 						continue
 					}
-					p.Answered()
-					moved := p.Take()
+					p.ResponseStarted()
+					moved := p.Move()
 					working.Go(func() {
 						moved.Probe()
 						moved.Report(bg, core.Outcome((i+n)%3+1), errSick)

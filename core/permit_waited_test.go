@@ -22,9 +22,9 @@ func TestWaitedIsTakenOff(t *testing.T) {
 		"before it has":      {func(p *core.Permit) { p.Waited(s); time.Sleep(3 * s) }, 2 * s},
 		"too much":           {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(5 * s) }, 0},
 		"negative":           {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(-s); p.Waited(0) }, 3 * s},
-		"before the answer":  {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(s); p.Answered(); time.Sleep(s) }, 2 * s},
-		"after the answer":   {func(p *core.Permit) { time.Sleep(3 * s); p.Answered(); time.Sleep(s); p.Waited(s) }, 2 * s},
-		"more, and answered": {func(p *core.Permit) { time.Sleep(s); p.Waited(2 * s); p.Answered() }, 0},
+		"before the answer":  {func(p *core.Permit) { time.Sleep(3 * s); p.Waited(s); p.ResponseStarted(); time.Sleep(s) }, 2 * s},
+		"after the answer":   {func(p *core.Permit) { time.Sleep(3 * s); p.ResponseStarted(); time.Sleep(s); p.Waited(s) }, 2 * s},
+		"more, and answered": {func(p *core.Permit) { time.Sleep(s); p.Waited(2 * s); p.ResponseStarted() }, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var got []time.Duration

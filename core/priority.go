@@ -1,6 +1,10 @@
 package core
 
-import "context"
+import (
+	"context"
+
+	"github.com/blackbox4/switchgear/internal/enum"
+)
 
 // Priority says how much a call matters to a [Limit] that has few places left.
 // The zero Priority is [NormalPriority].
@@ -12,17 +16,17 @@ const (
 	LowPriority                    // the call may not take the places that LimitConfig.Reserve keeps
 )
 
-var priorityNames = [...]string{NormalPriority: "normal", LowPriority: "low"} //nolint:gochecknoglobals // a table
+var priorityNames = enum.Names[Priority]{Type: "Priority", Of: []string{NormalPriority: "normal", LowPriority: "low"}} //nolint:gochecknoglobals // a table
 
 // String returns "normal" or "low".
-func (p Priority) String() string { return enumName(priorityNames[:], p) }
+func (p Priority) String() string { return priorityNames.String(p) }
 
 // MarshalText makes a Priority readable in JSON and YAML. It never fails.
 func (p Priority) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // UnmarshalText reads what MarshalText wrote. The error is a [*ConfigError].
 func (p *Priority) UnmarshalText(text []byte) error {
-	return enumRead(priorityNames[:], "Priority", text, p)
+	return readEnum(priorityNames, text, p)
 }
 
 type priorityKey struct{}

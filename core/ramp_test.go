@@ -98,7 +98,7 @@ func TestRampRefusal(t *testing.T) {
 		end := time.Now().Add(10 * time.Second)
 		time.Sleep(time.Second)
 		first := refusal(t, b)
-		if first.Cause != core.RampingUp || first.State != core.Closed || !first.RetryAt.Equal(end) {
+		if first.Cause != core.CauseRampingUp || first.State != core.Closed || !first.RetryAt.Equal(end) {
 			t.Errorf("refusal = %+v, want ramping up, closed, until %v", *first, end)
 		}
 		if again := refusal(t, b); again != first {
@@ -162,7 +162,7 @@ func TestRamp(t *testing.T) {
 				if snap := b.Snapshot(); !snap.RetryAt.IsZero() {
 					t.Errorf("RetryAt = %v, want none", snap.RetryAt)
 				}
-				if got, want := b.Explain(), "closed: 0 of 5 failures in a row; failure rate 0 % of 100 %, but only 0 of 1 calls"; got != want {
+				if got, want := b.Explain(), "closed: 0 of 5 consecutive failures; failure rate 0 % of 100 %, but only 0 of 1 calls"; got != want {
 					t.Errorf("Explain = %q, want %q", got, want)
 				}
 				succeed(t, b, 100)

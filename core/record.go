@@ -13,7 +13,7 @@ type record struct {
 }
 
 // recordLocked returns the breaker's record.
-func (b *Breaker) recordLocked() *record { return &b.book().record }
+func (b *Breaker) recordLocked() *record { return &b.ledgerOf().record }
 
 // changed counts a change that took effect at a time.
 func (r *record) changed(from, to State, cause Cause, o Override, at time.Duration) {

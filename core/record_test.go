@@ -39,13 +39,13 @@ func TestChanges(t *testing.T) {
 		fast := core.Config{Timeout: time.Second, ProbeTimeout: time.Second, SuccessThreshold: 1}
 		b := opened(t, fast)
 		time.Sleep(time.Second)
-		check(b, "closed>open by failures in a row: 1") // nobody has met the end of the break
+		check(b, "closed>open by consecutive failures: 1") // nobody has met the end of the break
 		fail(t, b, 1)
 		time.Sleep(time.Second)
 		take(t, b) // lost, which changes nothing
 		time.Sleep(2 * time.Second)
 		succeed(t, b, 1)
-		check(b, "closed>open by failures in a row: 1", "open>half-open by the break is over: 2",
+		check(b, "closed>open by consecutive failures: 1", "open>half-open by timeout elapsed: 2",
 			"half-open>open by a probe failed: 1", "half-open>closed by the probes passed: 1")
 		fail(t, b, 1)
 		if err := b.CheckHealth(bg, func(context.Context) error { return nil }); err != nil {
@@ -54,7 +54,7 @@ func TestChanges(t *testing.T) {
 		b.Reset()
 		fail(t, b, 1)
 		b.Reset()
-		check(b, "closed>open by failures in a row: 3", "open>half-open by the break is over: 2", "open>half-open by a health check passed: 1",
+		check(b, "closed>open by consecutive failures: 3", "open>half-open by timeout elapsed: 2", "open>half-open by a health check passed: 1",
 			"half-open>open by a probe failed: 1", "half-open>closed by the probes passed: 1",
 			"open>closed by reset by hand: 1", "half-open>closed by reset by hand: 1")
 
@@ -66,7 +66,7 @@ func TestChanges(t *testing.T) {
 		lasting(t, b, 2*time.Millisecond, core.Success)
 		b.Reset()
 		lasting(t, b, 2*time.Millisecond, core.Success)
-		check(b, "closed>open by failure rate: 1", "closed>open by slow-call rate: 1", "open>half-open by the break is over: 1",
+		check(b, "closed>open by failure rate: 1", "closed>open by slow-call rate: 1", "open>half-open by timeout elapsed: 1",
 			"half-open>open by a probe was slow: 1", "open>closed by reset by hand: 1")
 	})
 }

@@ -122,7 +122,7 @@ const pastWords = 19 + changeCount
 func (p *past) words() (w [pastWords]uint64) {
 	t, d := &p.totals, &p.times
 	n := copy(w[:], []uint64{
-		t.Calls, t.Successes, t.Failures, t.Ignored, t.Refused, t.Slow, t.Timeouts, t.Late, t.Lost, t.Spared, uint64(t.InFlight),
+		t.Calls, t.Successes, t.Failures, t.Ignored, t.Refused, t.Slow, t.Timeouts, t.Late, t.Lost, t.ShadowAdmitted, uint64(t.InFlight),
 		p.probes.Successes, p.probes.Failures, p.probes.Ignored,
 		uint64(d.Closed), uint64(d.Open), uint64(d.HalfOpen), uint64(d.ForcedOpen), uint64(d.Disabled),
 	})

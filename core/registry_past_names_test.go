@@ -36,7 +36,7 @@ func (c counted) wantNoLess(t *testing.T, before counted) {
 	a, b := c.Totals, before.Totals
 	for what, n := range map[string][2]uint64{
 		"Calls": {a.Calls, b.Calls}, "Successes": {a.Successes, b.Successes}, "Failures": {a.Failures, b.Failures}, "Ignored": {a.Ignored, b.Ignored},
-		"Refused": {a.Refused, b.Refused}, "Slow": {a.Slow, b.Slow}, "Timeouts": {a.Timeouts, b.Timeouts}, "Late": {a.Late, b.Late}, "Lost": {a.Lost, b.Lost}, "Spared": {a.Spared, b.Spared},
+		"Refused": {a.Refused, b.Refused}, "Slow": {a.Slow, b.Slow}, "Timeouts": {a.Timeouts, b.Timeouts}, "Late": {a.Late, b.Late}, "Lost": {a.Lost, b.Lost}, "ShadowAdmitted": {a.ShadowAdmitted, b.ShadowAdmitted},
 		"probes' Successes": {c.Probes.Successes, before.Probes.Successes}, "probes' Failures": {c.Probes.Failures, before.Probes.Failures}, "probes' Ignored": {c.Probes.Ignored, before.Probes.Ignored},
 		"Closed": {uint64(c.TimeIn.Closed), uint64(before.TimeIn.Closed)}, "Open": {uint64(c.TimeIn.Open), uint64(before.TimeIn.Open)}, "HalfOpen": {uint64(c.TimeIn.HalfOpen), uint64(before.TimeIn.HalfOpen)},
 		"ForcedOpen": {uint64(c.TimeIn.ForcedOpen), uint64(before.TimeIn.ForcedOpen)}, "Disabled": {uint64(c.TimeIn.Disabled), uint64(before.TimeIn.Disabled)},

@@ -68,7 +68,7 @@ func (t *Totals) add(o Totals) {
 	t.Timeouts += o.Timeouts
 	t.Late += o.Late
 	t.Lost += o.Lost
-	t.Spared += o.Spared
+	t.ShadowAdmitted += o.ShadowAdmitted
 	t.InFlight += o.InFlight
 }
 
@@ -83,7 +83,7 @@ func (t *Totals) subtract(o Totals) {
 	t.Timeouts -= o.Timeouts
 	t.Late -= o.Late
 	t.Lost -= o.Lost
-	t.Spared -= o.Spared
+	t.ShadowAdmitted -= o.ShadowAdmitted
 	t.InFlight -= o.InFlight
 }
 

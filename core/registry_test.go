@@ -228,7 +228,7 @@ func TestRegistryUpdate(t *testing.T) {
 			t.Fatal("Update replaced a breaker")
 		}
 		wantState(t, open, core.Open)
-		wantWindow(t, half, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+		wantWindow(t, half, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 	})
 	bubble(t, "it holds for old and new names", func(t *testing.T) {
 		var r core.Registry

@@ -81,7 +81,7 @@ func (r *Registry) updateAll(config *func(string) Config) (due []*Breaker, err e
 		}
 		e.breaker.update(cfg)
 		e.made = config
-		if l := e.breaker.ledger.Load(); l != nil && l.waiting.Load() {
+		if l := e.breaker.ledger.Load(); l != nil && l.queue.Waiting() {
 			due = append(due, e.breaker)
 		}
 	}

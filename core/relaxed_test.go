@@ -105,7 +105,7 @@ func TestTimeWindow(t *testing.T) {
 				clock.advance(pickFrom(draw, width, 9*width, 10*width))
 			}
 
-			want := core.Counts{InRow: streak}
+			want := core.Counts{Consecutive: streak}
 			newest := int64(clock.since() / width)
 			for _, c := range calls {
 				if newest-c.tenth < 10 && c.mark != "" {
@@ -195,7 +195,7 @@ func TestLongStreak(t *testing.T) {
 		}
 		p.Settle(context.Background(), core.Failure)
 	}
-	if got := b.Snapshot(); got.Cause != core.FailuresInRow {
+	if got := b.Snapshot(); got.Cause != core.CauseConsecutiveFailures {
 		t.Fatalf("after 1000 failures: %v, %v", got.State, got.Cause)
 	}
 }
@@ -395,7 +395,7 @@ func TestSettledTwice(t *testing.T) {
 				func(p *core.Permit) { p.Settle(ctx, core.Ignored) },
 				func(p *core.Permit) { p.Done(ctx, nil) },
 				func(p *core.Permit) { p.Done(ctx, errAlloc) },
-				func(p *core.Permit) { p.RetryAfter(ctx, time.Second) },
+				func(p *core.Permit) { p.Report(ctx, core.Failure, core.RetryAfter(errSick, time.Second)) },
 			}
 			const workers = 4
 			each := scaled(2000)
@@ -491,8 +491,8 @@ func TestReshapeUnderContention(t *testing.T) {
 					if w.Calls != calls || w.Failures != failures {
 						t.Fatalf("after %d changes: %+v, want %d calls, %d failures", n, w, calls, failures)
 					}
-					if w.InRow != streak || snap.Totals.Late != 0 || len(snap.Transitions) != 0 {
-						t.Fatalf("after %d changes: streak %d, %d late, %d transitions", n, w.InRow, snap.Totals.Late, len(snap.Transitions))
+					if w.Consecutive != streak || snap.Totals.Late != 0 || len(snap.Transitions) != 0 {
+						t.Fatalf("after %d changes: streak %d, %d late, %d transitions", n, w.Consecutive, snap.Totals.Late, len(snap.Transitions))
 					}
 				}
 				t.Logf("%d changes", changes)

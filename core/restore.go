@@ -48,11 +48,11 @@ func (b *Breaker) restoreLocked(s *Snapshot, now time.Duration) {
 		left = max(min(s.RetryAt.Sub(b.epoch.Add(now)), cfg.MaxTimeout), 0)
 	}
 	counts := b.endLocked(old, now)
-	ph := b.newPhase(Open, Restored, now)
+	ph := b.newPhase(Open, CauseRestored, now)
 	ph.opens = int32(min(max(s.Opens, 1), maxRestoredOpens))
 	ph.until = later(now, left)
 	ph.reason = s.openedOn()
-	ph.err = &OpenError{Name: b.name, State: Open, Cause: Restored, RetryAt: b.epoch.Add(ph.until), Reason: ph.reason}
+	ph.err = &OpenError{Name: b.name, State: Open, Cause: CauseRestored, RetryAt: b.epoch.Add(ph.until), Reason: ph.reason}
 	var err error
 	if ph.reason != "" {
 		err = errors.New(ph.reason)

@@ -45,7 +45,7 @@ func TestRestoredBreakEndsWhenItWouldHave(t *testing.T) {
 		b := newBreaker(t, cfg)
 		restore(t, b, s)
 		err := refusal(t, b)
-		if left := time.Until(err.RetryAt); left != 90*time.Second || err.Cause != core.Restored || err.Reason != errSick.Error() {
+		if left := time.Until(err.RetryAt); left != 90*time.Second || err.Cause != core.CauseRestored || err.Reason != errSick.Error() {
 			t.Errorf("%v, left %v", err, left)
 		}
 		time.Sleep(90*time.Second - time.Nanosecond)

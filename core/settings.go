@@ -43,12 +43,12 @@ func flag(f flags, set bool) flags {
 // slow call the one about slow calls.
 func (s *settings) broken(c Counts, m mark) Cause {
 	switch enough := c.Calls >= s.MinimumCalls; {
-	case m.failed() && s.FailureThreshold > 0 && c.InRow >= s.FailureThreshold:
-		return FailuresInRow
+	case m.failed() && s.FailureThreshold > 0 && c.Consecutive >= s.FailureThreshold:
+		return CauseConsecutiveFailures
 	case m.failed() && enough && reached(s.FailureRateThreshold, uint64(c.Failures), uint64(c.Calls)):
-		return FailureRate
+		return CauseFailureRate
 	case m.slow() && enough && reached(s.SlowRateThreshold, uint64(c.Slow), uint64(c.Calls)):
-		return SlowRate
+		return CauseSlowRate
 	}
 	return NoCause
 }
@@ -70,7 +70,7 @@ func (s *settings) opens(ph *phase, now time.Duration, next word, m mark) (Cause
 			continue
 		}
 		c := ph.buckets.counts(now, rule) // forty loads and more
-		c.InRow = next.streak()
+		c.Consecutive = next.streak()
 		if cause := s.broken(c, rule); cause != NoCause {
 			return cause, c
 		}

@@ -68,7 +68,7 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
 	b.count(st, p, &told, now)
 	if s.Hooks.Settled != nil {
 		kept := told // so that told itself stays on the stack
-		b.book().queueEvent(event{ctx: background(ctx), settled: &kept})
+		b.ledgerOf().queueEvent(event{ctx: background(ctx), settled: &kept})
 	}
 	b.deliver()
 }
@@ -213,14 +213,14 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark)
 		h.mark(now, s)
 	case m.failed():
 		h.failed++
-		b.openLocked(ctx, s, now, ProbeFailed, h.counts(), &v)
+		b.openLocked(ctx, s, now, CauseProbeFailed, h.counts(), &v)
 	case m.slow() && s.SlowRateThreshold > 0:
 		h.passed++
-		b.openLocked(ctx, s, now, ProbeSlow, h.counts(), &v)
+		b.openLocked(ctx, s, now, CauseProbeSlow, h.counts(), &v)
 	default:
 		h.passed++
 		if h.passed >= s.SuccessThreshold {
-			b.closeLocked(ctx, s, now, ProbesPassed, h.counts())
+			b.closeLocked(ctx, s, now, CauseProbesPassed, h.counts())
 			break
 		}
 		h.waits, h.rounds = false, 0 // the dependency answers

@@ -144,7 +144,7 @@ func TestALostProbeIsGivenUpForANewerOne(t *testing.T) {
 			oldest.Settle(bg, o)
 			wantState(t, b, want)
 			snap := b.Snapshot()
-			if passed := o == core.Success; snap.Totals.Late != 0 || passed && snap.Window.InRow != 1 || want == core.HalfOpen && snap.ProbesLost != 2 {
+			if passed := o == core.Success; snap.Totals.Late != 0 || passed && snap.Window.Consecutive != 1 || want == core.HalfOpen && snap.ProbesLost != 2 {
 				t.Errorf("after the oldest: %+v", snap)
 			}
 		})
@@ -168,8 +168,8 @@ func TestLostProbesThatReturn(t *testing.T) {
 		p := take(t, b)
 		time.Sleep(31 * time.Second)
 		p.Settle(bg, core.Ignored)
-		if got := refusal(t, b).Cause; got != core.ProbeLost {
-			t.Errorf("refused because of %v, want %v", got, core.ProbeLost)
+		if got := refusal(t, b).Cause; got != core.CauseProbeLost {
+			t.Errorf("refused because of %v, want %v", got, core.CauseProbeLost)
 		}
 	})
 	bubble(t, "a further probe that is ignored has used up no wait", func(t *testing.T) {
@@ -204,8 +204,8 @@ func TestLostProbesThatReturn(t *testing.T) {
 		time.Sleep(time.Hour)
 		p.Settle(bg, core.Success)
 		wantState(t, b, core.Open)
-		if got := b.Snapshot().Cause; got != core.ProbeSlow {
-			t.Errorf("open because of %v, want %v", got, core.ProbeSlow)
+		if got := b.Snapshot().Cause; got != core.CauseProbeSlow {
+			t.Errorf("open because of %v, want %v", got, core.CauseProbeSlow)
 		}
 	})
 	bubble(t, "fewer may be out after an Update", func(t *testing.T) {
@@ -232,7 +232,7 @@ func TestTheNextProbeAfterALossNeedsAPlace(t *testing.T) {
 		want := time.Now().Add(5 * time.Minute)
 		for range 5 {
 			refused, snap := refusal(t, b), b.Snapshot()
-			if refused.Cause != core.ProbesOut || !refused.RetryAt.Equal(want) || !snap.RetryAt.Equal(want) {
+			if refused.Cause != core.CauseProbesOut || !refused.RetryAt.Equal(want) || !snap.RetryAt.Equal(want) {
 				t.Errorf("%v, retry at %v; Snapshot has %v; want %v", refused.Cause, refused.RetryAt, snap.RetryAt, want)
 			}
 			if got := "the next probe goes out in " + time.Until(want).String(); !strings.Contains(b.Explain(), got) {

@@ -29,10 +29,10 @@ type Snapshot struct {
 	RetryAt time.Time `json:"retry_at,omitzero"`
 	Opens   int       `json:"opens"` // openings without a close between
 	// Window is, of a closed breaker, what the rules look at: calls, failures
-	// and slow calls in the window, and failures in a row. Of a half-open one
+	// and slow calls in the window, and consecutive failures. Of a half-open one
 	// it is the probes settled and the successes in a row.
 	Window Counts `json:"window"`
-	// ProbesOut are the probes of a half-open breaker that are out. ProbesLost are
+	// CauseProbesOut are the probes of a half-open breaker that are out. ProbesLost are
 	// those out for longer than ProbeTimeout: they hold no place, but a success
 	// of theirs still counts.
 	ProbesOut   int        `json:"probes_out"`
@@ -72,7 +72,7 @@ func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
 		v.lost = ph.half.lostBy(now, s)
 		v.until = ph.half.retryAt(v.lost, s)
 	case v.state == Open && now >= v.until:
-		v.state, v.cause, v.since, v.until, v.over = HalfOpen, BreakOver, v.until, 0, true
+		v.state, v.cause, v.since, v.until, v.over = HalfOpen, CauseTimeoutElapsed, v.until, 0, true
 	}
 	return v
 }
@@ -135,8 +135,9 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 	been := new(record)
 	if l := b.ledger.Load(); l != nil {
 		l.mu.Lock()
-		snap.Transitions, snap.EventsDropped, snap.HookPanics = l.transitions(), l.dropped, l.panics
+		snap.Transitions = l.transitions()
 		l.mu.Unlock()
+		snap.EventsDropped, snap.HookPanics = l.queue.Counts()
 		been = &l.record
 	}
 	st := ph.stats.Load()

@@ -49,7 +49,7 @@ func TestSnapshot(t *testing.T) {
 		p.Settle(bg, core.Success)
 		totals = core.Totals{Calls: 10, Successes: 4, Failures: 5, Ignored: 1, Refused: 1, Slow: 2, Late: 1}
 		check("open", core.Snapshot{
-			Name: "test", At: begin.Add(2 * time.Second), State: core.Open, Cause: core.FailuresInRow,
+			Name: "test", At: begin.Add(2 * time.Second), State: core.Open, Cause: core.CauseConsecutiveFailures,
 			Since: begin.Add(2 * time.Second), RetryAt: begin.Add(62 * time.Second), Opens: 1, Totals: totals,
 		})
 
@@ -58,14 +58,14 @@ func TestSnapshot(t *testing.T) {
 		take(t, b)
 		totals.Calls, totals.Successes, totals.InFlight = 12, 5, 1
 		check("half-open", core.Snapshot{
-			Name: "test", At: begin.Add(62 * time.Second), State: core.HalfOpen, Cause: core.BreakOver,
-			Since: begin.Add(62 * time.Second), Opens: 1, Window: core.Counts{Calls: 1, InRow: 1}, ProbesOut: 1, Totals: totals,
+			Name: "test", At: begin.Add(62 * time.Second), State: core.HalfOpen, Cause: core.CauseTimeoutElapsed,
+			Since: begin.Add(62 * time.Second), Opens: 1, Window: core.Counts{Calls: 1, Consecutive: 1}, ProbesOut: 1, Totals: totals,
 		})
 
 		time.Sleep(time.Second)
 		take(t, b).Settle(bg, core.Success)
 		totals.Calls, totals.Successes = 13, 6
-		check("closed again", core.Snapshot{Name: "test", At: begin.Add(63 * time.Second), Cause: core.ProbesPassed, Since: begin.Add(63 * time.Second), Totals: totals})
+		check("closed again", core.Snapshot{Name: "test", At: begin.Add(63 * time.Second), Cause: core.CauseProbesPassed, Since: begin.Add(63 * time.Second), Totals: totals})
 	})
 }
 
@@ -170,7 +170,7 @@ func TestSnapshotDurations(t *testing.T) {
 func TestSnapshotIsRolledToNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := halfOpened(t, core.Config{SuccessThreshold: 3, ProbeTimeout: 10 * time.Second})
-		if snap := b.Snapshot(); snap.State != core.HalfOpen || snap.Cause != core.BreakOver || !snap.Since.Equal(time.Now()) {
+		if snap := b.Snapshot(); snap.State != core.HalfOpen || snap.Cause != core.CauseTimeoutElapsed || !snap.Since.Equal(time.Now()) {
 			t.Errorf("after the break %+v, want half-open since now", snap)
 		}
 		succeed(t, b, 1)
@@ -178,7 +178,7 @@ func TestSnapshotIsRolledToNow(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		want := time.Now().Add(time.Second)
 		snap := b.Snapshot()
-		if snap.State != core.HalfOpen || snap.ProbesOut != 0 || snap.ProbesLost != 1 || !snap.RetryAt.Equal(want) || snap.Window.InRow != 1 {
+		if snap.State != core.HalfOpen || snap.ProbesOut != 0 || snap.ProbesLost != 1 || !snap.RetryAt.Equal(want) || snap.Window.Consecutive != 1 {
 			t.Errorf("after the loss %+v, want one lost and the next probe at %v", snap, want)
 		}
 		time.Sleep(time.Minute)
@@ -219,7 +219,7 @@ func TestSnapshotAndConfigAsJSON(t *testing.T) {
 		if err != nil {
 			t.Fatalf("marshal: %v", err)
 		}
-		for _, want := range []string{`"state":"open"`, `"override":"shadow"`, `"cause":"failures in a row"`, `"from":"closed"`} {
+		for _, want := range []string{`"state":"open"`, `"override":"shadow"`, `"cause":"consecutive failures"`, `"from":"closed"`} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("the snapshot as JSON lacks %s: %s", want, text)
 			}

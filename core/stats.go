@@ -44,7 +44,7 @@ func (s *stats) totals() Totals {
 		t.Timeouts += c.timeouts.Load()
 		t.Late += c.late.Load()
 	}
-	t.Lost, t.Spared = s.lost.Load(), s.spared.Load()
+	t.Lost, t.ShadowAdmitted = s.lost.Load(), s.spared.Load()
 	for i := range s.shards {
 		t.Calls += s.shards[i].admitted.Load()
 		t.Refused += s.shards[i].refused.Load()

@@ -9,7 +9,7 @@ import "sync/atomic"
 //	bit 0      sealed: the phase has ended, the word never changes again
 //	bit 1      full: the count window has seen at least as many calls as it holds
 //	bits 2-3   pending: the mark of the call before pos, perhaps not yet in the ring
-//	bits 4-13  streak: failures in a row, saturating
+//	bits 4-13  streak: consecutive failures, saturating
 //	bits 14-27 failures in the count window
 //	bits 28-41 slow calls in the count window
 //	bits 42-63 pos: calls so far, wrapping at a multiple of the window
@@ -78,7 +78,7 @@ func (w word) counts(n int) Counts {
 	if w.has(full) {
 		calls = n
 	}
-	return Counts{Calls: calls, Failures: w.failures(), Slow: w.slow(), InRow: w.streak()}
+	return Counts{Calls: calls, Failures: w.failures(), Slow: w.slow(), Consecutive: w.streak()}
 }
 
 // seal ends the phase. It needs Breaker.mu, see invariant 1.

@@ -131,7 +131,7 @@ func (b *buckets) credit(now time.Duration, shard uint8, m mark) bool {
 }
 
 // counts sums the window that ends at now, or later if calls have ended since,
-// for a rule about calls with mark first. InRow is not its business.
+// for a rule about calls with mark first. Consecutive is not its business.
 func (b *buckets) counts(now time.Duration, first mark) Counts {
 	newest := b.tenthOf(now)
 	for {

@@ -110,7 +110,7 @@ func TestTimeWindowSnapshotIsOneReading(t *testing.T) {
 					failures := (made + 4) / 5
 					// A call is in the window a moment before it is in the streak.
 					failedLast, failedOneBefore := made%5 == 1, made%5 == 2
-					if c.Failures != failures || c.InRow == 1 && !failedLast && !failedOneBefore || c.InRow > 1 {
+					if c.Failures != failures || c.Consecutive == 1 && !failedLast && !failedOneBefore || c.Consecutive > 1 {
 						t.Errorf("%+v of a failure and four successes, again and again", c)
 					}
 				case i%5 == 0:
@@ -232,7 +232,7 @@ func TestAPermitKeepsNoOldWindows(t *testing.T) {
 		t.Errorf("one permit keeps %d KiB alive", (after-before)>>10)
 	}
 	held.Done(bg, errors.New("sick"))
-	wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 1})
+	wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 	runtime.KeepAlive(b)
 }
 
@@ -255,7 +255,7 @@ func TestASuccessEndsTheStreakBeforeItsCredit(t *testing.T) {
 			continue
 		}
 		between++
-		if got := b.Snapshot().Window; got.InRow != 0 {
+		if got := b.Snapshot().Window; got.Consecutive != 0 {
 			t.Fatalf("a success after %+v leaves %+v", seen, got)
 		}
 	}

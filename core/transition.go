@@ -23,11 +23,11 @@ type Transition struct {
 // Reason says in words, with the numbers, why: "failure rate (50 %, 10 of 20 calls)".
 func (t Transition) Reason() string {
 	switch t.Cause { //nolint:exhaustive // the others need no numbers
-	case FailuresInRow:
-		return fmt.Sprintf("%v (%d)", t.Cause, t.Counts.InRow)
-	case FailureRate:
+	case CauseConsecutiveFailures:
+		return fmt.Sprintf("%v (%d)", t.Cause, t.Counts.Consecutive)
+	case CauseFailureRate:
 		return fmt.Sprintf("%v (%s, %d of %d calls)", t.Cause, percent(t.Counts.FailureRate()), t.Counts.Failures, t.Counts.Calls)
-	case SlowRate:
+	case CauseSlowRate:
 		return fmt.Sprintf("%v (%s, %d of %d calls)", t.Cause, percent(t.Counts.SlowRate()), t.Counts.Slow, t.Counts.Calls)
 	}
 	return t.Cause.String()
@@ -39,7 +39,7 @@ func (t Transition) LogValue() slog.Value {
 		slog.String("breaker", t.Name), slog.Uint64("seq", t.Seq),
 		slog.String("from", t.From.String()), slog.String("to", t.To.String()), slog.String("cause", t.Cause.String()),
 		slog.Int("calls", t.Counts.Calls), slog.Int("failures", t.Counts.Failures), slog.Int("slow", t.Counts.Slow),
-		slog.Int("in_a_row", t.Counts.InRow),
+		slog.Int("consecutive", t.Counts.Consecutive),
 	}
 	if t.Err != nil {
 		attrs = append(attrs, slog.String("err", t.Err.Error()))

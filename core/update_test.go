@@ -26,7 +26,7 @@ func TestChecklist75_Update(t *testing.T) {
 		play(t, b, "SFFF")
 		update(t, b, core.Config{FailureThreshold: 3})
 		wantState(t, b, core.Closed) // nothing is evaluated at once
-		wantWindow(t, b, core.Counts{Calls: 4, Failures: 3, InRow: 3})
+		wantWindow(t, b, core.Counts{Calls: 4, Failures: 3, Consecutive: 3})
 		wantTotals(t, b, core.Totals{Calls: 4, Successes: 1, Failures: 3})
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
@@ -66,7 +66,7 @@ func TestChecklist75_Update(t *testing.T) {
 		out := []*core.Permit{take(t, b), take(t, b)}
 		refusal(t, b)
 		update(t, b, core.Config{HalfOpenMaxCalls: 3, SuccessThreshold: 3})
-		wantWindow(t, b, core.Counts{Calls: 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 1, Consecutive: 1})
 		out = append(out, take(t, b))
 		refusal(t, b)
 		update(t, b, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 3})
@@ -84,8 +84,8 @@ func TestChecklist75_Update(t *testing.T) {
 		update(t, b, core.Config{HalfOpenMaxCalls: 1, ProbeTimeout: 2 * time.Minute, Timeout: 10 * time.Second})
 		refusal(t, b)
 		time.Sleep(time.Minute)
-		if got := refusal(t, b).Cause; got != core.ProbeLost {
-			t.Errorf("refused because of %v, want %v", got, core.ProbeLost)
+		if got := refusal(t, b).Cause; got != core.CauseProbeLost {
+			t.Errorf("refused because of %v, want %v", got, core.CauseProbeLost)
 		}
 	})
 	for _, state := range everyState {
@@ -180,7 +180,7 @@ func TestUpdateCountWindowKeepsMarks(t *testing.T) {
 							}
 						}
 						got := b.Snapshot().Window
-						got.InRow = 0
+						got.Consecutive = 0
 						if got != want {
 							t.Fatalf("after %d successes: window %+v, want %+v of %q", i, got, want, marks)
 						}
@@ -229,7 +229,7 @@ func TestUpdateTimeWindow(t *testing.T) {
 			}
 		}
 		update(t, b, off(core.Window{For: 11 * time.Second}))
-		wantWindow(t, b, core.Counts{Calls: 55, Failures: 55, InRow: 55})
+		wantWindow(t, b, core.Counts{Calls: 55, Failures: 55, Consecutive: 55})
 	})
 	bubble(t, "slow calls are kept too", func(t *testing.T) {
 		slowly := func(d time.Duration) core.Config {
@@ -238,7 +238,7 @@ func TestUpdateTimeWindow(t *testing.T) {
 		b := newBreaker(t, slowly(time.Minute))
 		lasting(t, b, 2*time.Second, core.Failure)
 		update(t, b, slowly(time.Hour))
-		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Slow: 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Slow: 1, Consecutive: 1})
 	})
 	bubble(t, "the same window again keeps it all", func(t *testing.T) {
 		b := newBreaker(t, off(core.Window{For: 10 * time.Second}))
@@ -260,9 +260,9 @@ func TestUpdateKindOfWindow(t *testing.T) {
 			fail(t, b, 1)
 			time.Sleep(time.Hour * time.Duration(windows[0].Calls) / 10)
 			update(t, b, core.Config{FailureThreshold: 4, FailureRateThreshold: 1, Window: windows[1], SlowAfter: time.Second})
-			wantWindow(t, b, core.Counts{Calls: 4, Failures: 2, Slow: 1, InRow: 2})
+			wantWindow(t, b, core.Counts{Calls: 4, Failures: 2, Slow: 1, Consecutive: 2})
 			fail(t, b, 1)
-			wantWindow(t, b, core.Counts{Calls: 5, Failures: 3, Slow: 1, InRow: 3})
+			wantWindow(t, b, core.Counts{Calls: 5, Failures: 3, Slow: 1, Consecutive: 3})
 			fail(t, b, 1)
 			wantState(t, b, core.Open)
 		})
@@ -273,9 +273,9 @@ func TestUpdateKindOfWindow(t *testing.T) {
 		time.Sleep(time.Hour)
 		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{For: time.Minute}})
 		fail(t, b, 1)
-		wantWindow(t, b, core.Counts{Calls: 4, Failures: 3, InRow: 3})
+		wantWindow(t, b, core.Counts{Calls: 4, Failures: 3, Consecutive: 3})
 		time.Sleep(6 * time.Second)
-		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, InRow: 3})
+		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 3})
 	})
 	bubble(t, "of more calls than fit the newest are kept, with their share of failures", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, MinimumCalls: 100, Window: core.Window{For: time.Minute}})
@@ -284,7 +284,7 @@ func TestUpdateKindOfWindow(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		play(t, b, "SSSF")
 		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{Calls: 20}})
-		wantWindow(t, b, core.Counts{Calls: 20, Failures: 8 + 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 20, Failures: 8 + 1, Consecutive: 1})
 		settle(t, b, core.Success, 16) // they push the older ones out first
 		wantWindow(t, b, core.Counts{Calls: 20, Failures: 1})
 	})
@@ -293,7 +293,7 @@ func TestUpdateKindOfWindow(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		play(t, b, "SSSF")
 		update(t, b, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{For: 10 * time.Second}})
-		wantWindow(t, b, core.Counts{Calls: 4, Failures: 1, InRow: 1})
+		wantWindow(t, b, core.Counts{Calls: 4, Failures: 1, Consecutive: 1})
 	})
 }
 

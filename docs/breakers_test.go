@@ -201,7 +201,7 @@ func Example_record() {
 		fmt.Println(breaker.Explain())
 		return nil
 	})
-	// Output: closed: 1 of 5 failures in a row; failure rate 50 % of 50 %, but only 2 of 20 calls
+	// Output: closed: 1 of 5 consecutive failures; failure rate 50 % of 50 %, but only 2 of 20 calls
 }
 
 func Example_restart() {

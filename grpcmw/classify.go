@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/deadline"
 )
 
 // DefaultClassifyClient is what clients use without a Classify of their own:
@@ -109,8 +110,8 @@ func DefaultClassifyServer(ctx context.Context, err error) core.Outcome {
 // deadline has passed cancels the call, so that a server hears of it twice, and
 // either may be first.
 func overdue(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ok && ctx.Err() != nil && time.Until(deadline) < nearly
+	at, ok := ctx.Deadline()
+	return ok && ctx.Err() != nil && time.Until(at) < nearly
 }
 
 // statusOf returns the status that goes over the wire for err.
@@ -154,7 +155,7 @@ func report(ctx context.Context, p *core.Permit, o core.Outcome, err error, trai
 			err = core.RetryAfter(err, wait)
 		}
 		if overdue(ctx) || statusOf(err).Code() == codes.DeadlineExceeded {
-			err = &overdueError{err}
+			err = deadline.Exceeded(err)
 		}
 	}
 	p.Report(ctx, o, err)
@@ -175,9 +176,3 @@ func asked(err error, trailer metadata.MD) (wait time.Duration, ok bool) {
 	}
 	return 0, false
 }
-
-// overdueError says of an error that it is that of a deadline.
-type overdueError struct{ error }
-
-func (e *overdueError) Unwrap() error        { return e.error }
-func (e *overdueError) Is(target error) bool { return target == context.DeadlineExceeded }

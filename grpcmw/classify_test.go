@@ -20,7 +20,7 @@ import (
 	"github.com/blackbox4/switchgear/grpcmw"
 )
 
-func TestGR03_EachCodeOverTheWire(t *testing.T) {
+func TestWhichCodesFail(t *testing.T) {
 	for code, want := range map[codes.Code]struct{ client, server core.Outcome }{
 		codes.OK:                 {core.Success, core.Success},
 		codes.Canceled:           {core.Ignored, core.Ignored}, // nobody here has cancelled
@@ -56,7 +56,7 @@ func TestGR03_EachCodeOverTheWire(t *testing.T) {
 	}
 }
 
-func TestGR03_WhatNoCodeTells(t *testing.T) {
+func TestErrorsThatNoCodeTells(t *testing.T) {
 	passed, cancel := context.WithDeadline(bg, time.Unix(0, 0))
 	defer cancel()
 	refusal := grpcmw.UnaryClientInterceptor(nil, &grpcmw.ClientOptions{Gate: opened(t)})(bg, unary, nil, nil, nil, nil)
@@ -89,7 +89,7 @@ func TestGR03_WhatNoCodeTells(t *testing.T) {
 	}
 }
 
-func TestGR03_AClassifyOfOnesOwn(t *testing.T) {
+func TestClassifyOfTheUserDecides(t *testing.T) {
 	each(t, methods, func(t *testing.T, method string) {
 		aborted := func(ctx context.Context, err error) core.Outcome {
 			if status.Code(err) == codes.Aborted {
@@ -106,7 +106,7 @@ func TestGR03_AClassifyOfOnesOwn(t *testing.T) {
 	})
 }
 
-func TestGR11_WhatCannotBeSentIsNotCounted(t *testing.T) {
+func TestWhatCannotBeSentIsNotCounted(t *testing.T) {
 	long := strings.Repeat("x", 100)
 	oneLong := func(_ string, ss grpc.ServerStream) error {
 		if err := ss.RecvMsg(new(wrapperspb.StringValue)); err != nil {
@@ -154,7 +154,7 @@ func sendText(ctx context.Context, cc *grpc.ClientConn, method, text string, opt
 	return receive(cs)
 }
 
-func TestGR11_TheConnectionIsClosed(t *testing.T) {
+func TestTheConnectionIsClosed(t *testing.T) {
 	each(t, methods, func(t *testing.T, method string) {
 		arrived := make(chan struct{}, 1)
 		hang := func(ctx context.Context) error {
@@ -177,7 +177,7 @@ func TestGR11_TheConnectionIsClosed(t *testing.T) {
 	})
 }
 
-func TestGR16_WhatAHandlerReturnsCountsAsOnTheWire(t *testing.T) {
+func TestWhatAHandlerReturnsCountsAsOnTheWire(t *testing.T) {
 	each(t, methods, func(t *testing.T, method string) {
 		for _, c := range []struct {
 			name string
@@ -201,7 +201,7 @@ func TestGR16_WhatAHandlerReturnsCountsAsOnTheWire(t *testing.T) {
 	})
 }
 
-func TestGR17_TheClientHasGone(t *testing.T) {
+func TestAClientThatHasGoneIsIgnored(t *testing.T) {
 	each(t, methods, func(t *testing.T, method string) {
 		ctx, cancel := context.WithCancel(bg)
 		defer cancel()

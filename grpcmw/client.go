@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/lost"
+	"github.com/blackbox4/switchgear/internal/connloss"
 )
 
 // ClientOptions change what [UnaryClientInterceptor] and [StreamClientInterceptor] make. In each field
@@ -26,7 +26,7 @@ type ClientOptions struct {
 	Classify func(ctx context.Context, err error) core.Outcome
 	// StreamSuccess is when a stream that goes well is a success. Zero means at its end.
 	StreamSuccess StreamSuccess
-	// Lease is how long the stream of a probe may go on before the probe counts
+	// ProbeLease is how long the stream of a probe may go on before the probe counts
 	// as a success. If it has a deadline and nothing has come of it by then, neither
 	// a message nor a header that was asked for, its place is given back instead (it
 	// is ignored), and what becomes of it counts if the breaker is half-open then and
@@ -34,7 +34,7 @@ type ClientOptions struct {
 	// success all the same: where streams should say something, give them a deadline.
 	// Zero means 10 s; it should be less than the breaker's ProbeTimeout, when the
 	// probe would be lost.
-	Lease time.Duration
+	ProbeLease time.Duration
 }
 
 // StreamSuccess is when a stream that goes well counts as a success. An error before
@@ -71,8 +71,8 @@ func newClient(registry *core.Registry, o *ClientOptions) *client {
 	if c.Classify == nil {
 		c.Classify, c.plain = DefaultClassifyClient, true
 	}
-	if c.Lease <= 0 {
-		c.Lease = defaultLease
+	if c.ProbeLease <= 0 {
+		c.ProbeLease = defaultLease
 	}
 	return c
 }
@@ -126,7 +126,7 @@ func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Unar
 type ended struct {
 	cc    *grpc.ClientConn
 	key   string // of its breaker
-	begun lost.Mark
+	begun connloss.Mark
 	err   error
 	opts  []grpc.CallOption // of the caller
 }

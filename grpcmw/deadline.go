@@ -8,12 +8,13 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/usual"
+	"github.com/blackbox4/switchgear/internal/deadline"
+	"github.com/blackbox4/switchgear/internal/durations"
 )
 
 // times are those of one call in a server, by the server's clock.
 type times struct {
-	usual *usual.Calls // of the method
+	usual *durations.Calls // of the method
 	start time.Duration
 	limit time.Duration // that the client has given; 0 is none
 }
@@ -22,16 +23,14 @@ const (
 	// nearly is how much sooner than here a deadline may have passed elsewhere, in
 	// what the handler has asked.
 	nearly = 10 * time.Millisecond
-	// slack is how much later than here a deadline may have passed, besides a tenth.
-	slack = 50 * time.Millisecond
 	// grace is how long a handler has to return when its context has ended.
 	grace = 100 * time.Millisecond
 )
 
 func (s *server) begin(ctx context.Context, method string) times {
 	t := times{usual: s.methods.Of(method), start: s.now()}
-	if deadline, ok := ctx.Deadline(); ok {
-		t.limit = max(time.Until(deadline), 1)
+	if at, ok := ctx.Deadline(); ok {
+		t.limit = max(time.Until(at), 1)
 	}
 	return t
 }
@@ -88,9 +87,9 @@ func (t *times) passed(ctx context.Context, at *signs) bool {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return true
 	case at.gone > 0:
-		return usual.Passed(at.gone, t.limit)
+		return deadline.Passed(at.gone, t.limit)
 	}
-	return usual.Passed(at.elapsed, t.limit) && at.elapsed <= t.limit+t.limit/10+slack
+	return deadline.Passed(at.elapsed, t.limit) && at.elapsed <= t.limit+t.limit/10+deadline.Slack
 }
 
 // own is how long the handler itself has run, or would have when the deadline passed

@@ -43,7 +43,7 @@ func drive(registry *core.Registry, o *grpcmw.ClientOptions) func(cc *grpc.Clien
 	}
 }
 
-func TestGR22_OneTargetHasOneKey(t *testing.T) {
+func TestATargetHasOneKeyHoweverItIsWritten(t *testing.T) {
 	registry := new(core.Registry)
 	calls := drive(registry, nil)
 	for _, target := range []string{"example.com:443", "dns:///example.com:443"} {

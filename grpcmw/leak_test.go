@@ -256,9 +256,9 @@ func (w way) connect(t *testing.T, b *core.Breaker) *grpc.ClientConn {
 		if cancel, ok := ctx.Value(cancelKey{}).(context.CancelFunc); ok {
 			cancel()
 		}
-		return p.Take(), err
+		return p.Move(), err
 	})
-	return connect(t, target, append(guarded(grpcmw.ClientOptions{Gate: gate, Lease: lease}), dial)...)
+	return connect(t, target, append(guarded(grpcmw.ClientOptions{Gate: gate, ProbeLease: lease}), dial)...)
 }
 
 // take has n streams end in a way, 16 at a time.

@@ -6,17 +6,17 @@ import (
 
 	"google.golang.org/grpc/peer"
 
-	"github.com/blackbox4/switchgear/internal/lost"
+	"github.com/blackbox4/switchgear/internal/connloss"
 )
 
 // losses are the connections that a client has lost of late.
-type losses struct{ lost.Conns[conn] }
+type losses struct{ connloss.Conns[conn] }
 
 // conn is what a connection is known by: its addresses.
 type conn struct{ addr, local net.Addr }
 
 // first is First for what gRPC tells of a connection.
-func (l *losses) first(begun lost.Mark, key string, p peer.Peer, text string) bool {
+func (l *losses) first(begun connloss.Mark, key string, p peer.Peer, text string) bool {
 	return l.First(begun, key, conn{p.Addr, p.LocalAddr}, sameConn, text)
 }
 

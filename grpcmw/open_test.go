@@ -33,7 +33,7 @@ func (l lost) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildO
 	return l, nil
 }
 
-func TestGR06_WhatDoesNotBegin(t *testing.T) {
+func TestACallWithAnEndedContextTakesNoPermit(t *testing.T) {
 	each(t, methods, func(t *testing.T, method string) {
 		for _, c := range []struct {
 			name   string
@@ -72,9 +72,9 @@ func TestGR06_WhatDoesNotBegin(t *testing.T) {
 	})
 }
 
-// TestGR06_CancelledOnTheWay: the gate has admitted the call, and then there is no
+// TestCancellingIsIgnored: the gate has admitted the call, and then there is no
 // caller any more; some versions of gRPC tell of that twice.
-func TestGR06_CancelledOnTheWay(t *testing.T) {
+func TestCancellingIsIgnored(t *testing.T) {
 	each(t, methods, func(t *testing.T, method string) {
 		b := newBreaker(t, counting())
 		ctx, cancel := context.WithCancel(bg)
@@ -83,7 +83,7 @@ func TestGR06_CancelledOnTheWay(t *testing.T) {
 			Gate: admitting(func(ctx context.Context) (core.Permit, error) {
 				p, err := b.Allow(ctx)
 				cancel()
-				return p.Take(), err
+				return p.Move(), err
 			}),
 			Classify: func(ctx context.Context, err error) core.Outcome {
 				asked++
@@ -103,8 +103,8 @@ type admitting func(context.Context) (core.Permit, error)
 
 func (g admitting) Allow(ctx context.Context) (core.Permit, error) { return g(ctx) }
 
-// TestGR06_OnLoopback is the dead target of real life.
-func TestGR06_OnLoopback(t *testing.T) {
+// TestCallsOverLoopback is the dead target of real life.
+func TestCallsOverLoopback(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestGR06_OnLoopback(t *testing.T) {
 	})
 }
 
-func TestGR12_ARetryPolicyIsOneCall(t *testing.T) {
+func TestRetriesOfAServiceConfigAreOneCall(t *testing.T) {
 	bubbles(t, methods, func(t *testing.T, method string) {
 		p := between(t, fails(errUnavailable), counting(), retrying("0.01s"))
 		wantCode(t, call(bg, p.cc, method), codes.Unavailable)
@@ -152,7 +152,7 @@ func TestGR12_ARetryPolicyIsOneCall(t *testing.T) {
 	})
 }
 
-func TestGR13_WaitingForAServerThatIsDead(t *testing.T) {
+func TestWaitingForAServerThatIsDead(t *testing.T) {
 	bubbles(t, methods, func(t *testing.T, method string) {
 		b := newBreaker(t, counting())
 		cc := connect(t, "passthrough:///nowhere", append(guarded(grpcmw.ClientOptions{Gate: b}), dead())...)
@@ -166,9 +166,9 @@ func TestGR13_WaitingForAServerThatIsDead(t *testing.T) {
 	})
 }
 
-// TestGR13_AProbeThatWaitsForEver has one wait for a server without a deadline: it
+// TestAProbeThatWaitsForEver has one wait for a server without a deadline: it
 // keeps its place until it is lost, and the next goes out a Timeout later.
-func TestGR13_AProbeThatWaitsForEver(t *testing.T) {
+func TestAProbeThatWaitsForEver(t *testing.T) {
 	bubbles(t, methods, func(t *testing.T, method string) {
 		b := newBreaker(t, oneProbe())
 		cc := connect(t, "passthrough:///nowhere", append(guarded(grpcmw.ClientOptions{Gate: b}), dead())...)

@@ -50,7 +50,7 @@ func wantRefusal(t *testing.T, err error) time.Duration {
 	return retry.GetRetryDelay().AsDuration()
 }
 
-func TestGR02_ARefusalIsAStatusAndErrOpen(t *testing.T) {
+func TestARefusalIsAStatusAndErrOpen(t *testing.T) {
 	each(t, methods, func(t *testing.T, method string) {
 		var sent atomic.Int32
 		dial := append(guarded(grpcmw.ClientOptions{Gate: opened(t)}),
@@ -85,7 +85,7 @@ type gate struct{ err error }
 
 func (g gate) Allow(context.Context) (core.Permit, error) { return core.Permit{}, g.err }
 
-func TestGR02_OtherRefusals(t *testing.T) {
+func TestRefusalsOfOtherGates(t *testing.T) {
 	held := newBreaker(t, core.Config{})
 	if err := held.Force(core.ForcedOpen); err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func (a *arrivals) options() []grpc.ServerOption {
 	}
 }
 
-func TestGR14_ARefusalIsNotRetried(t *testing.T) {
+func TestARefusalIsNotRetried(t *testing.T) {
 	bubbles(t, methods, func(t *testing.T, method string) {
 		var a arrivals
 		reached := serve(t, backend{}, append(a.options(), guards(grpcmw.ServerOptions{Gate: opened(t)})...)...)
@@ -231,7 +231,7 @@ func TestGR14_ARefusalIsNotRetried(t *testing.T) {
 	})
 }
 
-func TestGR14_WithoutTheInterceptorItIsFourTimes(t *testing.T) {
+func TestWithoutTheInterceptorItIsFourTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a arrivals
 		cc := connect(t, "passthrough:///memory", retrying("0.01s"),
@@ -243,7 +243,7 @@ func TestGR14_WithoutTheInterceptorItIsFourTimes(t *testing.T) {
 	})
 }
 
-func TestGR14_PushbackUntilTheBreakIsOver(t *testing.T) {
+func TestPushbackUntilTheBreakIsOver(t *testing.T) {
 	bubbles(t, methods, func(t *testing.T, method string) {
 		var a arrivals
 		b := newBreaker(t, oneProbe())

@@ -12,9 +12,9 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/durations"
+	"github.com/blackbox4/switchgear/internal/gatefault"
 	"github.com/blackbox4/switchgear/internal/places"
-	"github.com/blackbox4/switchgear/internal/usual"
 )
 
 // ServerOptions change what [UnaryServerInterceptor] and [StreamServerInterceptor] make. In each field
@@ -36,11 +36,11 @@ type ServerOptions struct {
 	// Pushback tells clients that retry by their service config to do so when the
 	// break is over. By default they are told not to retry.
 	Pushback bool
-	// Lease is how long the handler of a probe's stream may go on before the probe
+	// ProbeLease is how long the handler of a probe's stream may go on before the probe
 	// counts as a success, or is ignored if it is waiting for its client and has not
 	// sent a message. Zero means 10 s; it should be less than the breaker's
 	// ProbeTimeout, when the probe would be lost.
-	Lease time.Duration
+	ProbeLease time.Duration
 	// DeadlineFactor says when a client's deadline that has passed counts as a
 	// failure: when the handler had run, for a second at least, this many times as
 	// long as the longest of the last 64 to 128 successes of the method, or for a
@@ -71,9 +71,9 @@ type server struct {
 	ServerOptions
 
 	breakers breakers
-	methods  usual.Table // how long calls take
+	methods  durations.Table // how long calls take
 	places   places.Table
-	faults   fault.Log
+	faults   gatefault.Log
 	plain    bool // there is no Classify of the user's
 	epoch    time.Time
 }
@@ -89,10 +89,10 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 	if s.Classify == nil {
 		s.Classify, s.plain = DefaultClassifyServer, true
 	}
-	if s.Lease <= 0 {
-		s.Lease = defaultLease
+	if s.ProbeLease <= 0 {
+		s.ProbeLease = defaultLease
 	}
-	s.places.Kept = s.Lease
+	s.places.Kept = s.ProbeLease
 	return s
 }
 
@@ -125,7 +125,7 @@ func (g passing) Allow(ctx context.Context) (core.Permit, error) {
 	if errors.Is(err, core.ErrOpen) {
 		return core.Permit{}, nil
 	}
-	return p.Take(), err
+	return p.Move(), err
 }
 
 // UnaryServerInterceptor returns an interceptor with the breakers of a registry, one for each
@@ -155,8 +155,9 @@ func UnaryServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Unar
 			return nil, s.refuse(ctx, key, err, func(md metadata.MD) { _ = grpc.SetTrailer(ctx, md) }) // it fails outside of gRPC
 		}
 		at := s.begin(ctx, cmp.Or(key, info.FullMethod))
-		if probe := p.Probe(); probe || s.mayHang(at.limit) {
-			c := &serverCall{server: s, ctx: ctx, times: at, held: held{permit: p.Take(), probe: probe}}
+		if p.Probe() || s.mayHang(at.limit) {
+			c := &serverCall{server: s, ctx: ctx, times: at}
+			c.once.Hold(&p)
 			defer c.abandon()
 			c.watch()
 			resp, err := handler(ctx, req)
@@ -173,10 +174,10 @@ func UnaryServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Unar
 // StreamServerInterceptor is [UnaryServerInterceptor] for streams: the outcome is what the handler
 // returns. The time that the handler has waited for its client, to receive or to
 // send, is not its own. The place of a probe is free when the handler returns, when
-// the call's context ends, after Lease, or when another call needs it while this one
+// the call's context ends, after ProbeLease, or when another call needs it while this one
 // waits for its client; whichever is first. A stream that has lent its place so asks
 // for one again when its client is heard of. At most four times HalfOpenMaxCalls have
-// done that and still run, those left out that did so more than Lease ago: so many slow
+// done that and still run, those left out that did so more than ProbeLease ago: so many slow
 // clients do not keep others from a method that is half-open, and so many handlers may
 // run at once there though they are no probes.
 func StreamServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.StreamServerInterceptor {
@@ -194,9 +195,10 @@ func StreamServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Str
 		c := &serverStream{ServerStream: ss, one: !info.IsClientStream}
 		c.serverCall = serverCall{
 			server: s, ctx: ctx, times: s.begin(ctx, cmp.Or(key, info.FullMethod)),
-			stream: c, gate: gate, key: key, held: held{probe: p.Probe(), permit: p.Take()},
+			stream: c, gate: gate, key: key,
 		}
-		if c.probe {
+		c.once.Hold(&p)
+		if c.once.Probe {
 			c.place = s.places.Hold(key, c)
 		}
 		defer c.abandon()

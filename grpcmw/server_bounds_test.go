@@ -172,7 +172,7 @@ func TestTheLeaseOfAProbeThatWaits(t *testing.T) {
 	for answers, want := range map[bool]core.Outcome{false: core.Ignored, true: core.Success} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreaker(t, oneProbe())
-			cc := connect(t, "passthrough:///memory", serve(t, backend{}, guards(grpcmw.ServerOptions{Gate: b, Lease: 3 * time.Second})...))
+			cc := connect(t, "passthrough:///memory", serve(t, backend{}, guards(grpcmw.ServerOptions{Gate: b, ProbeLease: 3 * time.Second})...))
 			halfOpen(t, b)
 			cs := mustBegin(t, bg, cc, both)
 			if answers {

@@ -12,14 +12,14 @@ import (
 
 	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/internal/places"
+	"github.com/blackbox4/switchgear/internal/settle"
 )
 
 // serverCall is a call in a server that may be settled before its handler returns:
 // a probe whose client has gone, or a handler that hangs. Its fields are guarded by
-// held.mu.
+// once.
 type serverCall struct {
-	held
-
+	once   settle.Once
 	server *server
 	ctx    context.Context //nolint:containedctx // the call's own
 	times  times
@@ -36,7 +36,7 @@ type serverCall struct {
 
 // guard has the permit of a stream looked after.
 func (s *serverStream) guard() {
-	if s.probe || s.server.mayHang(s.times.limit) {
+	if s.once.Probe || s.server.mayHang(s.times.limit) {
 		s.watch()
 	}
 }
@@ -46,18 +46,18 @@ func (s *serverStream) guard() {
 func (c *serverCall) watch() {
 	var lease *time.Timer
 	place := c.place
-	if c.probe && c.stream != nil {
-		lease = time.AfterFunc(c.server.Lease, c.leased)
+	if c.once.Probe && c.stream != nil {
+		lease = time.AfterFunc(c.server.ProbeLease, c.leased)
 	}
 	forget := context.AfterFunc(c.ctx, c.left)
-	c.releaseBy(func() {
+	c.once.OnClaim(func() {
 		forget()
 		place.Settled()
 		if lease != nil {
 			lease.Stop()
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
+		c.once.Lock()
+		defer c.once.Unlock()
 		if c.grace != nil {
 			c.grace.Stop()
 		}
@@ -67,15 +67,15 @@ func (c *serverCall) watch() {
 // left is called when the context has ended. A probe has to give its place back. Of
 // another call the handler knows more, if it returns.
 func (c *serverCall) left() {
-	c.mu.Lock()
+	c.once.Lock()
 	c.gone = c.server.now()
 	at := c.signsLocked()
-	wait := !c.probe && !c.claimed && c.times.passed(c.ctx, &at)
+	wait := !c.once.Probe && !c.once.Claimed && c.times.passed(c.ctx, &at)
 	if wait {
 		c.grace = time.AfterFunc(grace, func() { c.end(context.DeadlineExceeded) })
 	}
-	probe := c.probe
-	c.mu.Unlock()
+	probe := c.once.Probe
+	c.once.Unlock()
 	if probe {
 		c.end(c.ctx.Err())
 	}
@@ -83,13 +83,13 @@ func (c *serverCall) left() {
 
 // leased is called when the lease of a probe has passed.
 func (c *serverCall) leased() {
-	c.mu.Lock()
+	c.once.Lock()
 	o := core.Success
 	if c.stream.waits > 0 && !c.stream.sent {
 		o = core.Ignored
 	}
-	c.mu.Unlock()
-	c.once(c.ctx, func(p *core.Permit) {
+	c.once.Unlock()
+	c.once.Do(c.ctx, func(p *core.Permit) {
 		p.Waited(c.signs().waited - c.credited)
 		p.Settle(c.ctx, o)
 	})
@@ -111,8 +111,8 @@ func (c *serverCall) signsLocked() signs {
 }
 
 func (c *serverCall) signs() signs {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.once.Lock()
+	defer c.once.Unlock()
 	return c.signsLocked()
 }
 
@@ -120,20 +120,20 @@ func (c *serverCall) signs() signs {
 func (c *serverCall) finish(err error) {
 	c.stop()
 	if !c.end(err) {
-		c.wait()
+		c.once.Wait()
 	}
 }
 
 func (c *serverCall) stop() {
-	c.mu.Lock()
+	c.once.Lock()
 	c.over = true
 	place := c.place
-	c.mu.Unlock()
+	c.once.Unlock()
 	place.Over()
 }
 
 func (c *serverCall) end(err error) (first bool) {
-	return c.once(c.ctx, func(p *core.Permit) {
+	return c.once.Do(c.ctx, func(p *core.Permit) {
 		at := c.signs()
 		p.Waited(at.waited - c.credited)
 		c.server.report(c.ctx, p, &c.times, &at, err)
@@ -143,7 +143,7 @@ func (c *serverCall) end(err error) (first bool) {
 // abandon settles a call whose handler has not returned.
 func (c *serverCall) abandon() {
 	c.stop()
-	c.once(c.ctx, func(p *core.Permit) {
+	c.once.Do(c.ctx, func(p *core.Permit) {
 		at := c.signs()
 		p.Waited(at.waited - c.credited)
 		c.server.aborted(c.ctx, p, &c.times, &at)
@@ -151,7 +151,7 @@ func (c *serverCall) abandon() {
 }
 
 // serverStream knows when its handler waits for the client, and what became of the
-// client's messages. It is also guarded by held.mu.
+// client's messages. It is also guarded by once.
 type serverStream struct {
 	grpc.ServerStream
 	serverCall
@@ -177,8 +177,8 @@ func (s *serverStream) waitsLocked() (since time.Duration, waits bool) {
 }
 
 func (s *serverStream) enter() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.once.Lock()
+	defer s.once.Unlock()
 	if s.waits++; s.waits == 1 {
 		s.since = s.server.now()
 	}
@@ -187,13 +187,13 @@ func (s *serverStream) enter() {
 // leave ends a wait, of which what makes a note. A place that was lent meanwhile is
 // asked for again.
 func (s *serverStream) leave(what func()) {
-	s.mu.Lock()
+	s.once.Lock()
 	if s.waits--; s.waits == 0 {
 		s.waited += s.server.now() - s.since
 	}
 	what()
-	lent := s.lent && s.waits == 0
-	s.mu.Unlock()
+	lent := s.once.Lent && s.waits == 0
+	s.once.Unlock()
 	if lent {
 		s.reclaim()
 	}
@@ -243,8 +243,8 @@ func (s *serverStream) SendHeader(md metadata.MD) error {
 }
 
 func (s *serverStream) note(what func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.once.Lock()
+	defer s.once.Unlock()
 	what()
 }
 

@@ -43,7 +43,7 @@ func recovering() []grpc.ServerOption {
 	}
 }
 
-func TestGR18_AHandlerThatDoesNotReturn(t *testing.T) {
+func TestAHandlerThatDoesNotReturn(t *testing.T) {
 	for _, probe := range []bool{false, true} {
 		for _, c := range []struct {
 			name string
@@ -79,7 +79,7 @@ func TestGR18_AHandlerThatDoesNotReturn(t *testing.T) {
 	}
 }
 
-func TestGR18_APanicWhenTheClientHasGone(t *testing.T) {
+func TestAPanicWhenTheClientHasGone(t *testing.T) {
 	bubbles(t, methods, func(t *testing.T, method string) {
 		b := newBreaker(t, oneProbe())
 		end := func(ctx context.Context) { <-ctx.Done(); panic("boo") }
@@ -200,7 +200,7 @@ func TestAStreamThatTellsNothing(t *testing.T) {
 	})
 }
 
-func TestGR19_MethodsThatClientsMakeUp(t *testing.T) {
+func TestMethodsThatClientsMakeUp(t *testing.T) {
 	invented := 10_000
 	if testing.Short() {
 		invented /= 10
@@ -240,7 +240,7 @@ func TestGR19_MethodsThatClientsMakeUp(t *testing.T) {
 	}
 }
 
-func TestGR20_HealthAndReflectionPass(t *testing.T) {
+func TestHealthAndReflectionPass(t *testing.T) {
 	b := opened(t)
 	before := b.Snapshot().Totals
 	l := bufconn.Listen(1 << 20)
@@ -278,9 +278,9 @@ func TestGR20_HealthAndReflectionPass(t *testing.T) {
 	}
 }
 
-// TestGR20_TheHealthChecksOfABalancer: a client asks by itself whether the server
+// TestTheHealthChecksOfABalancer: a client asks by itself whether the server
 // serves, and sends nothing while it does not.
-func TestGR20_TheHealthChecksOfABalancer(t *testing.T) {
+func TestTheHealthChecksOfABalancer(t *testing.T) {
 	for name, c := range map[string]struct {
 		skip func(string) bool
 		want codes.Code
@@ -305,7 +305,7 @@ func TestGR20_TheHealthChecksOfABalancer(t *testing.T) {
 	}
 }
 
-func TestGR21_TheResponseIsTheHandlers(t *testing.T) {
+func TestTheResponseIsTheHandlers(t *testing.T) {
 	type own struct{ n int }
 	guard := grpcmw.UnaryServerInterceptor(nil, nil)
 	for _, want := range []any{nil, 1, "text", own{1}, &own{2}, wrapperspb.String("text"), []any{1}} {

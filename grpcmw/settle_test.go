@@ -13,7 +13,7 @@ import (
 	"github.com/blackbox4/switchgear/grpcmw"
 )
 
-func TestGR25_WhenALongStreamFreesItsPlace(t *testing.T) {
+func TestStreamSuccessFreesThePlaceOfALongStream(t *testing.T) {
 	// long is a handler that gives a sign of life when it is told to, and fails when
 	// the client has gone.
 	long := func(header, message <-chan struct{}) backend {
@@ -85,8 +85,8 @@ func TestGR25_WhenALongStreamFreesItsPlace(t *testing.T) {
 	}
 }
 
-// TestGR25_AnUploadFreesItsPlaceAtItsHeader: it has only one answer, at its end.
-func TestGR25_AnUploadFreesItsPlaceAtItsHeader(t *testing.T) {
+// TestAnUploadFreesItsPlaceAtItsHeader: it has only one answer, at its end.
+func TestAnUploadFreesItsPlaceAtItsHeader(t *testing.T) {
 	for when, want := range map[grpcmw.StreamSuccess]bool{grpcmw.StreamSuccessAtEnd: false, grpcmw.StreamSuccessAtFirstMessage: false, grpcmw.StreamSuccessAtHeader: true} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreaker(t, oneProbe())
@@ -117,8 +117,8 @@ func TestGR25_AnUploadFreesItsPlaceAtItsHeader(t *testing.T) {
 	}
 }
 
-// TestGR25_AMessageIsAHeaderToo has a stream settled at a message whose header nobody asked for.
-func TestGR25_AMessageIsAHeaderToo(t *testing.T) {
+// TestAMessageIsAHeaderToo has a stream settled at a message whose header nobody asked for.
+func TestAMessageIsAHeaderToo(t *testing.T) {
 	client := newBreaker(t, counting())
 	cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, StreamSuccess: grpcmw.StreamSuccessAtHeader}), serve(t, backend{}))...)
 	cs := mustBegin(t, bg, cc, both)

@@ -37,7 +37,7 @@ func TestASilentStreamIsNoSuccess(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bubbles(t, []string{down, both}, func(t *testing.T, method string) {
 				b := newBreaker(t, oneProbe())
-				cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: b, Lease: lease}), serve(t, backend{stream: func(_ string, ss grpc.ServerStream) error {
+				cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: b, ProbeLease: lease}), serve(t, backend{stream: func(_ string, ss grpc.ServerStream) error {
 					if c.says > 0 {
 						time.Sleep(c.says)
 						if err := ss.SendMsg(wrapperspb.String("one")); err != nil {

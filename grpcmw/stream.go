@@ -11,8 +11,9 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/lost"
+	"github.com/blackbox4/switchgear/internal/connloss"
 	"github.com/blackbox4/switchgear/internal/places"
+	"github.com/blackbox4/switchgear/internal/settle"
 )
 
 // StreamClientInterceptor is [UnaryClientInterceptor] for streams. A stream is settled once, when its
@@ -20,7 +21,7 @@ import (
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
 // the connection closed), or by the error of opening it. When RecvMsg returns an
 // error, the place of a probe is free. A stream that nobody finishes stays in
-// flight; that of a probe is settled after Lease, see [ClientOptions]. A stream that had received
+// flight; that of a probe is settled after ProbeLease, see [ClientOptions]. A stream that had received
 // messages is not counted when its connection is closed as planned, as servers do
 // to connections of some age.
 func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.StreamClientInterceptor {
@@ -34,12 +35,12 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 		if err != nil {
 			return nil, c.refusals.of(ctx, err)
 		}
-		probe := p.Probe()
-		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), limit: limitOf(opts), lone: !desc.ServerStreams, calls: 1, held: held{permit: p.Take(), probe: probe}}
+		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), limit: limitOf(opts), lone: !desc.ServerStreams, calls: 1}
+		s.once.Hold(&p)
 		opened := false
 		defer func() {
 			if !opened { // streamer has panicked or exited
-				s.settle(ctx, core.Failure)
+				s.once.Settle(ctx, core.Failure)
 			}
 		}()
 		all := append(append(s.room[:0], opts...), grpc.OnFinish(s.finished))
@@ -50,8 +51,8 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 			return nil, err
 		}
 		s.leave(&s.calls)
-		if probe {
-			s.startLease(ctx, c.Lease, s.leased, s.expired)
+		if s.once.Probe {
+			s.once.Lease(ctx, c.ProbeLease, s.leased, s.expired)
 		}
 		return s, nil
 	}
@@ -62,20 +63,20 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 // allocator has a size for.
 type stream struct {
 	grpc.ClientStream
-	held
 
+	once   settle.Once
 	ctx    context.Context //nolint:containedctx // the stream's own
 	client *client
 	cc     *grpc.ClientConn
 	gate   core.Gate
 	key    string // of the breaker
-	begun  lost.Mark
+	begun  connloss.Mark
 	limit  int                // of the length of a message
 	room   [4]grpc.CallOption // so that the usual few need no memory of their own
 	heard  atomic.Bool        // a message
 	lone   bool               // there is one answer, not a stream of them
 
-	// Guarded by mu: whether there is a header; whether gRPC says how the stream has
+	// Guarded by once: whether there is a header; whether gRPC says how the stream has
 	// ended; the calls of RecvMsg that have not returned, and the other calls; and how
 	// the stream is said to have ended, io.EOF for well, nil for not yet.
 	header, told     bool
@@ -90,28 +91,24 @@ type stream struct {
 // method are so, nothing else would close the breaker.
 func (s *stream) leased() {
 	_, limited := s.ctx.Deadline()
-	if !s.lendIf(s.ctx, func() bool { return limited && !s.heard.Load() && !s.header }) {
-		s.settle(s.ctx, core.Success)
+	if !s.once.LendIf(s.ctx, func() bool { return limited && !s.heard.Load() && !s.header }) {
+		s.once.Settle(s.ctx, core.Success)
 	}
 }
 
 // answered settles a stream that has lent its place, if there is one for it now.
 func (s *stream) answered() {
 	if s.again() {
-		s.settle(s.ctx, core.Success)
+		s.once.Settle(s.ctx, core.Success)
 	}
 }
 
-// again asks for a place again for a stream that has lent its own, as only a probe
-// does.
+// again asks for a place again for the stream of a probe that has lent its own.
 func (s *stream) again() bool {
-	if !s.probe {
-		return false
-	}
-	s.mu.Lock()
-	ask := s.lent
-	s.lent = false
-	s.mu.Unlock()
+	s.once.Lock()
+	ask := s.once.Lent
+	s.once.Lent = false
+	s.once.Unlock()
 	if !ask {
 		return false
 	}
@@ -123,9 +120,9 @@ func (s *stream) again() bool {
 		p.Settle(s.ctx, core.Ignored)
 		return false
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.permit, s.claimed, s.settled, s.release = p.Take(), false, nil, nil
+	s.once.Lock()
+	defer s.once.Unlock()
+	s.once.Hold(&p)
 	return true
 }
 
@@ -141,13 +138,13 @@ func (s *stream) finished(err error) {
 }
 
 // expired does the same when the context has ended, in case gRPC does not tell.
-func (s *stream) expired(err error) { s.note(err, false) }
+func (s *stream) expired() { s.note(s.ctx.Err(), false) }
 
 func (s *stream) note(over error, told bool) {
-	s.mu.Lock()
+	s.once.Lock()
 	s.over, s.told = over, s.told || told
-	alone := s.receiving+s.calls == 0 && (!s.claimed || s.lent)
-	s.mu.Unlock()
+	alone := s.receiving+s.calls == 0 && (!s.once.Claimed || s.once.Lent)
+	s.once.Unlock()
 	if alone {
 		go s.end(over, elsewhere)
 	}
@@ -156,8 +153,8 @@ func (s *stream) note(over error, told bool) {
 // ended returns whether gRPC says that the stream has ended, and how anybody says
 // so.
 func (s *stream) ended() (told bool, over error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.once.Lock()
+	defer s.once.Unlock()
 	return s.told, s.over
 }
 
@@ -180,7 +177,7 @@ func (s *stream) end(err error, at where) (first bool) {
 		err = nil
 	}
 	s.again()
-	return s.once(s.ctx, func(p *core.Permit) {
+	return s.once.Do(s.ctx, func(p *core.Permit) {
 		if err == nil && s.client.plain {
 			p.Settle(s.ctx, core.Success)
 			return
@@ -232,21 +229,21 @@ func (s *stream) lost(err error, trailer metadata.MD) bool {
 }
 
 func (s *stream) enter(calls *int32) (before int32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.once.Lock()
+	defer s.once.Unlock()
 	*calls++
 	return *calls - 1
 }
 
 // leave settles if the stream has ended and no other call is about to.
 func (s *stream) leave(calls *int32) {
-	s.mu.Lock()
+	s.once.Lock()
 	*calls--
 	over := s.over
 	if s.receiving+s.calls > 0 {
 		over = nil
 	}
-	s.mu.Unlock()
+	s.once.Unlock()
 	if over != nil {
 		s.end(over, elsewhere)
 	}
@@ -272,10 +269,10 @@ func (s *stream) RecvMsg(m any) error {
 	switch {
 	case over != nil:
 		if !s.end(over, at) && !nested {
-			s.wait()
+			s.once.Wait()
 		}
 	case s.client.StreamSuccess != StreamSuccessAtEnd && !s.lone:
-		s.settle(s.ctx, core.Success)
+		s.once.Settle(s.ctx, core.Success)
 	}
 	return err
 }
@@ -317,12 +314,12 @@ func (s *stream) Header() (metadata.MD, error) {
 			s.end(over, receiving)
 		}
 	case s.client.StreamSuccess == StreamSuccessAtHeader:
-		s.settle(s.ctx, core.Success)
+		s.once.Settle(s.ctx, core.Success)
 	}
 	if err == nil && md != nil {
-		s.mu.Lock()
+		s.once.Lock()
 		s.header = true
-		s.mu.Unlock()
+		s.once.Unlock()
 		s.answered()
 	}
 	return md, err

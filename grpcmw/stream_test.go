@@ -44,7 +44,7 @@ func splitting(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, 
 	return streamer(ctx, &both, cc, method, opts...)
 }
 
-func TestGR04_AMessageAndThenAnError(t *testing.T) {
+func TestAMessageAndThenAnErrorIsAFailure(t *testing.T) {
 	for name, dial := range map[string][]grpc.DialOption{
 		"as released": nil,
 		"split":       {grpc.WithChainStreamInterceptor(splitting)},
@@ -82,7 +82,7 @@ func sendUntilItEnds(t *testing.T, cs grpc.ClientStream) {
 	}
 }
 
-func TestGR05_TheServerEndsAClientsStream(t *testing.T) {
+func TestTheServerEndsAClientsStream(t *testing.T) {
 	each(t, []string{up, both}, func(t *testing.T, method string) {
 		t.Run("and the client asks why", func(t *testing.T) {
 			p := between(t, fails(errUnavailable), counting())
@@ -108,7 +108,7 @@ func TestGR05_TheServerEndsAClientsStream(t *testing.T) {
 	})
 }
 
-func TestGR05_TheServerStops(t *testing.T) {
+func TestTheServerStops(t *testing.T) {
 	bubbles(t, streams, func(t *testing.T, method string) {
 		l, s := bufconn.Listen(1<<20), grpc.NewServer()
 		backend{stream: hang}.register(s)
@@ -130,7 +130,7 @@ func hang(_ string, ss grpc.ServerStream) error {
 	return ss.Context().Err()
 }
 
-func TestGR07_AStreamThatIsAbandoned(t *testing.T) {
+func TestAnAbandonedStreamIsSettledByItsContext(t *testing.T) {
 	bubbles(t, streams, func(t *testing.T, method string) {
 		for _, c := range []struct {
 			name string
@@ -172,10 +172,10 @@ func TestGR07_AStreamThatIsAbandoned(t *testing.T) {
 	})
 }
 
-func TestGR08_AStreamThatNobodyFinishes(t *testing.T) {
+func TestTheLeaseEndsAStreamThatIsNeverFinished(t *testing.T) {
 	bubbles(t, streams, func(t *testing.T, method string) {
 		client := newBreaker(t, oneProbe())
-		cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, Lease: 3 * time.Second}), serve(t, backend{}))...)
+		cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, ProbeLease: 3 * time.Second}), serve(t, backend{}))...)
 		halfOpen(t, client)
 		cs := mustBegin(t, bg, cc, method)
 		if err := send(cs); err != nil {
@@ -200,7 +200,7 @@ func TestGR08_AStreamThatNobodyFinishes(t *testing.T) {
 	})
 }
 
-func TestGR08_TheProbesOfAServer(t *testing.T) {
+func TestTheLeaseOfAServersProbes(t *testing.T) {
 	bubbles(t, streams, func(t *testing.T, method string) {
 		server := newBreaker(t, oneProbe())
 		release := make(chan struct{})
@@ -211,7 +211,7 @@ func TestGR08_TheProbesOfAServer(t *testing.T) {
 			}
 			<-release // whatever becomes of the client
 			return errUnavailable
-		}}, guards(grpcmw.ServerOptions{Gate: server, Lease: 3 * time.Second})...)
+		}}, guards(grpcmw.ServerOptions{Gate: server, ProbeLease: 3 * time.Second})...)
 		cc := connect(t, "passthrough:///memory", reached)
 		halfOpen(t, server)
 
@@ -242,7 +242,7 @@ func TestGR08_TheProbesOfAServer(t *testing.T) {
 	})
 }
 
-func TestGR09_OnlyTheHeaderOfAStreamThatFailed(t *testing.T) {
+func TestOnlyTheHeaderOfAStreamThatFailed(t *testing.T) {
 	each(t, streams, func(t *testing.T, method string) {
 		for _, when := range []grpcmw.StreamSuccess{grpcmw.StreamSuccessAtEnd, grpcmw.StreamSuccessAtFirstMessage, grpcmw.StreamSuccessAtHeader} {
 			client := newBreaker(t, counting())
@@ -256,7 +256,7 @@ func TestGR09_OnlyTheHeaderOfAStreamThatFailed(t *testing.T) {
 	})
 }
 
-func TestGR10_ReceivingAfterTheEnd(t *testing.T) {
+func TestReceivingAfterTheEnd(t *testing.T) {
 	each(t, streams, func(t *testing.T, method string) {
 		for _, c := range []struct {
 			b    backend
@@ -278,7 +278,7 @@ func TestGR10_ReceivingAfterTheEnd(t *testing.T) {
 	})
 }
 
-func TestGR24_WhatPassesThrough(t *testing.T) {
+func TestOptionsAndMetadataPassThrough(t *testing.T) {
 	each(t, streams, func(t *testing.T, method string) {
 		p := between(t, backend{stream: func(method string, ss grpc.ServerStream) error {
 			if err := ss.SendHeader(metadata.Pairs("header", "h")); err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/usual"
+	"github.com/blackbox4/switchgear/internal/deadline"
 )
 
 // signs are what points at the client, at some moment of a call.
@@ -36,7 +36,7 @@ func (c *call) signsLocked() signs {
 	case context.DeadlineExceeded:
 		s.expired = true
 	default: // a client that has gone at its deadline, which passed there earlier than here
-		s.expired = usual.Passed(s.elapsed, c.limit)
+		s.expired = deadline.Passed(s.elapsed, c.limit)
 	}
 	return s
 }
@@ -132,9 +132,9 @@ func (c *call) setLimit() {
 		return
 	}
 	c.alarm = time.AfterFunc(c.limit, func() {
-		c.mu.Lock()
+		c.once.Lock()
 		now, answered := c.signsLocked(), c.status != 0
-		c.mu.Unlock()
+		c.once.Unlock()
 		// What only a header says of a route that nothing is known of, the handler need
 		// not know: it may be about to answer.
 		if _, known := c.usual.Longest(); !answered && (known || c.ctx.Err() != nil || c.m.DeadlineFactor < 0) && c.hung(now) {

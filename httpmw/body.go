@@ -14,7 +14,7 @@ type body struct {
 
 	c         *call
 	announced int64 // -1: unknown
-	read      int64 // guarded by c.mu
+	read      int64 // guarded by c.once
 	closed    atomic.Bool
 }
 
@@ -71,8 +71,8 @@ func (b *body) receive(p []byte) (n int, complete bool, err error) {
 
 // note remembers a fault of the client, and reports whether the body is complete.
 func (b *body) note(n int, err error) (complete bool) {
-	b.c.mu.Lock()
-	defer b.c.mu.Unlock()
+	b.c.once.Lock()
+	defer b.c.once.Unlock()
 	b.read += int64(n)
 	switch {
 	case b.closed.Load() || errors.Is(err, http.ErrBodyReadAfterClose): // by the handler

@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/durations"
 	"github.com/blackbox4/switchgear/internal/places"
-	"github.com/blackbox4/switchgear/internal/usual"
+	"github.com/blackbox4/switchgear/internal/settle"
 )
 
 // call is one request in a handler. It is the handler's writer too, see writer.go,
@@ -22,20 +22,17 @@ type call struct {
 	r     *http.Request   // the handler's
 	ctx   context.Context //nolint:containedctx // r's, before a handler changes that in place
 	key   string
-	usual *usual.Calls
+	usual *durations.Calls
 	start time.Duration // by the middleware's clock
 	limit time.Duration // how long the client waits, if it says so; or 0
 
-	// mu guards what follows. Nothing that may block, or is not ours, runs under it.
-	mu      sync.Mutex
-	permit  core.Permit // while not settled
-	settled bool
-	probe   bool
-	place   *places.Place // of a probe
-	lent    bool          // settled because the place was wanted while the client sent nothing
-	gone    bool          // the handler has returned or panicked
-	status  int           // 0 until there is one
-	begun   signs
+	// The lock of once guards what follows too. Nothing that may block, or is not ours,
+	// runs under it.
+	once   settle.Once
+	place  *places.Place // of a probe
+	gone   bool          // the handler has returned or panicked
+	status int           // 0 until there is one
+	begun  signs
 	waits
 	unread    bool          // the request's body could not be read, or is not as long as announced
 	unwritten bool          // the client did not take what was written
@@ -49,9 +46,10 @@ type call struct {
 func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
 		m: m, w: w, r: r, ctx: r.Context(), key: key, usual: m.usualOf(key),
-		start: m.now(), probe: p.Probe(), permit: p.Take(),
+		start: m.now(),
 	}
-	if c.probe {
+	c.once.Hold(p)
+	if c.once.Probe {
 		c.place = m.places.Hold(key, c)
 	}
 	c.setLimit()
@@ -60,47 +58,47 @@ func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r 
 
 // began notes the status of the response.
 func (c *call) began(code int) {
-	c.mu.Lock()
-	if c.status != 0 || c.settled && !c.lent {
-		c.mu.Unlock()
+	c.once.Lock()
+	if c.status != 0 || c.once.Claimed && !c.once.Lent {
+		c.once.Unlock()
 		return
 	}
 	c.status, c.begun = code, c.signsLocked()
-	judge := !c.settled && c.probe
-	if !c.settled {
-		c.creditLocked()
-		c.permit.Answered() // what is waited from now on is no part of that
+	judge := !c.once.Claimed && c.once.Probe
+	if !c.once.Claimed {
+		c.creditLocked(&c.once.Permit)
+		c.once.Permit.ResponseStarted() // what is waited from now on is no part of that
 	}
-	c.mu.Unlock()
+	c.once.Unlock()
 	if !judge {
 		return
 	}
 	o, err := c.verdict() // now: other goroutines have no business with the request
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.once.Lock()
+	defer c.once.Unlock()
 	c.outcome, c.err = o, err
-	c.lease = time.AfterFunc(c.m.Lease, func() { c.settle(o, err) })
+	c.lease = time.AfterFunc(c.m.ProbeLease, func() { c.settle(o, err) })
 }
 
 // creditLocked takes off the permit's time what was spent waiting for the client.
-func (c *call) creditLocked() {
+func (c *call) creditLocked(p *core.Permit) {
 	waited := c.until(c.m.now())
-	c.permit.Waited(waited - c.credited)
+	p.Waited(waited - c.credited)
 	c.credited = waited
 }
 
 // flushed settles a stream that has begun.
 func (c *call) flushed() {
-	if !c.over() && c.m.Streams(c.w.Header()) {
+	if !c.over() && c.m.IsStream(c.w.Header()) {
 		c.end()
 	}
 }
 
 // over reports whether the call is settled.
 func (c *call) over() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.settled
+	c.once.Lock()
+	defer c.once.Unlock()
+	return c.once.Claimed
 }
 
 // end settles by the status.
@@ -117,9 +115,9 @@ func (c *call) returned() {
 		return
 	}
 	o, err := c.verdict()
-	c.mu.Lock()
+	c.once.Lock()
 	status, own := c.status, c.signsLocked().own()
-	c.mu.Unlock()
+	c.once.Unlock()
 	if o == core.Success && status < http.StatusBadRequest { // a mistake is found sooner than an answer
 		c.usual.Took(own)
 	}
@@ -128,9 +126,9 @@ func (c *call) returned() {
 
 // verdict is what the status says, and the error that is told of a failure.
 func (c *call) verdict() (core.Outcome, error) {
-	c.mu.Lock()
+	c.once.Lock()
 	status, begun, now := c.status, c.begun, c.signsLocked()
-	c.mu.Unlock()
+	c.once.Unlock()
 	answered := status != 0 && !failed(status)
 	if status == 0 {
 		status, begun = http.StatusOK, now
@@ -160,9 +158,9 @@ func (c *call) abandon() {
 	if c.over() {
 		return
 	}
-	c.mu.Lock()
+	c.once.Lock()
 	now, broken := c.signsLocked(), c.unread || c.unwritten
-	c.mu.Unlock()
+	c.once.Unlock()
 	switch {
 	case broken, now.expired && !c.hung(now), !now.expired && c.ctx.Err() != nil:
 		c.settle(core.Ignored, nil)
@@ -172,24 +170,17 @@ func (c *call) abandon() {
 }
 
 // settle settles the call, unless that was done.
-func (c *call) settle(o core.Outcome, err error) {
-	c.mu.Lock()
-	if c.settled {
-		c.mu.Unlock()
-		return
-	}
-	p, place := c.claimLocked()
-	c.mu.Unlock()
-	place.Settled()
-	p.Report(c.ctx, o, err)
-}
-
-func (c *call) claimLocked() (core.Permit, *places.Place) {
-	c.settled = true
-	if c.status == 0 {
-		c.creditLocked()
-	}
-	return c.permit.Take(), c.place
+func (c *call) settle(o core.Outcome, err error) (first bool) {
+	return c.once.Do(c.ctx, func(p *core.Permit) {
+		c.once.Lock()
+		place := c.place
+		if c.status == 0 {
+			c.creditLocked(p)
+		}
+		c.once.Unlock()
+		place.Settled()
+		p.Report(c.ctx, o, err)
+	})
 }
 
 // leave is what a handler cannot get around.
@@ -201,10 +192,10 @@ func (c *call) leave(r *http.Request) {
 
 // stop ends what may still come of the call when its handler is gone.
 func (c *call) stop() {
-	c.mu.Lock()
+	c.once.Lock()
 	c.gone = true
 	defer c.place.Over()
-	defer c.mu.Unlock()
+	defer c.once.Unlock()
 	for _, t := range []*time.Timer{c.lease, c.alarm} {
 		if t != nil {
 			t.Stop()

@@ -92,6 +92,6 @@ func ExampleOptions() {
 	curl(handler, "GET", "/healthz")
 	// Output:
 	// GET /books/1 -> 404 404 page not found
-	// GET /books/2 -> 503 closed for now: failures in a row
+	// GET /books/2 -> 503 closed for now: consecutive failures
 	// GET /healthz -> 404 404 page not found
 }

@@ -37,7 +37,7 @@ func send(h http.Handler, method, target string) int {
 	return rec.Code
 }
 
-func TestMW14_KeysAreRoutes(t *testing.T) {
+func TestKeysAreRoutes(t *testing.T) {
 	for where, around := range map[string]func(*core.Registry) http.Handler{
 		"outside": func(registry *core.Registry) http.Handler {
 			mux := users(func(h http.Handler) http.Handler { return h })

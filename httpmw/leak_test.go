@@ -166,7 +166,7 @@ func TestTimersEndWithTheirHandler(t *testing.T) {
 	for _, name := range []string{"the lease of a probe", "a deadline"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWard(t, core.Config{})
-			h := httpmw.New(nil, &httpmw.Options{Gate: w, Lease: 1000 * time.Hour})(status(http.StatusNoContent))
+			h := httpmw.New(nil, &httpmw.Options{Gate: w, ProbeLease: 1000 * time.Hour})(status(http.StatusNoContent))
 			if name == "the lease of a probe" {
 				w.halfOpen(t)
 			}

@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/internal/fault"
+	"github.com/blackbox4/switchgear/internal/durations"
+	"github.com/blackbox4/switchgear/internal/gatefault"
 	"github.com/blackbox4/switchgear/internal/places"
-	"github.com/blackbox4/switchgear/internal/usual"
 )
 
 // New returns a middleware with the breakers of a registry, one for each route. A
@@ -40,7 +40,7 @@ import (
 // the headers, without what it has waited for the client. A probe that waits for its
 // client gives its place to the next request, and asks for one again when the client
 // has sent everything. At most four times HalfOpenMaxCalls have done that and still
-// run, those left out that did so more than Lease ago: so many slow clients do not keep
+// run, those left out that did so more than ProbeLease ago: so many slow clients do not keep
 // others from a route that is half-open, and so many handlers may run at once there
 // though they are no probes.
 //
@@ -58,7 +58,7 @@ func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 		m.Options = *o
 	}
 	m.fill()
-	m.places.Kept = m.Lease
+	m.places.Kept = m.ProbeLease
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
 	}
@@ -68,11 +68,11 @@ type middleware struct {
 	Options
 
 	registry *core.Registry
-	epoch    time.Time   // the zero of the middleware's clock
-	routes   usual.Table // how long calls take, by key
-	alone    usual.Calls // the same for Options.Gate
+	epoch    time.Time       // the zero of the middleware's clock
+	routes   durations.Table // how long calls take, by key
+	alone    durations.Calls // the same for Options.Gate
 	places   places.Table
-	faults   fault.Log
+	faults   gatefault.Log
 }
 
 // now reads a clock that is monotonic.
@@ -101,7 +101,7 @@ func (m *middleware) gateOf(key string) core.Gate {
 	return m.registry.Gate(key)
 }
 
-func (m *middleware) usualOf(key string) *usual.Calls {
+func (m *middleware) usualOf(key string) *durations.Calls {
 	if key == "" {
 		return &m.alone
 	}
@@ -120,7 +120,7 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 		p, err = m.places.Admit(context.WithoutCancel(ctx), g, key)
 	}
 	if err != nil {
-		m.turnAway(w, r, key, err)
+		m.refuse(w, r, key, err)
 		return
 	}
 	c := m.watch(&p, key, w, r)

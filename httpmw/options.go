@@ -27,10 +27,10 @@ type Options struct {
 	Classify func(r *http.Request, status int) core.Outcome
 	// Refuse answers a request that is refused. Nil means [Refuse].
 	Refuse func(w http.ResponseWriter, r *http.Request, refusal *core.OpenError)
-	// Streams reports whether a response, whose header this is, is settled when it
+	// IsStream reports whether a response, whose header this is, is settled when it
 	// is first flushed, because it may take for ever. Nil means that
 	// text/event-stream is.
-	Streams func(http.Header) bool
+	IsStream func(http.Header) bool
 	// DeadlineFactor says when a client's deadline that has passed counts as a
 	// failure: when the handler had run, for a second at least, this many times as
 	// long as the longest of the last 64 to 128 successes of the route, or for a
@@ -44,10 +44,10 @@ type Options struct {
 	//
 	//	ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
 	DeadlineFactor float64
-	// Lease is how long the handler of a probe may go on after its headers before
+	// ProbeLease is how long the handler of a probe may go on after its headers before
 	// the probe is settled by them. Zero means 10 s; it should be less than the
 	// breaker's ProbeTimeout, when the probe would be lost.
-	Lease time.Duration
+	ProbeLease time.Duration
 }
 
 const defaultLease = 10 * time.Second
@@ -59,10 +59,10 @@ func (o *Options) fill() {
 	if o.Refuse == nil {
 		o.Refuse = Refuse
 	}
-	if o.Streams == nil {
-		o.Streams = isEventStream
+	if o.IsStream == nil {
+		o.IsStream = isEventStream
 	}
-	if o.Lease <= 0 {
-		o.Lease = defaultLease
+	if o.ProbeLease <= 0 {
+		o.ProbeLease = defaultLease
 	}
 }

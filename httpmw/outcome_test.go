@@ -18,7 +18,7 @@ import (
 	"github.com/blackbox4/switchgear/httpmw"
 )
 
-func TestMW01_FailuresOpenAndTheHandlerIsLeftAlone(t *testing.T) {
+func TestFailuresOpenAndTheHandlerIsLeftAlone(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 3} }}
 		guard := httpmw.New(registry, nil)
@@ -46,7 +46,7 @@ func TestMW01_FailuresOpenAndTheHandlerIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestMW03_NothingWrittenIsASuccess(t *testing.T) {
+func TestNothingWrittenIsASuccess(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		for name, h := range map[string]http.HandlerFunc{
 			"empty": func(http.ResponseWriter, *http.Request) {},
@@ -62,8 +62,8 @@ func TestMW03_NothingWrittenIsASuccess(t *testing.T) {
 	})
 }
 
-// TestMW04 compares the status that Classify is given with the one on the wire.
-func TestMW04_StatusIsThatOfTheWire(t *testing.T) {
+// TestStatusIsThatOfTheWire compares the status that Classify is given with the one on the wire.
+func TestStatusIsThatOfTheWire(t *testing.T) {
 	do := map[string]func(w http.ResponseWriter){ // what is no number, which is a WriteHeader
 		"Write":     func(w http.ResponseWriter) { _, _ = w.Write([]byte("x")) },
 		"nothing":   func(w http.ResponseWriter) { _, _ = w.Write(nil) },
@@ -136,7 +136,7 @@ func TestMW04_StatusIsThatOfTheWire(t *testing.T) {
 // only hides what a reader can do besides reading.
 func only(r io.Reader) io.Reader { return struct{ io.Reader }{r} }
 
-func TestMW05_WhichStatusFails(t *testing.T) {
+func TestWhichStatusFails(t *testing.T) {
 	for outcome, codes := range map[core.Outcome][]int{
 		core.Success: {200, 201, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 418, 422, 429, 499, 501, 600, 601, 799, 999},
 		core.Failure: {500, 502, 503, 504, 505, 507, 511, 599},
@@ -157,7 +157,7 @@ func TestMW05_WhichStatusFails(t *testing.T) {
 	}
 }
 
-func TestMW06_TimeoutHandler(t *testing.T) {
+func TestAroundATimeoutHandler(t *testing.T) {
 	// hang is a handler that lasts until its time is up, or the client gone.
 	hang := func(entered chan<- struct{}) http.Handler {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -199,7 +199,7 @@ func TestMW06_TimeoutHandler(t *testing.T) {
 	})
 }
 
-func TestMW10_ClientGoneBeforeTheStatus(t *testing.T) {
+func TestAClientGoneBeforeTheStatusIsIgnored(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		w, entered := newWard(t, core.Config{}), make(chan struct{}, 1)
 		s := serve(t, w.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -33,7 +33,7 @@ func proxyTo(t *testing.T, h http.Handler) *httputil.ReverseProxy {
 	}
 }
 
-func TestMW09_ReverseProxy(t *testing.T) {
+func TestInFrontOfAReverseProxy(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		t.Run("a, the client is gone before the headers", func(t *testing.T) {
 			w, entered := newWard(t, core.Config{}), make(chan struct{}, 1)

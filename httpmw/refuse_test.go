@@ -19,7 +19,7 @@ import (
 	"github.com/blackbox4/switchgear/httpmw"
 )
 
-func TestMW02_Refusal(t *testing.T) {
+func TestARefusalIs503WithRetryAfter(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		w := newWard(t, core.Config{})
 		w.open(t)
@@ -69,7 +69,7 @@ func TestMW02_Refusal(t *testing.T) {
 				t.Errorf("Retry-After %q when %v is left, want %q", got, left, want)
 			}
 		}
-		for name, refusal := range map[string]*core.OpenError{"forced open": {Cause: core.HeldOpen}, "nil": nil} {
+		for name, refusal := range map[string]*core.OpenError{"forced open": {Cause: core.CauseForcedOpen}, "nil": nil} {
 			rec := httptest.NewRecorder()
 			httpmw.Refuse(rec, httptest.NewRequest(http.MethodGet, "/", nil), refusal)
 			if got := rec.Header()["Retry-After"]; got != nil || rec.Code != http.StatusServiceUnavailable {
@@ -79,7 +79,7 @@ func TestMW02_Refusal(t *testing.T) {
 	})
 }
 
-func TestMW16_Exemptions(t *testing.T) {
+func TestSkippedRequestsAreNeitherCountedNorRefused(t *testing.T) {
 	w := newWard(t, core.Config{})
 	s := serve1(t, httpmw.New(nil, &httpmw.Options{
 		Gate: w, Skip: func(r *http.Request) bool { return r.URL.Path == "/healthz" },
@@ -100,7 +100,7 @@ func TestMW16_Exemptions(t *testing.T) {
 	wantCode(t, s.get(t, "/orders"), http.StatusServiceUnavailable)
 }
 
-func TestMW17_RefusalReadsNoBody(t *testing.T) {
+func TestRefusalReadsNoBody(t *testing.T) {
 	w := newWard(t, core.Config{})
 	s := serve1(t, w.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)

@@ -17,7 +17,7 @@ import (
 
 func bubble(t *testing.T, f func(t *testing.T)) { t.Helper(); synctest.Test(t, f) }
 
-func TestMW12_HijackIsSettledAtOnce(t *testing.T) {
+func TestHijackIsSettledAtOnce(t *testing.T) {
 	for _, end := range []string{"return", "panic", "Goexit"} {
 		t.Run(end, func(t *testing.T) {
 			w, ended := newWard(t, core.Config{}), make(chan struct{})
@@ -79,7 +79,7 @@ func TestHijackOfAGoneClient(t *testing.T) {
 	w.idle(t)
 }
 
-func TestMW13_EventStreamIsSettledAtItsFirstFlush(t *testing.T) {
+func TestEventStreamIsSettledAtItsFirstFlush(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		for name, flush := range map[string]func(http.ResponseWriter){
 			"Flush":    func(w http.ResponseWriter) { w.(http.Flusher).Flush() },
@@ -136,7 +136,7 @@ func TestWhatAFlushSettles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWard(t, core.Config{})
-			s := serve1(t, httpmw.New(nil, &httpmw.Options{Gate: w, Streams: c.streams})(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			s := serve1(t, httpmw.New(nil, &httpmw.Options{Gate: w, IsStream: c.streams})(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 				rw.Header().Set("Content-Type", c.kind)
 				rw.WriteHeader(c.status)
 				rw.(http.Flusher).Flush()
@@ -218,7 +218,7 @@ func TestLease(t *testing.T) {
 	bothInMemory(t, func(t *testing.T, two bool) {
 		for name, c := range map[string]setting{
 			"a stream":             {"/stream", httpmw.Options{}, core.HalfOpen},
-			"a shorter lease":      {"/stream", httpmw.Options{Lease: time.Second}, core.HalfOpen},
+			"a shorter lease":      {"/stream", httpmw.Options{ProbeLease: time.Second}, core.HalfOpen},
 			"status 501":           {"/501", httpmw.Options{}, core.HalfOpen},
 			"a copy":               {"/copy", httpmw.Options{}, core.HalfOpen},
 			"that Classify judges": {"/stream", httpmw.Options{Classify: none}, core.Open},
@@ -231,7 +231,7 @@ func TestLease(t *testing.T) {
 			p, _ := b.Allow(t.Context())
 			p.Settle(t.Context(), core.Failure)
 			time.Sleep(cfg.Timeout)
-			lease := c.option.Lease
+			lease := c.option.ProbeLease
 			if lease == 0 {
 				lease = 10 * time.Second
 			}
@@ -296,7 +296,7 @@ func long(w http.ResponseWriter, r *http.Request) {
 // A lease that ends while the handler writes, and ends; for the race detector.
 func TestLeaseEndsWhileTheHandlerWrites(t *testing.T) {
 	w := newWard(t, core.Config{SuccessThreshold: 10_000})
-	s := serve1(t, httpmw.New(nil, &httpmw.Options{Gate: w, Lease: time.Microsecond})(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	s := serve1(t, httpmw.New(nil, &httpmw.Options{Gate: w, ProbeLease: time.Microsecond})(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		for i := range 20 {
 			_, _ = io.WriteString(rw, "x")
 			rw.(http.Flusher).Flush()

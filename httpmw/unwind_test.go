@@ -25,7 +25,7 @@ func unwind(v any) {
 	panic(v)
 }
 
-func TestMW07_UnwoundProbesFailAndGiveTheirPlaceBack(t *testing.T) {
+func TestUnwoundProbesFailAndGiveTheirPlaceBack(t *testing.T) {
 	for name, c := range map[string]struct {
 		value  any
 		logged bool // by net/http
@@ -88,7 +88,7 @@ func TestMW07_UnwoundProbesFailAndGiveTheirPlaceBack(t *testing.T) {
 	}
 }
 
-func TestMW08_PanicCountsWhateverTheStatus(t *testing.T) {
+func TestPanicCountsWhateverTheStatus(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"before headers": func(http.ResponseWriter, *http.Request) { panic("x") },
 		"after 200":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK); panic("x") },
@@ -137,7 +137,7 @@ func TestPanicsOfOptions(t *testing.T) {
 		settled bool
 	}{
 		"Classify": {httpmw.Options{Classify: func(*http.Request, int) core.Outcome { panic("x") }}, true},
-		"Streams":  {httpmw.Options{Streams: func(http.Header) bool { panic("x") }}, true},
+		"IsStream": {httpmw.Options{IsStream: func(http.Header) bool { panic("x") }}, true},
 		"Skip":     {httpmw.Options{Skip: func(*http.Request) bool { panic("x") }}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

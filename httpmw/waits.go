@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/places"
 )
 
 // waits is the time that a call has spent waiting for its client: for bytes of the
@@ -26,8 +26,8 @@ func (w *waits) until(now time.Duration) time.Duration {
 
 // wait notes that the call waits for its client from now on.
 func (c *call) wait(read bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.once.Lock()
+	defer c.once.Unlock()
 	if c.depth == 0 {
 		c.since = c.m.now()
 	}
@@ -39,8 +39,8 @@ func (c *call) wait(read bool) {
 
 // resume ends a wait.
 func (c *call) resume(read bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.once.Lock()
+	defer c.once.Unlock()
 	c.depth--
 	if read {
 		c.reads--
@@ -52,63 +52,36 @@ func (c *call) resume(read bool) {
 
 // Waits implements [places.Lender].
 func (c *call) Waits() (since time.Duration, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.since, c.lendsLocked()
-}
-
-// lendsLocked reports whether the call has a place to lend. Between its status and the
-// verdict on that it has not.
-func (c *call) lendsLocked() bool {
-	return !c.settled && c.depth > 0 && (c.status == 0 || c.outcome != 0)
+	c.once.Lock()
+	defer c.once.Unlock()
+	return c.since, !c.once.Claimed && c.depth > 0 && (c.status == 0 || c.outcome != 0)
 }
 
 // Lend implements [places.Lender]. A call that has sent its status is settled by that,
-// and is ignored otherwise.
+// and is ignored otherwise. Between its status and its outcome it keeps its place.
 func (c *call) Lend() bool {
-	c.mu.Lock()
-	if !c.lendsLocked() {
-		c.mu.Unlock()
-		return false
+	c.once.Lock()
+	o, err, waits := c.outcome, c.err, c.depth > 0
+	c.once.Unlock()
+	if waits && o != 0 {
+		return c.settle(o, err)
 	}
-	o, err := core.Ignored, error(nil)
-	if c.status != 0 {
-		o, err = c.outcome, c.err
-	} else {
-		c.lent = true
+	place := c.place
+	lent := c.once.LendIf(c.ctx, func() bool {
+		place = c.place
+		return c.depth > 0 && c.status == 0
+	})
+	if lent {
+		place.Settled()
 	}
-	p, place := c.claimLocked()
-	c.mu.Unlock()
-	defer place.Settled()
-	p.Report(c.ctx, o, err)
-	return true
+	return lent
 }
 
 // reclaim asks for a place again once the client has sent everything, as a request
 // that comes now would. Without one, the call goes on and counts as what it was.
 func (c *call) reclaim() {
-	c.mu.Lock()
-	lent, place := c.lent && c.status == 0 && !c.gone, c.place
-	c.lent = c.lent && !lent
-	c.mu.Unlock()
-	if !lent {
-		return
-	}
-	p, ok := place.Again(context.WithoutCancel(c.ctx), c.m.gateOf(c.key))
-	if !ok {
-		return
-	}
-	next := c.m.places.Hold(c.key, c) // not with the call's lock held
-	c.mu.Lock()
-	if c.gone || c.status != 0 { // meanwhile
-		c.mu.Unlock()
-		next.Over()
-		p.Settle(c.ctx, core.Ignored)
-		return
-	}
-	c.probe, c.place = p.Probe(), next
-	c.permit, c.settled = p.Take(), false
-	c.credited = c.until(c.m.now()) // before the permit's time
-	c.mu.Unlock()
-	place.Over()
+	wants := func() bool { return !c.gone && c.status == 0 }
+	places.Reclaim(context.WithoutCancel(c.ctx), c.m.gateOf(c.key), &c.once, &c.place, wants, func() {
+		c.credited = c.until(c.m.now()) // before the permit's time
+	})
 }

@@ -44,9 +44,9 @@ func (c *call) wrote(err error) {
 		errors.Is(err, http.ErrContentLength), errors.Is(err, http.ErrHandlerTimeout), errors.Is(err, http.ErrNotSupported):
 		return // which the client has no part in
 	}
-	c.mu.Lock()
+	c.once.Lock()
 	c.unwritten = true
-	c.mu.Unlock()
+	c.once.Unlock()
 }
 
 // Unwrap is for [http.ResponseController]. What that can only find further in is to

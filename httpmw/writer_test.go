@@ -61,7 +61,7 @@ func abilities(w http.ResponseWriter) string {
 // bare can do nothing but what every writer can.
 type bare struct{ http.ResponseWriter }
 
-func TestMW11_TheWriterCanDoWhatItCould(t *testing.T) {
+func TestTheWriterCanDoWhatItCould(t *testing.T) {
 	guard := httpmw.New(nil, nil)
 	check := func(t *testing.T, contains string, serve func(http.Handler)) {
 		t.Helper()
@@ -93,7 +93,7 @@ func TestMW11_TheWriterCanDoWhatItCould(t *testing.T) {
 
 // Each method of http.ResponseController gives with the middleware what it gives
 // without.
-func TestMW11_ResponseController(t *testing.T) {
+func TestAResponseControllerReachesTheWriter(t *testing.T) {
 	use := func(w http.ResponseWriter) string {
 		rc := http.NewResponseController(w)
 		var out strings.Builder
@@ -156,7 +156,7 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return countingConn{conn.(*net.TCPConn), &l.files}, nil
 }
 
-func TestMW11_FilesAreSentByTheKernel(t *testing.T) {
+func TestFilesAreSentByTheKernel(t *testing.T) {
 	content := bodyOf(1 << 20)
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -209,7 +209,7 @@ func TestARequestWithoutABodyIsTheSame(t *testing.T) {
 	}
 }
 
-func TestMW18_TheRequestIsTheSame(t *testing.T) {
+func TestTheRequestIsTheSame(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		type key struct{}
 		var before, after *http.Request
@@ -250,7 +250,7 @@ func TestMW18_TheRequestIsTheSame(t *testing.T) {
 	})
 }
 
-func TestMW19_TrailersSurvive(t *testing.T) {
+func TestTrailersSurvive(t *testing.T) {
 	overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 		w := newWard(t, core.Config{})
 		a := serve(t, w.guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

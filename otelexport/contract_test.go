@@ -117,7 +117,7 @@ func TestAnOutage(t *testing.T) {
 		v.want(t, values{
 			"status{state=closed}": 0, "status{state=open}": 1, "open.remaining{}": 6,
 			"state.time{state=closed}": 2, "state.time{state=open}": 4,
-			"state.transitions{state=open,state.previous=closed}": 1, "trips{transition.reason=failures_in_row}": 1,
+			"state.transitions{state=open,state.previous=closed}": 1, "trips{transition.reason=consecutive_failures}": 1,
 			"calls{result=rejected}": 7, "window.calls{result=success}": 0, "window.calls{result=failure}": 0,
 		})
 		absent(v, "window.failure_ratio{}")
@@ -149,7 +149,7 @@ func TestAnOutage(t *testing.T) {
 			"state.transitions{state=half_open,state.previous=open}":   2,
 			"state.transitions{state=closed,state.previous=half_open}": 1,
 			"state.transitions{state=closed,state.previous=open}":      0,
-			"trips{transition.reason=probe_failed}":                    1, "trips{transition.reason=failures_in_row}": 1,
+			"trips{transition.reason=probe_failed}":                    1, "trips{transition.reason=consecutive_failures}": 1,
 			"status{state=closed}": 1, "state.time{state=open}": 20,
 		})
 
@@ -228,7 +228,7 @@ func TestOpenBetweenTwoScrapes(t *testing.T) {
 		}
 		before.want(t, values{"state.transitions{state=open,state.previous=closed}": 0, "state.time{state=open}": 0})
 		after.want(t, values{
-			"state.transitions{state=open,state.previous=closed}": 1, "trips{transition.reason=failures_in_row}": 1,
+			"state.transitions{state=open,state.previous=closed}": 1, "trips{transition.reason=consecutive_failures}": 1,
 			"state.time{state=open}": .2, "state.time{state=closed}": 14.8,
 		})
 	})

@@ -74,5 +74,5 @@ func ExampleSpanHooks() {
 		_ = b.Do(context.Background(), func(context.Context) error { return errors.New("down") })
 	}
 	// Output:
-	// open because of failures in a row (5)
+	// open because of consecutive failures (5)
 }

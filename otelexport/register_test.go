@@ -473,7 +473,7 @@ func TestAgainstSnapshot(t *testing.T) {
 		want := values{
 			"calls{result=success}": float64(s.Totals.Successes), "calls{result=failure}": float64(s.Totals.Failures),
 			"calls{result=ignored}": float64(s.Totals.Ignored), "calls{result=rejected}": float64(s.Totals.Refused),
-			"slow_calls{}": float64(s.Totals.Slow), "timeouts{}": float64(s.Totals.Timeouts), "spared_calls{}": float64(s.Totals.Spared),
+			"slow_calls{}": float64(s.Totals.Slow), "timeouts{}": float64(s.Totals.Timeouts), "spared_calls{}": float64(s.Totals.ShadowAdmitted),
 			"probes{result=success}": float64(s.Probes.Successes), "probes{result=failure}": float64(s.Probes.Failures),
 			"probes{result=ignored}": float64(s.Probes.Ignored), "active{}": 0,
 		}

@@ -48,7 +48,7 @@ func SpanHooks(next core.Hooks) core.Hooks {
 }
 
 func refusedIn(err *core.OpenError) string {
-	if err.Cause == core.HeldOpen {
+	if err.Cause == core.CauseForcedOpen {
 		return contract.ForcedOpen
 	}
 	return contract.OfState(err.State)

@@ -66,7 +66,7 @@ func TestSpans(t *testing.T) {
 		if !errors.Is(err, core.ErrOpen) {
 			t.Fatal(err)
 		}
-		wantAttributes(t, got, refused("open", "failures_in_row")...)
+		wantAttributes(t, got, refused("open", "consecutive_failures")...)
 
 		time.Sleep(time.Second)
 		for range 3 {
@@ -80,7 +80,7 @@ func TestSpans(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _ = tr.call(b, succeed)
-		wantAttributes(t, got, refused("forced_open", "held_open")...)
+		wantAttributes(t, got, refused("forced_open", "forced_open")...)
 
 		if err := b.Force(core.Shadow); err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ func TestProtectAllocs(t *testing.T) {
 		t.Helper()
 		failing(t, breakerOf(t, r, name), 5)
 	}
-	for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.Exponential}} {
+	for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.StrategyExponential}} {
 		for _, timeout := range []time.Duration{0, time.Hour} {
 			p := noRetry(core.Config{Timeout: time.Hour, CallTimeout: timeout})
 			p.Retry = retry

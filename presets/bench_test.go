@@ -40,7 +40,7 @@ func BenchmarkProtect(b *testing.B) {
 		_ = breaker.Do(ctx, func(context.Context) error { return errDown })
 		return call
 	}
-	backoff := presets.Retry{Enabled: true, Strategy: presets.Exponential}
+	backoff := presets.Retry{Enabled: true, Strategy: presets.StrategyExponential}
 	for _, c := range []struct {
 		name string
 		want int
@@ -81,7 +81,7 @@ func BenchmarkRetry(b *testing.B) {
 	ctx := context.Background()
 	p := presets.Policy{
 		Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}, Registry: new(presets.Registry),
-		Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 1},
+		Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 1},
 	}
 	fails := false
 	call := presets.ProtectFunc("x", p, func(context.Context) error {

@@ -148,7 +148,7 @@ func TestSuggestions(t *testing.T) {
 // Where the jitter would take a wait beyond the cap it is turned back, not cut
 // off: callers that failed together would come back together.
 func TestJitterAtTheCap(t *testing.T) {
-	retry := presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: time.Second, MaxDelay: time.Second, JitterFactor: 0.5}
+	retry := presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: time.Second, MaxDelay: time.Second, JitterFactor: 0.5}
 	var waits []time.Duration
 	atCap := 0
 	for range 500 {

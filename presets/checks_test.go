@@ -110,7 +110,7 @@ func schedule(t *testing.T, r *presets.Registry) (stop func()) {
 func (c *checked) until(at time.Duration) { time.Sleep(time.Until(c.began.Add(at))) }
 
 // S10: the original had flags for health checks and notifications, and no code.
-func TestS10_HealthChecksRun(t *testing.T) {
+func TestHealthChecksRun(t *testing.T) {
 	inBubble(t, "every interval while the breaker is open", func(t *testing.T) {
 		r := new(presets.Registry)
 		b, c := withChecks(t, r, "x", func(p *presets.Policy) { p.Timeout = 22 * s })
@@ -126,8 +126,8 @@ func TestS10_HealthChecksRun(t *testing.T) {
 		stateIs(t, b, core.HalfOpen)
 		c.until(200 * s)
 		c.wasAsked(t, 105*s, 110*s, 115*s, 120*s)
-		if got := b.Snapshot().Cause; got != core.BreakOver {
-			t.Errorf("the breaker is half-open because %v, want %v", got, core.BreakOver)
+		if got := b.Snapshot().Cause; got != core.CauseTimeoutElapsed {
+			t.Errorf("the breaker is half-open because %v, want %v", got, core.CauseTimeoutElapsed)
 		}
 	})
 	inBubble(t, "and one that succeeds ends the break", func(t *testing.T) {
@@ -150,8 +150,8 @@ func TestS10_HealthChecksRun(t *testing.T) {
 		c.until(21 * s)
 		c.wasAsked(t, 7*s, 14*s, 21*s)
 		stateIs(t, b, core.HalfOpen)
-		if got := b.Snapshot(); got.Cause != core.CheckPassed || !got.Since.Equal(c.began.Add(21*s)) {
-			t.Errorf("the breaker is half-open since %v because %v, want since 21 s, because %v", got.Since, got.Cause, core.CheckPassed)
+		if got := b.Snapshot(); got.Cause != core.CauseCheckPassed || !got.Since.Equal(c.began.Add(21*s)) {
+			t.Errorf("the breaker is half-open since %v because %v, want since 21 s, because %v", got.Since, got.Cause, core.CauseCheckPassed)
 		}
 		for range 2 {
 			if err := b.Do(t.Context(), func(context.Context) error { return nil }); err != nil {
@@ -169,7 +169,7 @@ func TestS10_HealthChecksRun(t *testing.T) {
 				t.Errorf("transition %d has the number %d", i+1, tr.Seq)
 			}
 		}
-		if want := []core.Cause{core.FailuresInRow, core.CheckPassed, core.ProbesPassed}; !slices.Equal(causes, want) {
+		if want := []core.Cause{core.CauseConsecutiveFailures, core.CauseCheckPassed, core.CauseProbesPassed}; !slices.Equal(causes, want) {
 			t.Errorf("the user's hook was told %v, want %v", causes, want)
 		}
 	})

@@ -32,11 +32,12 @@ func isZero(n *yaml.Node) bool {
 // read: only where a file says so in this policy or in what it starts from. How they
 // would be made again, without that, is told to be in vain if all else is sound.
 func (d *decoder) whether(p *Policy, path string, where places, sound bool) {
+	defer func() { p.RetriesEnabled = p.Retry.Enabled }()
 	enabled, strategy := where["Retry.Enabled"], where["Retry.Strategy"]
 	switch {
-	case where.alone("Retry.Strategy") && p.Retry.Strategy == None:
+	case where.alone("Retry.Strategy") && p.Retry.Strategy == StrategyNone:
 		p.Retry = Retry{} // what it starts from has no say in it
-	case p.Retry.Enabled && strategy != nil && p.Retry.Strategy == None:
+	case p.Retry.Enabled && strategy != nil && p.Retry.Strategy == StrategyNone:
 		d.fault(strategy, join(path, "retry.strategy"), "is none while retries are enabled, allowed: fixed, linear, exponential or random; retry_enabled: false for no retries")
 	case p.Retry.Enabled:
 		p.Retry = p.Retry.enabled()

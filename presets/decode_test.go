@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -94,7 +95,7 @@ func everyFieldRead() presets.Fleet {
 				},
 				HealthCheckInterval: 3 * time.Second,
 				Retry: presets.Retry{
-					Enabled: true, Strategy: presets.Random, Attempts: 4, InitialDelay: 100 * time.Millisecond, MaxDelay: 2 * time.Second,
+					Enabled: true, Strategy: presets.StrategyRandom, Attempts: 4, InitialDelay: 100 * time.Millisecond, MaxDelay: 2 * time.Second,
 					Multiplier: 3, JitterFactor: 0.25,
 				},
 			},
@@ -141,7 +142,7 @@ policies:
 					Window: core.Window{For: 10 * s},
 				},
 				HealthCheckInterval: s,
-				Retry:               presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 8 * ms, MaxDelay: 9 * ms},
+				Retry:               presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 8 * ms, MaxDelay: 9 * ms},
 			}},
 		}},
 		{"all that can be switched off", `
@@ -172,7 +173,7 @@ policies:
 					Health: &core.HealthLimits{SuccessRate: -1, ErrorRate: negativeInfinity(), Mean: -s},
 				},
 				HealthCheckInterval: -s,
-				Retry:               presets.Retry{Enabled: true, Strategy: presets.Fixed, JitterFactor: -1},
+				Retry:               presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: -1},
 			}},
 		}},
 		{"zero over what is not", `
@@ -183,7 +184,7 @@ policies:
     call_timeout: 0s
     retry: {enabled: true, initial_delay_ms: 0, max_delay: "0"}
 `, one(presets.Policy{
-			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 3},
+			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 3},
 			Config: core.Config{Timeout: time.Minute, Durations: true, History: 5 * time.Minute, RecentCalls: 100},
 		})},
 		{"durations of every unit", `
@@ -229,14 +230,14 @@ policies:
   i: {retry: {enabled: true, strategy: random_jitter}}
 `, some(policies{
 			"a": moderate(func(p *presets.Policy) { p.Retry = presets.Retry{} }),
-			"b": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
-			"c": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
-			"d": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
-			"e": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Linear }),
+			"b": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyFixed }),
+			"c": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyFixed }),
+			"d": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyLinear }),
+			"e": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyLinear }),
 			"f": presets.Moderate().WithRetry(),
 			"g": presets.Moderate().WithRetry(),
-			"h": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
-			"i": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Random }),
+			"h": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyRandom }),
+			"i": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyRandom }),
 		})},
 		{"layers", `
 defaults:
@@ -323,7 +324,7 @@ policies:
 			p.FailureThreshold, p.Timeout, p.SuccessThreshold, p.HalfOpenMaxCalls = 4, 30*s, 1, 2
 			p.Window.Calls = 60
 			p.HealthCheckInterval = 30 * s
-			p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 4, InitialDelay: 500 * ms, MaxDelay: 30 * s, Multiplier: 1.5, JitterFactor: -1}
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 4, InitialDelay: 500 * ms, MaxDelay: 30 * s, Multiplier: 1.5, JitterFactor: -1}
 		}))},
 		{"the original's retry, field by field", `
 policies:
@@ -338,7 +339,7 @@ policies:
   within: {retry: {jitter: false, attempts: 2, enabled: true}}
   strategy-none: {retry_strategy: none}
 `, some(policies{
-			"strategy":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.Fixed }),
+			"strategy":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyFixed }),
 			"attempts":      presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.Attempts = 7 }),
 			"initial-delay": presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.InitialDelay = 2 * s }),
 			"max-delay":     presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Retry.MaxDelay = 20 * s }),
@@ -373,10 +374,10 @@ policies:
 			"on":                     presets.Moderate().WithRetry(),
 			"on-where-there-is-none": presets.Aggressive().WithRetry(),
 			"on-without-jitter": presets.Aggressive().With(func(p *presets.Policy) {
-				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1}
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1}
 			}),
 			"on-within": presets.Aggressive().With(func(p *presets.Policy) {
-				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1, Attempts: 6}
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1, Attempts: 6}
 			}),
 		})},
 		{"retries that the defaults enable", `
@@ -535,7 +536,27 @@ func decode(doc string) (*presets.Fleet, error) { return presets.Decode(strings.
 
 // same is reflect.DeepEqual, which go vet would not have for a Policy: that one
 // holds funcs of errors, all of which are nil here.
-func same(a, b any) bool { return reflect.DeepEqual(a, b) }
+func same(a, b any) bool { return reflect.DeepEqual(asRead(a), asRead(b)) }
+
+// asRead is a Policy or a Fleet with the marks that it has once it is read from a
+// file.
+func asRead(v any) any {
+	switch v := v.(type) {
+	case presets.Policy:
+		v.RetriesEnabled = v.Retry.Enabled
+		return v
+	case *presets.Fleet:
+		f := said(v)
+		f.Defaults.RetriesEnabled = f.Defaults.Retry.Enabled
+		f.Policies = maps.Clone(f.Policies)
+		for name, p := range f.Policies {
+			p.RetriesEnabled = p.Retry.Enabled
+			f.Policies[name] = p
+		}
+		return f
+	}
+	return v
+}
 
 // differ tells the first policy in which two Fleets are not the same.
 func differ(got, want presets.Fleet) string {
@@ -1130,7 +1151,7 @@ func TestDecodeTellsTheSameTwice(t *testing.T) {
 // The original ignored a field that it did not know, and took the moderate
 // preset for one that it did not know: a misspelt word left the service
 // unprotected, or protected otherwise than anybody meant.
-func TestS6_WhatIsNotKnownIsAnError(t *testing.T) {
+func TestAnUnknownPresetIsAnError(t *testing.T) {
 	for _, row := range []struct{ name, doc, word, meant string }{
 		{"a field", "policies:\n  payments:\n    failure_treshold: 3\n", "failure_treshold", "failure_threshold"},
 		{"a field of the original", "policies:\n  payments:\n    sliding_windw_size: 3\n", "sliding_windw_size", "sliding_window_size"},
@@ -1155,7 +1176,7 @@ func TestS6_WhatIsNotKnownIsAnError(t *testing.T) {
 
 // The original held its configuration in code alone, and what it wrote for
 // people it could not read.
-func TestS9_AConfigurationGoesToAFileAndBack(t *testing.T) {
+func TestAConfigurationGoesToAFileAndBack(t *testing.T) {
 	fleet := everyFieldRead()
 	path := filepath.Join(t.TempDir(), "breakers.yaml")
 	file, err := os.Create(path)
@@ -1182,7 +1203,7 @@ func TestS9_AConfigurationGoesToAFileAndBack(t *testing.T) {
 }
 
 // A file of the original's names means what it meant there.
-func TestS9_TheOriginalsNamesAreUnderstood(t *testing.T) {
+func TestTheOriginalsNamesAreUnderstood(t *testing.T) {
 	path := filepath.Join("testdata", "original.yaml")
 	f, err := presets.Load(path)
 	if err != nil {
@@ -1194,7 +1215,7 @@ func TestS9_TheOriginalsNamesAreUnderstood(t *testing.T) {
 		},
 		HealthCheckInterval: 30 * time.Second,
 		Retry: presets.Retry{
-			Enabled: true, Strategy: presets.Exponential, Attempts: 3, InitialDelay: time.Second, MaxDelay: 30 * time.Second, Multiplier: 2, JitterFactor: -1,
+			Enabled: true, Strategy: presets.StrategyExponential, Attempts: 3, InitialDelay: time.Second, MaxDelay: 30 * time.Second, Multiplier: 2, JitterFactor: -1,
 		},
 	}
 	if got := f.Policy("payments"); !same(got, want) {
@@ -1361,7 +1382,7 @@ func TestFileErrorText(t *testing.T) {
 }
 
 // A switch that is put on again does something.
-func TestS10_SwitchedOnAgain(t *testing.T) {
+func TestHealthChecksAreSwitchedOnAgain(t *testing.T) {
 	f, err := presets.Decode(strings.NewReader("defaults: {enable_health_checks: false, retry_enabled: true, retry_jitter: false}\n" +
 		"policies: {a: {enable_health_checks: true, retry_jitter: true}, b: {retry: {jitter: true}}, c: {}}"))
 	if err != nil {

@@ -22,7 +22,7 @@ func loggedTo(f func(logger *slog.Logger)) string {
 }
 
 // As in the original, a preset says how a call is made again, and its user whether.
-func TestS7_RetriesAreEnabledNotInherited(t *testing.T) {
+func TestRetriesAreEnabledNotInherited(t *testing.T) {
 	for _, g := range presetRows() {
 		inBubble(t, g.name+" sends each call once", func(t *testing.T) {
 			p := g.policy()
@@ -58,7 +58,7 @@ func TestS7_RetriesAreEnabledNotInherited(t *testing.T) {
 		if p.Health = new(core.HealthLimits); p.WithRetry().Health == p.Health || p.Retry.Enabled {
 			t.Error("WithRetry changed what it was called on")
 		}
-		if got := p.WithRetry().Retry; !got.Enabled || got.Strategy != presets.Exponential {
+		if got := p.WithRetry().Retry; !got.Enabled || got.Strategy != presets.StrategyExponential {
 			t.Errorf("WithRetry where the preset has none: %+v", got)
 		}
 	})
@@ -82,6 +82,34 @@ func TestRetriesThatNothingMakesAreTold(t *testing.T) {
 		}
 		if _, err := presets.Database().Breaker(""); err == nil {
 			t.Error("a breaker without a name")
+		}
+	})
+	t.Run("a core.Breaker of the Config, which alone makes no call again", func(t *testing.T) {
+		p := presets.Database().WithRetry()
+		plain := core.MustNew("x", core.Config{})
+		registry := core.Registry{Config: func(string) core.Config { return p.Config }}
+		_, fromNew := core.New("x", p.Config)
+		_, fromGet := registry.Get("x")
+		for from, err := range map[string]error{"New": fromNew, "Update": plain.Update(p.Config), "Registry.Get": fromGet} {
+			if fault, ok := errors.AsType[*core.ConfigError](err); !ok || !strings.Contains(fault.Allowed, "presets.Protect") {
+				t.Errorf("%s: %v, want a *core.ConfigError that names presets.Protect", from, err)
+			}
+		}
+		fleet, err := decode("policies: {on: {preset: database, retry: true}, off: {preset: database}}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = core.New("x", fleet.Policy("on").Config)
+		if _, off := core.New("x", fleet.Policy("off").Config); err == nil || off != nil {
+			t.Errorf("of a file: %v with retries, %v without, want an error and none", err, off)
+		}
+		p.Registry = registryFor(t, nil)
+		f := failsAlways()
+		if _, err := presets.Protect("x", p, f.call)(t.Context(), ""); err != errDown || f.calls() < 2 || p.Validate() != nil {
+			t.Errorf("Protect: %v after %d calls; Validate: %v", err, f.calls(), p.Validate())
+		}
+		if _, err := p.With(func(p *presets.Policy) { p.Retry = presets.Retry{} }).Breaker("x"); err != nil {
+			t.Errorf("retries that were taken back: %v", err)
 		}
 	})
 	inBubble(t, "a breaker of a registry, once", func(t *testing.T) {
@@ -122,7 +150,7 @@ type panicking struct{ slog.Handler }
 func (panicking) Enabled(context.Context, slog.Level) bool { panic("broken") }
 
 // S2: the original's window was stored and decided nothing.
-func TestS2_TheWindowDecides(t *testing.T) {
+func TestTheWindowDecides(t *testing.T) {
 	alternating := func(b *core.Breaker, n int, fails func(i int) bool) {
 		for i := range n {
 			_ = b.Do(context.Background(), func(context.Context) error {
@@ -143,7 +171,7 @@ func TestS2_TheWindowDecides(t *testing.T) {
 			stateIs(t, b, core.Closed)
 			alternating(b, 1000-19, func(i int) bool { return i%2 == 1 })
 			stateIs(t, b, core.Open)
-			if last := b.Snapshot().Transitions; len(last) == 0 || last[0].Cause != core.FailureRate {
+			if last := b.Snapshot().Transitions; len(last) == 0 || last[0].Cause != core.CauseFailureRate {
 				t.Errorf("the transitions are %v, want an opening by the rate first", last)
 			}
 		})
@@ -168,7 +196,7 @@ func TestS2_TheWindowDecides(t *testing.T) {
 			}
 			b := breakerOf(t, registryFor(t, fleet), "x")
 			alternating(b, 200, func(i int) bool { return i%5 != 0 }) // 80 %, never more than 4 in a row
-			if stateIs(t, b, core.Open); b.Snapshot().Transitions[0].Cause != core.FailureRate {
+			if stateIs(t, b, core.Open); b.Snapshot().Transitions[0].Cause != core.CauseFailureRate {
 				t.Errorf("%s: it opened by %v, want the rate", doc, b.Snapshot().Transitions[0].Cause)
 			}
 		}
@@ -176,7 +204,7 @@ func TestS2_TheWindowDecides(t *testing.T) {
 }
 
 // What is promised of a breaker's statistics is there, whichever the preset.
-func TestS21_EveryPresetKeepsStatistics(t *testing.T) {
+func TestEveryPresetKeepsStatistics(t *testing.T) {
 	for _, g := range presetRows() {
 		inBubble(t, g.name, func(t *testing.T) {
 			p := g.policy()
@@ -237,7 +265,7 @@ func TestS21_EveryPresetKeepsStatistics(t *testing.T) {
 }
 
 // One call gives the calls and transitions of each breaker, with the texts of errors.
-func TestS22_TheRegistryIsWrittenAsJSON(t *testing.T) {
+func TestTheRegistryIsWrittenAsJSON(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
 		r := registryFor(t, nil)
 		for _, name := range []string{"a", "b"} {

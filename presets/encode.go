@@ -150,7 +150,7 @@ func fieldNode(v, base reflect.Value) *yaml.Node {
 		case retry.Enabled:
 			return differences(reflect.ValueOf(retry.enabled()), base)
 		case differences(v, reflect.Zero(v.Type())) == nil:
-			put(n, "strategy", scalar(stringTag, None.String())) // which clears the rest
+			put(n, "strategy", scalar(stringTag, StrategyNone.String())) // which clears the rest
 		default: // which leaves what the preset says
 			put(n, "enabled", scalar("!!bool", "false"))
 		}

@@ -180,10 +180,10 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 
 func (d drawer) retry(r presets.Retry) presets.Retry {
 	r.Strategy = maybe(d, "strategy", r.Strategy, func() presets.Strategy {
-		return rapid.SampledFrom([]presets.Strategy{presets.Fixed, presets.Linear, presets.Exponential, presets.Random}).Draw(d.T, "strategy")
+		return rapid.SampledFrom([]presets.Strategy{presets.StrategyFixed, presets.StrategyLinear, presets.StrategyExponential, presets.StrategyRandom}).Draw(d.T, "strategy")
 	})
-	if r.Strategy == presets.None {
-		r.Strategy = presets.Exponential
+	if r.Strategy == presets.StrategyNone {
+		r.Strategy = presets.StrategyExponential
 	}
 	r.Attempts = maybe(d, "attempts", r.Attempts, func() int { return rapid.IntRange(1, 100).Draw(d.T, "attempts") })
 	if r.Attempts == 0 {
@@ -317,7 +317,7 @@ func TestEncodeText(t *testing.T) {
 				p.Retry, p.Durations, p.Health = presets.Retry{}, false, &core.HealthLimits{ErrorRate: 0.5}
 			}),
 			"as defaults": presets.Moderate().With(func(p *presets.Policy) { p.Durations = false }),
-			"off":         presets.Moderate().With(func(p *presets.Policy) { p.Durations, p.Retry.Strategy = false, presets.None }),
+			"off":         presets.Moderate().With(func(p *presets.Policy) { p.Durations, p.Retry.Strategy = false, presets.StrategyNone }),
 			"zero":        {},
 			"5":           presets.Moderate(),
 		},

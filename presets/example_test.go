@@ -105,10 +105,10 @@ func ExampleProtect_strategies() {
 		retry presets.Retry
 		waits time.Duration
 	}{
-		{presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 2 * ms}, 2*ms + 2*ms},
-		{presets.Retry{Enabled: true, Strategy: presets.Linear, InitialDelay: 2 * ms}, 2*ms + 4*ms},
-		{presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 2 * ms, Multiplier: 3}, 2*ms + 6*ms},
-		{presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 2 * ms, MaxDelay: 3 * ms}, 2*ms + 3*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 2 * ms}, 2*ms + 2*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyLinear, InitialDelay: 2 * ms}, 2*ms + 4*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: 2 * ms, Multiplier: 3}, 2*ms + 6*ms},
+		{presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: 2 * ms, MaxDelay: 3 * ms}, 2*ms + 3*ms},
 	} {
 		c.retry.Attempts = 3
 		c.retry.JitterFactor = -1
@@ -134,7 +134,7 @@ func ExampleProtect_strategies() {
 func ExampleProtect_jitter() {
 	var registry presets.Registry
 	policy := presets.Policy{Registry: &registry, Retry: presets.Retry{
-		Enabled: true, Strategy: presets.Fixed, Attempts: 2, InitialDelay: 10 * time.Millisecond, JitterFactor: 0.5,
+		Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2, InitialDelay: 10 * time.Millisecond, JitterFactor: 0.5,
 	}}
 	protected := presets.ProtectFunc("cache", policy, func(context.Context) error { return errNoConnection })
 	begun := time.Now()
@@ -252,7 +252,7 @@ func ExampleProtectCall() {
 	fmt.Println(breaker.Explain(), err)
 	// Output:
 	// 1.08 <nil>
-	// closed: 0 of 3 failures in a row; failure rate 0 % of 50 %, but only 1 of 20 calls <nil>
+	// closed: 0 of 3 consecutive failures; failure rate 0 % of 50 %, but only 1 of 20 calls <nil>
 }
 
 // A breaker without a registry, for calls that are admitted by hand. It makes no call
@@ -264,7 +264,7 @@ func ExamplePolicy_Breaker() {
 	_, err = presets.Conservative().WithRetry().Breaker("critical-service")
 	fmt.Println(err)
 	// Output:
-	// closed: 0 of 3 failures in a row; failure rate 0 % of 50 %, but only 0 of 20 calls <nil>
+	// closed: 0 of 3 consecutive failures; failure rate 0 % of 50 %, but only 0 of 20 calls <nil>
 	// switchgear: Retry.Enabled is true, allowed: false for a breaker alone, which makes no call again; use Protect, or roundtrip.RetryClient for an HTTP client
 }
 
@@ -365,7 +365,7 @@ func ExampleRetry() {
 	var registry presets.Registry
 	policy := presets.Policy{Registry: &registry, Retry: presets.Retry{
 		Enabled:      true,
-		Strategy:     presets.Exponential,
+		Strategy:     presets.StrategyExponential,
 		Attempts:     4, // the first included
 		InitialDelay: time.Millisecond,
 	}}
@@ -495,11 +495,11 @@ func ExampleRegistry_Apply() {
 	fmt.Println(registry.Apply(fleet))
 	fmt.Println(db.Explain())
 	// Output:
-	// closed: 3 of 10 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
+	// closed: 3 of 10 consecutive failures; failure rate 100 % of 50 %, but only 3 of 20 calls
 	// <nil>
-	// closed: 3 of 4 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
+	// closed: 3 of 4 consecutive failures; failure rate 100 % of 50 %, but only 3 of 20 calls
 	// presets: the policy of "*": switchgear: FailureThreshold is 5000, allowed: at most 1000; 0 for 5, negative for off
-	// closed: 3 of 4 failures in a row; failure rate 100 % of 50 %, but only 3 of 20 calls
+	// closed: 3 of 4 consecutive failures; failure rate 100 % of 50 %, but only 3 of 20 calls
 }
 
 // While a breaker is open, its health check asks the dependency; the break ends
@@ -548,7 +548,7 @@ func ExampleRegistry_CheckHealth() {
 	stop()
 	fmt.Println(<-stopped)
 	// Output:
-	// closed to open: failures in a row (1)
+	// closed to open: consecutive failures (1)
 	// open to half-open: a health check passed
 	// half-open to closed: the probes passed
 	// <nil>

@@ -86,7 +86,7 @@ func TestFallback(t *testing.T) {
 	})
 	inBubble(t, "after all retries, and for a refusal", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 2, Timeout: time.Hour})
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 2}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2}
 		f := failsAlways()
 		var seen []error
 		call := presets.Fallback(presets.Protect("x", p, f.call), func(_ context.Context, _ string, err error) (int, error) {

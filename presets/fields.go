@@ -226,10 +226,10 @@ func (d *decoder) retryWord(v reflect.Value, n *yaml.Node, s scope) bool {
 			d.value(reflect.ValueOf(&retry.Enabled).Elem(), n, inner)
 		}
 		return true
-	case n.ShortTag() == stringTag && n.Value == None.String():
+	case n.ShortTag() == stringTag && n.Value == StrategyNone.String():
 		inner := s.to("strategy", "Strategy")
 		if d.once(n, n, inner) {
-			retry.Strategy = None
+			retry.Strategy = StrategyNone
 		}
 		return true
 	}
@@ -270,7 +270,7 @@ func (d *decoder) text(v encoding.TextUnmarshaler, n *yaml.Node, s scope) {
 	if d.quiet {
 		text, err = "is not one of the values that are allowed", nil
 	} else if _, ok := v.(*Strategy); ok {
-		text = fmt.Sprintf("is %s, allowed: %s%s", d.shown(n), allowedStrategies, didYouMean(n.Value, append(strategyNames(), slices.Sorted(maps.Keys(otherStrategyNames()))...)))
+		text = fmt.Sprintf("is %s, allowed: %s%s", d.shown(n), allowedStrategies, didYouMean(n.Value, slices.Concat(strategyNames.Of, slices.Sorted(maps.Keys(otherStrategyNames())))))
 	}
 	d.faultBy(n, s.path, text, err)
 }

@@ -14,10 +14,12 @@ import (
 )
 
 // notData calls each for every field of a Policy that no file gives, with its name.
+// RetriesEnabled is none: it follows Retry, which a file gives.
 func notData(v reflect.Value, name string, each func(name string, v reflect.Value)) {
 	for i := range v.NumField() {
 		field, f := v.Field(i), v.Type().Field(i)
 		switch {
+		case f.Name == "RetriesEnabled":
 		case field.Kind() == reflect.Struct:
 			notData(field, name+f.Name+".", each)
 		case field.Kind() == reflect.Func || strings.HasPrefix(f.Tag.Get("json"), "-"):
@@ -29,7 +31,7 @@ func notData(v reflect.Value, name string, each func(name string, v reflect.Valu
 // full returns a Policy in which every field is set that no file gives. Its funcs
 // call mark.
 func full(mark func()) presets.Policy {
-	p := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed}}
+	p := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}}
 	notData(reflect.ValueOf(&p).Elem(), "", func(_ string, v reflect.Value) {
 		if v.Kind() == reflect.Func {
 			v.Set(reflect.MakeFunc(v.Type(), func([]reflect.Value) []reflect.Value {
@@ -53,11 +55,11 @@ func TestEveryFuncIsKept(t *testing.T) {
 	given := full(func() {})
 	names := 0
 	given.Registry = registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{
-		"x": {Config: core.Config{FailureThreshold: 7}, Retry: presets.Retry{Enabled: true, Strategy: presets.Linear}},
+		"x": {Config: core.Config{FailureThreshold: 7}, Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyLinear}},
 	}})
 	protectNothing("x", given)
 	got := given.Registry.Policy("x")
-	if got.FailureThreshold != 7 || got.Retry.Strategy != presets.Linear {
+	if got.FailureThreshold != 7 || got.Retry.Strategy != presets.StrategyLinear {
 		t.Errorf("the policy is %s, want the numbers of the file", shownPolicy(got))
 	}
 	notData(reflect.ValueOf(got), "", func(name string, v reflect.Value) {
@@ -79,7 +81,7 @@ func TestTheFuncOfAFleetIsKept(t *testing.T) {
 		if v.Kind() != reflect.Func {
 			return
 		}
-		ofFleet := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed}}
+		ofFleet := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}}
 		own := full(func() { called = "the fleet's" })
 		named(&ofFleet, name).Set(named(&own, name))
 		r := registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{"x": ofFleet}})
@@ -185,7 +187,7 @@ func TestWithCopiesWhatItPointsTo(t *testing.T) {
 			}
 		}
 	}
-	if got := p.With(nil); !same(got.Health, p.Health) || got.Retry.Strategy != presets.Fixed {
+	if got := p.With(nil); !same(got.Health, p.Health) || got.Retry.Strategy != presets.StrategyFixed {
 		t.Errorf("With(nil) = %s, want a copy", shownPolicy(got))
 	}
 }

@@ -96,6 +96,7 @@ func (p Policy) adopt(other Policy) Policy {
 	if !p.Retry.Enabled { // and so not valid with an If
 		other.Retry.If = nil
 	}
+	other.RetriesEnabled = p.RetriesEnabled // follows Retry, which is data
 	adopt(reflect.ValueOf(&p).Elem(), reflect.ValueOf(other))
 	return p
 }

@@ -79,7 +79,7 @@ func TestNilContext(t *testing.T) {
 	var none context.Context
 	inBubble(t, "of retries", func(t *testing.T) {
 		f := failsAlways()
-		if _, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed}), f.call)(none, ""); err != errDown || f.calls() != 3 {
+		if _, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(none, ""); err != errDown || f.calls() != 3 {
 			t.Errorf("the call = %v after %d attempts, want 3 that fail", err, f.calls())
 		}
 	})

@@ -13,7 +13,7 @@ import (
 // CallTimeout of each attempt, and what is done when an attempt fails.
 //
 // A Policy is plain data; its func fields and Registry are not part of a file.
-// The zero Policy is the zero [core.Config]: five failures in a row open, and so
+// The zero Policy is the zero [core.Config]: five consecutive failures open, and so
 // does half of the last 100 calls; no retry, no CallTimeout. The functions of this package, [Moderate] and others,
 // return a new one each time; change it as you like, or use [Policy.With].
 type Policy struct {
@@ -21,8 +21,9 @@ type Policy struct {
 	// [Encode]; it changes nothing. Empty means none.
 	Preset string `json:"preset,omitzero"`
 
-	// Config is what the breaker goes by. It knows nothing of Retry: for a breaker of
-	// its own use [Policy.Breaker], which says so where retries are enabled.
+	// Config is what the breaker goes by. A breaker retries nothing, so [core.New]
+	// refuses the Config of a policy that [Policy.WithRetry] returned; where
+	// Retry.Enabled was set by hand, [Policy.Breaker] does.
 	core.Config
 
 	// Retry says how a call that failed is made again, and whether. Zero means that
@@ -54,13 +55,14 @@ func (p Policy) With(change func(p *Policy)) Policy {
 }
 
 // WithRetry returns a copy of p that makes calls again that failed, as its Retry
-// says: as the preset does, or [Exponential], 3 attempts, where that says nothing.
+// says: as the preset does, or [StrategyExponential], 3 attempts, where that says nothing.
 // A call may then be made more than once, so it must be safe to repeat.
 //
 //	charge := presets.Protect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
 func (p Policy) WithRetry() Policy {
 	p = p.clone()
 	p.Retry = p.Retry.enabled()
+	p.RetriesEnabled = true
 	return p
 }
 
@@ -76,7 +78,13 @@ func (p Policy) Breaker(name string) (*core.Breaker, error) {
 	if p.Retry.Enabled {
 		return nil, &core.ConfigError{Field: "Retry.Enabled", Value: true, Allowed: "false for a breaker alone, which makes no call again; use Protect, or roundtrip.RetryClient for an HTTP client"}
 	}
-	return core.New(name, p.clone().Config)
+	return core.New(name, p.clone().breakerConfig())
+}
+
+// breakerConfig is p's Config for a breaker whose caller knows about Retry.
+func (p Policy) breakerConfig() core.Config {
+	p.RetriesEnabled = false
+	return p.Config
 }
 
 // clone copies what p points to and a change could reach.
@@ -97,7 +105,7 @@ const (
 // Validate reports every fault of p at once, joined; each is a
 // [*core.ConfigError]. It returns nil for a Policy that [Protect] accepts.
 func (p Policy) Validate() error {
-	faults := []error{p.Config.Validate()}
+	faults := []error{p.breakerConfig().Validate()}
 	if p.Preset != "" {
 		if _, err := Named(p.Preset); err != nil {
 			faults = append(faults, err)

@@ -15,7 +15,7 @@ type preset struct {
 }
 
 func exponential(attempts int, first, limit time.Duration) Retry {
-	return Retry{Strategy: Exponential, Attempts: attempts, InitialDelay: first, MaxDelay: limit}
+	return Retry{Strategy: StrategyExponential, Attempts: attempts, InitialDelay: first, MaxDelay: limit}
 }
 
 // table returns the presets, in the order of [Names]. It is shared.
@@ -30,9 +30,9 @@ var table = sync.OnceValue(func() []preset {
 		{"critical_service", 2, 3, 180 * s, 90 * s, exponential(3, 3*s, 15*s)},
 		{"non_critical_service", 8, 1, 30 * s, 10 * s, Retry{}},
 		{"external_api", 5, 2, 60 * s, 30 * s, exponential(3, 1*s, 8*s)},
-		{"database", 3, 2, 30 * s, 10 * s, Retry{Strategy: Linear, Attempts: 2, InitialDelay: 500 * ms, MaxDelay: 2 * s}},
+		{"database", 3, 2, 30 * s, 10 * s, Retry{Strategy: StrategyLinear, Attempts: 2, InitialDelay: 500 * ms, MaxDelay: 2 * s}},
 		{"agent_execution", 4, 2, 90 * s, 120 * s, Retry{}},
-		{"file_operations", 3, 2, 10 * s, 5 * s, Retry{Strategy: Fixed, Attempts: 2, InitialDelay: 1 * s}},
+		{"file_operations", 3, 2, 10 * s, 5 * s, Retry{Strategy: StrategyFixed, Attempts: 2, InitialDelay: 1 * s}},
 	}
 })
 
@@ -62,7 +62,7 @@ func (s preset) on(base Policy) Policy {
 	base.Timeout, base.CallTimeout = s.timeout, s.callTimeout
 	// How a call is made again is the preset's, whether is not; but one that says
 	// that it is not to be is heeded.
-	enabled := base.Retry.Enabled && s.retry.Strategy != None
+	enabled := base.Retry.Enabled && s.retry.Strategy != StrategyNone
 	base.Retry = s.retry
 	base.Retry.Enabled = enabled
 	return base

@@ -135,15 +135,15 @@ type presetRow struct {
 func presetRows() []presetRow {
 	const s, ms = time.Second, time.Millisecond
 	return []presetRow{
-		{"conservative", presets.Conservative, 3, 3, 120 * s, 60 * s, presets.Retry{Strategy: presets.Exponential, Attempts: 2, InitialDelay: 2 * s, MaxDelay: 10 * s}, 2, 2 * s},
-		{"moderate", presets.Moderate, 5, 2, 60 * s, 30 * s, presets.Retry{Strategy: presets.Exponential, Attempts: 3, InitialDelay: 1 * s, MaxDelay: 10 * s}, 3, 1 * s},
+		{"conservative", presets.Conservative, 3, 3, 120 * s, 60 * s, presets.Retry{Strategy: presets.StrategyExponential, Attempts: 2, InitialDelay: 2 * s, MaxDelay: 10 * s}, 2, 2 * s},
+		{"moderate", presets.Moderate, 5, 2, 60 * s, 30 * s, presets.Retry{Strategy: presets.StrategyExponential, Attempts: 3, InitialDelay: 1 * s, MaxDelay: 10 * s}, 3, 1 * s},
 		{"aggressive", presets.Aggressive, 10, 1, 30 * s, 15 * s, presets.Retry{}, 3, 1 * s},
-		{"critical_service", presets.CriticalService, 2, 3, 180 * s, 90 * s, presets.Retry{Strategy: presets.Exponential, Attempts: 3, InitialDelay: 3 * s, MaxDelay: 15 * s}, 3, 3 * s},
+		{"critical_service", presets.CriticalService, 2, 3, 180 * s, 90 * s, presets.Retry{Strategy: presets.StrategyExponential, Attempts: 3, InitialDelay: 3 * s, MaxDelay: 15 * s}, 3, 3 * s},
 		{"non_critical_service", presets.NonCriticalService, 8, 1, 30 * s, 10 * s, presets.Retry{}, 3, 1 * s},
-		{"external_api", presets.ExternalAPI, 5, 2, 60 * s, 30 * s, presets.Retry{Strategy: presets.Exponential, Attempts: 3, InitialDelay: 1 * s, MaxDelay: 8 * s}, 3, 1 * s},
-		{"database", presets.Database, 3, 2, 30 * s, 10 * s, presets.Retry{Strategy: presets.Linear, Attempts: 2, InitialDelay: 500 * ms, MaxDelay: 2 * s}, 2, 500 * ms},
+		{"external_api", presets.ExternalAPI, 5, 2, 60 * s, 30 * s, presets.Retry{Strategy: presets.StrategyExponential, Attempts: 3, InitialDelay: 1 * s, MaxDelay: 8 * s}, 3, 1 * s},
+		{"database", presets.Database, 3, 2, 30 * s, 10 * s, presets.Retry{Strategy: presets.StrategyLinear, Attempts: 2, InitialDelay: 500 * ms, MaxDelay: 2 * s}, 2, 500 * ms},
 		{"agent_execution", presets.AgentExecution, 4, 2, 90 * s, 120 * s, presets.Retry{}, 3, 1 * s},
-		{"file_operations", presets.FileOperations, 3, 2, 10 * s, 5 * s, presets.Retry{Strategy: presets.Fixed, Attempts: 2, InitialDelay: 1 * s}, 2, 1 * s},
+		{"file_operations", presets.FileOperations, 3, 2, 10 * s, 5 * s, presets.Retry{Strategy: presets.StrategyFixed, Attempts: 2, InitialDelay: 1 * s}, 2, 1 * s},
 	}
 }
 
@@ -245,32 +245,32 @@ func TestRetryDefaults(t *testing.T) {
 	}
 	inBubble(t, "3 attempts, the first wait 1 s, times 2", func(t *testing.T) {
 		f := failsAlways()
-		_, _ = protected(t, presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1}, f)(t.Context(), "")
+		_, _ = protected(t, presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1}, f)(t.Context(), "")
 		f.waitsAre(t, time.Second, 2*time.Second)
 	})
 	inBubble(t, "at most 10 s", func(t *testing.T) {
 		f := failsAlways()
-		_, _ = protected(t, presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1, Attempts: 7}, f)(t.Context(), "")
+		_, _ = protected(t, presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1, Attempts: 7}, f)(t.Context(), "")
 		f.waitsAre(t, time.Second, 2*time.Second, 4*time.Second, 8*time.Second, 10*time.Second, 10*time.Second)
 	})
 	inBubble(t, "at most the first wait, if that is more", func(t *testing.T) {
 		f := failsAlways()
-		_, _ = protected(t, presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1, InitialDelay: time.Minute}, f)(t.Context(), "")
+		_, _ = protected(t, presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1, InitialDelay: time.Minute}, f)(t.Context(), "")
 		f.waitsAre(t, time.Minute, time.Minute)
 	})
 	t.Run("in so many words", func(t *testing.T) {
-		want := presets.Retry{Enabled: true, Strategy: presets.Linear, Attempts: 3, InitialDelay: time.Second, MaxDelay: 10 * time.Second, Multiplier: 2, JitterFactor: 0.1}
-		if got := (presets.Retry{Enabled: true, Strategy: presets.Linear}).WithDefaults(); !reflect.DeepEqual(got, want) {
+		want := presets.Retry{Enabled: true, Strategy: presets.StrategyLinear, Attempts: 3, InitialDelay: time.Second, MaxDelay: 10 * time.Second, Multiplier: 2, JitterFactor: 0.1}
+		if got := (presets.Retry{Enabled: true, Strategy: presets.StrategyLinear}).WithDefaults(); !reflect.DeepEqual(got, want) {
 			t.Errorf("WithDefaults() = %+v, want %+v", got, want)
 		}
-		given := presets.Retry{Enabled: true, Strategy: presets.Random, Attempts: 1, InitialDelay: 2, MaxDelay: 3, Multiplier: 4, JitterFactor: 0.5}
+		given := presets.Retry{Enabled: true, Strategy: presets.StrategyRandom, Attempts: 1, InitialDelay: 2, MaxDelay: 3, Multiplier: 4, JitterFactor: 0.5}
 		if got := given.WithDefaults(); !reflect.DeepEqual(got, given) {
 			t.Errorf("WithDefaults() = %+v, want what was given, %+v", got, given)
 		}
-		if got := (presets.Retry{Enabled: true, Strategy: presets.Fixed, JitterFactor: -1}).WithDefaults().JitterFactor; got != 0 {
+		if got := (presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: -1}).WithDefaults().JitterFactor; got != 0 {
 			t.Errorf("without jitter the factor is %v, want 0", got)
 		}
-		if got := (presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: time.Hour}).WithDefaults().MaxDelay; got != time.Hour {
+		if got := (presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: time.Hour}).WithDefaults().MaxDelay; got != time.Hour {
 			t.Errorf("the cap over a first wait of 1h is %v, want 1h", got)
 		}
 		if got := (presets.Retry{}).WithDefaults().Attempts; got != 1 {
@@ -278,7 +278,7 @@ func TestRetryDefaults(t *testing.T) {
 		}
 	})
 	t.Run("and in waits", func(t *testing.T) {
-		exact := presets.Retry{Enabled: true, Strategy: presets.Exponential, JitterFactor: -1}
+		exact := presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, JitterFactor: -1}
 		for n, want := range []time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 4: 8 * time.Second, 5: 10 * time.Second, 6: 10 * time.Second} {
 			if got := exact.Wait(n); n > 0 && got != want {
 				t.Errorf("the wait after %d attempts is %v, want %v", n, got, want)
@@ -286,13 +286,13 @@ func TestRetryDefaults(t *testing.T) {
 		}
 		var waits []time.Duration
 		for range 300 {
-			waits = append(waits, presets.Retry{Enabled: true, Strategy: presets.Linear}.Wait(3))
+			waits = append(waits, presets.Retry{Enabled: true, Strategy: presets.StrategyLinear}.Wait(3))
 		}
 		spread(t, waits, 2700*time.Millisecond, 3300*time.Millisecond)
 	})
 	inBubble(t, "jitter 0.1", func(t *testing.T) {
 		f := failsAlways()
-		call := protected(t, presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 100}, f)
+		call := protected(t, presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 100}, f)
 		for range 3 {
 			_, _ = call(t.Context(), "")
 		}
@@ -428,7 +428,7 @@ func TestValidateReportsAll(t *testing.T) {
 // Each limit, at it and past it.
 func TestValidateLimits(t *testing.T) {
 	retry := func(change func(r *presets.Retry)) presets.Policy {
-		p := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.Exponential}}
+		p := presets.Policy{Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyExponential}}
 		change(&p.Retry)
 		return p
 	}
@@ -459,20 +459,20 @@ func TestValidateLimits(t *testing.T) {
 		"jitter 1.1":                 {retry(func(r *presets.Retry) { r.JitterFactor = 1.1 }), bad + "JitterFactor"},
 		"jitter NaN":                 {retry(func(r *presets.Retry) { r.JitterFactor = math.NaN() }), bad + "JitterFactor"},
 		"jitter -infinite":           {retry(func(r *presets.Retry) { r.JitterFactor = math.Inf(-1) }), ""},
-		"the last strategy":          {retry(func(r *presets.Retry) { r.Strategy = presets.Random }), ""},
-		"past the last strategy":     {retry(func(r *presets.Retry) { r.Strategy = presets.Random + 1 }), bad + "Strategy"},
+		"the last strategy":          {retry(func(r *presets.Retry) { r.Strategy = presets.StrategyRandom }), ""},
+		"past the last strategy":     {retry(func(r *presets.Retry) { r.Strategy = presets.StrategyRandom + 1 }), bad + "Strategy"},
 		"attempts, not enabled":      {presets.Policy{Retry: presets.Retry{Attempts: 2}}, bad + "Attempts"},
 		"first wait, not enabled":    {presets.Policy{Retry: presets.Retry{InitialDelay: 1}}, bad + "InitialDelay"},
 		"cap, not enabled":           {presets.Policy{Retry: presets.Retry{MaxDelay: time.Hour}}, bad + "MaxDelay"},
 		"multiplier, not enabled":    {presets.Policy{Retry: presets.Retry{Multiplier: 2}}, bad + "Multiplier"},
 		"jitter, not enabled":        {presets.Policy{Retry: presets.Retry{JitterFactor: -1}}, bad + "JitterFactor"},
 		"If, not enabled":            {presets.Policy{Retry: presets.Retry{If: func(error) bool { return true }}}, bad + "If"},
-		"strategy, not enabled":      {presets.Policy{Retry: presets.Retry{Strategy: presets.Fixed}}, bad + "Strategy"},
+		"strategy, not enabled":      {presets.Policy{Retry: presets.Retry{Strategy: presets.StrategyFixed}}, bad + "Strategy"},
 		"enabled, nothing else":      {presets.Policy{Retry: presets.Retry{Enabled: true}}, ""},
 		"a preset's own, changed":    {presets.Moderate().With(func(p *presets.Policy) { p.Retry.Attempts = 5 }), bad + "Attempts"},
 		"a preset's own If":          {presets.Moderate().With(func(p *presets.Policy) { p.Retry.If = func(error) bool { return true } }), bad + "If"},
 		"a preset's own, taken away": {presets.Moderate().With(func(p *presets.Policy) { p.Retry = presets.Retry{} }), ""},
-		"its strategy taken away":    {presets.Moderate().With(func(p *presets.Policy) { p.Retry.Strategy = presets.None }), ""},
+		"its strategy taken away":    {presets.Moderate().With(func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyNone }), ""},
 		"a preset's own elsewhere":   {presets.Policy{Retry: presets.Database().Retry}, ""},
 		"checks every 10 ms":         {presets.Policy{HealthCheckInterval: 10 * time.Millisecond}, ""},
 		"checks every 10 ms less 1":  {presets.Policy{HealthCheckInterval: 10*time.Millisecond - 1}, "HealthCheckInterval"},
@@ -490,7 +490,7 @@ func TestValidateLimits(t *testing.T) {
 
 // S6: the original's override changed the shared preset, for everyone, and an
 // unknown preset was silently another one.
-func TestS6_AnOverrideIsOneFunctionsOwn(t *testing.T) {
+func TestAChangedPolicyIsOneFunctionsOwn(t *testing.T) {
 	inBubble(t, "not the preset's", func(t *testing.T) {
 		r := registryFor(t, nil)
 		inRegistry := func(p *presets.Policy) { p.Registry = r }

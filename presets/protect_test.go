@@ -26,7 +26,7 @@ func noRetry(cfg core.Config) presets.Policy {
 }
 
 // S4: the original's call timeout was a stub.
-func TestS4_CallTimeoutIsApplied(t *testing.T) {
+func TestCallTimeoutIsApplied(t *testing.T) {
 	inBubble(t, "the context of the call has the deadline", func(t *testing.T) {
 		var left time.Duration
 		call := presets.ProtectFunc("x", noRetry(core.Config{CallTimeout: 3 * time.Second}), func(ctx context.Context) error {
@@ -70,7 +70,7 @@ func TestS4_CallTimeoutIsApplied(t *testing.T) {
 	})
 	inBubble(t, "each attempt has its own", func(t *testing.T) {
 		p := noRetry(core.Config{CallTimeout: 3 * time.Second})
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 10 * time.Second, JitterFactor: -1}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 10 * time.Second, JitterFactor: -1}
 		var left []time.Duration
 		call := presets.ProtectFunc("x", p, func(ctx context.Context) error {
 			deadline, _ := ctx.Deadline()
@@ -86,7 +86,7 @@ func TestS4_CallTimeoutIsApplied(t *testing.T) {
 }
 
 // S5: a decorator, and the breaker reachable beside the function.
-func TestS5_TheProtectedFunctionHasABreakerAtHand(t *testing.T) {
+func TestAProtectedFunctionHasABreakerAtHand(t *testing.T) {
 	inBubble(t, "in the policy's registry", func(t *testing.T) {
 		r := registryFor(t, nil)
 		double := func(_ context.Context, in int) (int, error) {
@@ -144,7 +144,7 @@ func TestProtectPassesThrough(t *testing.T) {
 		}
 	})
 	inBubble(t, "a refusal is the very one of the breaker", func(t *testing.T) {
-		for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.Fixed}} {
+		for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.StrategyFixed}} {
 			p := noRetry(core.Config{FailureThreshold: 1})
 			p.Retry = retry
 			f := failsAlways()
@@ -165,7 +165,7 @@ func TestProtectPassesThrough(t *testing.T) {
 	})
 	inBubble(t, "a context that is done", func(t *testing.T) {
 		p := noRetry(core.Config{})
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}
 		f := failsAlways()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -175,7 +175,7 @@ func TestProtectPassesThrough(t *testing.T) {
 		totalsAre(t, breakerOf(t, p.Registry, "x"), core.Totals{})
 	})
 	inBubble(t, "a nil context is Background", func(t *testing.T) {
-		for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.Fixed}} {
+		for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.StrategyFixed}} {
 			p := noRetry(core.Config{})
 			p.Retry = retry
 			call := presets.ProtectFunc("x", p, func(ctx context.Context) error {
@@ -264,7 +264,7 @@ func TestProtectTwice(t *testing.T) {
 		hooked := 0
 		p := noRetry(core.Config{FailureThreshold: 2})
 		p.Health = &core.HealthLimits{SuccessRate: 0.5}
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 1}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 1}
 		p.Hooks.Transition = func(context.Context, core.Transition) { hooked++ }
 		again := p.With(func(p *presets.Policy) { // in equal data, and funcs that are not compared
 			p.Preset = "moderate"
@@ -284,7 +284,9 @@ func TestProtectTwice(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 		calls := 0
 		fail := func(context.Context) error { calls++; return errDown }
-		retried := p.With(func(p *presets.Policy) { p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 3} })
+		retried := p.With(func(p *presets.Policy) {
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 3}
+		})
 		for name, c := range map[string]struct {
 			policy presets.Policy
 			want   int
@@ -327,7 +329,7 @@ func TestProtectTwice(t *testing.T) {
 func TestProtectUnusualReturns(t *testing.T) {
 	for name, retry := range map[string]presets.Retry{
 		"no retry": {},
-		"retry":    {Enabled: true, Strategy: presets.Fixed, JitterFactor: -1},
+		"retry":    {Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: -1},
 	} {
 		inBubble(t, "panic, "+name, func(t *testing.T) {
 			p := noRetry(core.Config{})
@@ -368,7 +370,7 @@ func TestProtectUnusualReturns(t *testing.T) {
 	}
 	inBubble(t, "panic of a later attempt", func(t *testing.T) {
 		p := noRetry(core.Config{})
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, JitterFactor: -1}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: -1}
 		calls := 0
 		call := presets.ProtectFunc("x", p, func(context.Context) error {
 			if calls++; calls == 2 {
@@ -395,7 +397,7 @@ func TestProtectUnusualReturns(t *testing.T) {
 func TestProtectConcurrently(t *testing.T) {
 	inBubble(t, "in a bubble", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 4, InitialDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 4, InitialDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}
 		var called atomic.Int64
 		call := presets.Protect("x", p, func(_ context.Context, in int) (int, error) {
 			if n := called.Add(1); n%3 == 0 {

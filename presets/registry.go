@@ -138,11 +138,11 @@ func (r *Registry) breakerConfig(name string) core.Config {
 			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (told once)", name)
 		}
 	}
-	return p.breakerConfig(r, name)
+	return p.configIn(r, name)
 }
 
-// breakerConfig is the Config of the breaker of a name in r.
-func (p Policy) breakerConfig(r *Registry, name string) core.Config {
+// configIn is the Config of the breaker of a name in r.
+func (p Policy) configIn(r *Registry, name string) core.Config {
 	if p.checkEvery() > 0 {
 		p.Hooks.Transition = r.checks.watch(name, p.Hooks.Transition)
 	}
@@ -155,7 +155,7 @@ func (p Policy) breakerConfig(r *Registry, name string) core.Config {
 			}
 		}
 	}
-	return p.Config
+	return p.breakerConfig()
 }
 
 // size is the size that the breakers' registry has.
@@ -216,7 +216,7 @@ func (r *Registry) refresh(b *core.Breaker) error {
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
 			return err
 		}
-		if err := b.Update(p.breakerConfig(r, b.Name())); err != nil {
+		if err := b.Update(p.configIn(r, b.Name())); err != nil {
 			return err
 		}
 		if b.State() == core.Open && p.checkEvery() > 0 {

@@ -159,7 +159,7 @@ func TestRegistryPrecedence(t *testing.T) {
 		attempts := func(n int) presets.Policy {
 			p := presets.Policy{Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1}}
 			if n > 1 {
-				p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: n}
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: n}
 			}
 			return p
 		}
@@ -180,7 +180,7 @@ func TestRegistryPrecedence(t *testing.T) {
 // A file has no funcs: those of Protect's policy stay.
 func TestRegistryKeepsFuncs(t *testing.T) {
 	inBubble(t, "all of them", func(t *testing.T) {
-		fromFile := presets.Policy{Config: core.Config{FailureThreshold: 2}, Retry: presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 5}}
+		fromFile := presets.Policy{Config: core.Config{FailureThreshold: 2}, Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 5}}
 		r := registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{"x": fromFile}})
 		var log bytes.Buffer
 		told, classified, asked, clock := 0, 0, 0, 0
@@ -225,7 +225,7 @@ func TestAttach(t *testing.T) {
 		r.Attach = func(name string, p *presets.Policy) {
 			seen[name] = p.CallTimeout
 			p.CallTimeout += time.Minute
-			p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 4}
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 4}
 			p.FailureThreshold = -1
 		}
 		for _, name := range []string{"file", "code"} {
@@ -269,8 +269,10 @@ func TestAttach(t *testing.T) {
 	})
 	t.Run("that spoils a policy", func(t *testing.T) {
 		for field, spoil := range map[string]func(p *presets.Policy){
-			"Timeout":             func(p *presets.Policy) { p.Timeout = -1 },
-			"Retry.Attempts":      func(p *presets.Policy) { p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: -1} },
+			"Timeout": func(p *presets.Policy) { p.Timeout = -1 },
+			"Retry.Attempts": func(p *presets.Policy) {
+				p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: -1}
+			},
 			"HealthCheckInterval": func(p *presets.Policy) { p.HealthCheckInterval = 1 },
 		} {
 			r, bad := new(presets.Registry), true
@@ -314,7 +316,7 @@ func TestRegistryPastTheCap(t *testing.T) {
 		own := func(n int) presets.Policy {
 			p := in(r, limited(time.Duration(n)*time.Minute))
 			p.FailureThreshold = -1
-			p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: n}
+			p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: n}
 			return p
 		}
 		for i, name := range []string{"a", "b"} {
@@ -446,7 +448,7 @@ func TestApply(t *testing.T) {
 	})
 	inBubble(t, "and the retries of functions", func(t *testing.T) {
 		r := new(presets.Registry)
-		p := in(r, retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 2}))
+		p := in(r, retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2}))
 		f := failsAlways()
 		call := presets.Protect("x", p, f.call)
 		attempts := func(want int) {
@@ -458,7 +460,7 @@ func TestApply(t *testing.T) {
 			}
 		}
 		attempts(2)
-		five := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 5, InitialDelay: time.Minute})
+		five := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 5, InitialDelay: time.Minute})
 		five.Registry = nil
 		if err := r.Apply(&presets.Fleet{Policies: map[string]presets.Policy{"*": five}}); err != nil {
 			t.Fatal(err)
@@ -520,7 +522,7 @@ func TestApplyAllOrNothing(t *testing.T) {
 		t.Helper()
 		r = registryFor(t, &presets.Fleet{Defaults: limited(time.Second), Policies: map[string]presets.Policy{"file": limited(2 * time.Second)}})
 		p := in(r, limited(3*time.Second))
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 2}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2}
 		f := failsAlways()
 		call := presets.Protect("code", p, f.call)
 		breakerOf(t, r, "default")
@@ -593,7 +595,7 @@ func TestRegistryInAHook(t *testing.T) {
 			return
 		}
 		p.Hooks.Transition = func(_ context.Context, tr core.Transition) {
-			if tr.Cause != core.BreakOver {
+			if tr.Cause != core.CauseTimeoutElapsed {
 				return
 			}
 			hooked++
@@ -679,7 +681,7 @@ func TestRetriesPastTheCap(t *testing.T) {
 		t.Errorf("%d calls, want 1 as the file has no retry", calls)
 	}
 	fleet.Policies["b"] = fleet.Policies["b"].With(func(p *presets.Policy) {
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 2, InitialDelay: 1}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2, InitialDelay: 1}
 	})
 	if err := registry.Apply(fleet); err != nil {
 		t.Fatal(err)

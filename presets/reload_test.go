@@ -26,7 +26,7 @@ func newFleet() *presets.Fleet { return fleetOf(20*time.Second, 5) }
 func fleetOf(callTimeout time.Duration, attempts int) *presets.Fleet {
 	p := presets.Policy{
 		Config: core.Config{FailureThreshold: -1, FailureRateThreshold: -1, CallTimeout: callTimeout, Timeout: callTimeout},
-		Retry:  presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: attempts, InitialDelay: time.Nanosecond, JitterFactor: -1},
+		Retry:  presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: attempts, InitialDelay: time.Nanosecond, JitterFactor: -1},
 	}
 	return &presets.Fleet{Defaults: p, Policies: map[string]presets.Policy{"file-*": p}}
 }
@@ -202,8 +202,8 @@ func TestReloadWhileOpening(t *testing.T) {
 				t.Errorf("%s is open for %v, want 1m or 1h", tr.Name, d)
 			}
 			// A limit that rises meanwhile is reached later, one that falls at once.
-			if tr.Counts.InRow < 2 || tr.Counts.InRow > 3 {
-				t.Errorf("%s opened after %d failures, want 2 or 3", tr.Name, tr.Counts.InRow)
+			if tr.Counts.Consecutive < 2 || tr.Counts.Consecutive > 3 {
+				t.Errorf("%s opened after %d failures, want 2 or 3", tr.Name, tr.Counts.Consecutive)
 			}
 		}
 	})

@@ -23,7 +23,7 @@ type Retry struct {
 	// Enabled says that a call that failed is made again. Zero means that it is
 	// not, whatever the other fields say.
 	Enabled bool `json:"enabled,omitzero"`
-	// Strategy is how the waits grow. Zero means [Exponential] where retries are
+	// Strategy is how the waits grow. Zero means [StrategyExponential] where retries are
 	// enabled.
 	Strategy Strategy `json:"strategy,omitzero"`
 	// Attempts is how many calls are made at most, the first included. Zero
@@ -35,7 +35,7 @@ type Retry struct {
 	// InitialDelay if that is more. An error that asks for more by
 	// [core.RetryAfter] ends the retries: coming back sooner would be no use.
 	MaxDelay time.Duration `json:"max_delay,omitzero"`
-	// Multiplier is by how much [Exponential] and [Random] grow. Zero means 2;
+	// Multiplier is by how much [StrategyExponential] and [StrategyRandom] grow. Zero means 2;
 	// 1 to 100.
 	Multiplier float64 `json:"multiplier,omitzero"`
 	// JitterFactor spreads each wait evenly over ± this share of it, so that
@@ -65,7 +65,7 @@ func (r Retry) faults() []error {
 			faults = append(faults, &core.ConfigError{Field: "Retry." + field, Value: value, Allowed: allowed})
 		}
 	}
-	check(r.Strategy <= Random, "Strategy", r.Strategy, allowedStrategies)
+	check(r.Strategy <= StrategyRandom, "Strategy", r.Strategy, allowedStrategies)
 	check(r.Attempts >= 0 && r.Attempts <= maxAttempts, "Attempts", r.Attempts, "1 to 100; 0 for 3")
 	check(r.InitialDelay >= 0, "InitialDelay", r.InitialDelay, "positive; 0 for 1s")
 	check(r.MaxDelay == 0 || r.MaxDelay >= r.WithDefaults().InitialDelay, "MaxDelay", r.MaxDelay, "at least InitialDelay; 0 for 10s")
@@ -94,7 +94,7 @@ func (r Retry) inVain(own Retry) (field string, value any) {
 		return "Multiplier", r.Multiplier
 	case r.JitterFactor != 0:
 		return "JitterFactor", r.JitterFactor
-	case r.Strategy != None:
+	case r.Strategy != StrategyNone:
 		return "Strategy", r.Strategy
 	}
 	return "", nil
@@ -103,8 +103,8 @@ func (r Retry) inVain(own Retry) (field string, value any) {
 // isHow reports whether r says how as own does, but perhaps for a strategy that was
 // taken away.
 func (r Retry) isHow(own Retry) bool {
-	if r.Strategy == None {
-		own.Strategy = None
+	if r.Strategy == StrategyNone {
+		own.Strategy = StrategyNone
 	}
 	return r.Strategy == own.Strategy && r.Attempts == own.Attempts && r.InitialDelay == own.InitialDelay &&
 		r.MaxDelay == own.MaxDelay && r.Multiplier == own.Multiplier && r.JitterFactor == own.JitterFactor
@@ -113,8 +113,8 @@ func (r Retry) isHow(own Retry) bool {
 // enabled returns r with retries that are made.
 func (r Retry) enabled() Retry {
 	r.Enabled = true
-	if r.Strategy == None {
-		r.Strategy = Exponential
+	if r.Strategy == StrategyNone {
+		r.Strategy = StrategyExponential
 	}
 	return r
 }
@@ -153,18 +153,18 @@ func (r Retry) Wait(n int) time.Duration { return r.WithDefaults().delay(n, rand
 func (r Retry) delay(n int, draw float64) time.Duration {
 	d, limit := float64(r.InitialDelay), float64(r.MaxDelay)
 	switch r.Strategy {
-	case Linear:
+	case StrategyLinear:
 		d *= float64(n)
-	case Exponential, Random:
+	case StrategyExponential, StrategyRandom:
 		for range n - 1 {
 			if d *= r.Multiplier; d >= limit {
 				break
 			}
 		}
-	case None, Fixed:
+	case StrategyNone, StrategyFixed:
 	}
 	d = min(d, limit)
-	if r.Strategy == Random {
+	if r.Strategy == StrategyRandom {
 		d *= draw
 	} else {
 		d *= 1 + r.JitterFactor*(2*draw-1)

@@ -31,9 +31,9 @@ func retrying(retry presets.Retry) presets.Policy {
 }
 
 // S7: the original's retry was configured and never executed.
-func TestS7_RetryIsExecuted(t *testing.T) {
+func TestRetryIsExecuted(t *testing.T) {
 	inBubble(t, "until it succeeds", func(t *testing.T) {
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Exponential})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential})
 		f := failsWith(errDown, errDown)
 		if n, err := presets.Protect("x", p, f.call)(t.Context(), ""); n != 3 || err != nil {
 			t.Errorf("the call = %d, %v, want the third attempt's result", n, err)
@@ -43,7 +43,7 @@ func TestS7_RetryIsExecuted(t *testing.T) {
 	})
 	inBubble(t, "until there have been enough", func(t *testing.T) {
 		for _, attempts := range []int{1, 2, 5, 100} {
-			p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: attempts})
+			p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: attempts})
 			f := failsAlways()
 			if n, err := presets.Protect("x", p, f.call)(t.Context(), ""); n != attempts || err != errDown {
 				t.Errorf("the call = %d, %v, want the result of attempt %d", n, err, attempts)
@@ -53,7 +53,7 @@ func TestS7_RetryIsExecuted(t *testing.T) {
 		}
 	})
 	inBubble(t, "with jitter, within its bounds", func(t *testing.T) {
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: time.Second, JitterFactor: 0.5, Attempts: 100})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: time.Second, JitterFactor: 0.5, Attempts: 100})
 		f := failsAlways()
 		for range 3 {
 			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
@@ -61,7 +61,7 @@ func TestS7_RetryIsExecuted(t *testing.T) {
 		spread(t, f.waits(), 500*time.Millisecond, 1500*time.Millisecond)
 	})
 	inBubble(t, "with full jitter", func(t *testing.T) {
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: time.Second, JitterFactor: 1, Attempts: 100})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: time.Second, JitterFactor: 1, Attempts: 100})
 		f := failsAlways()
 		for range 3 {
 			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
@@ -69,7 +69,7 @@ func TestS7_RetryIsExecuted(t *testing.T) {
 		spread(t, f.waits(), 0, 2*time.Second)
 	})
 	inBubble(t, "never after more than the cap, jitter included", func(t *testing.T) {
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: time.Second, MaxDelay: 5 * time.Second, JitterFactor: 0.5, Attempts: 100})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: time.Second, MaxDelay: 5 * time.Second, JitterFactor: 0.5, Attempts: 100})
 		f := failsAlways()
 		for range 3 {
 			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
@@ -86,7 +86,7 @@ func TestS7_RetryIsExecuted(t *testing.T) {
 	})
 	inBubble(t, "not after a success", func(t *testing.T) {
 		f := failsWith()
-		if n, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed}), f.call)(t.Context(), ""); n != 1 || err != nil {
+		if n, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), ""); n != 1 || err != nil {
 			t.Errorf("the call = %d, %v, want the first result", n, err)
 		}
 	})
@@ -99,23 +99,23 @@ func TestS7_RetryIsExecuted(t *testing.T) {
 }
 
 // S8: every strategy, to the nanosecond.
-func TestS8_Strategies(t *testing.T) {
+func TestWaitsOfTheStrategies(t *testing.T) {
 	const s = time.Second
 	for name, row := range map[string]struct {
 		retry presets.Retry
 		want  []time.Duration
 	}{
-		"fixed":                      {presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 3 * s}, []time.Duration{3 * s, 3 * s, 3 * s, 3 * s, 3 * s}},
-		"linear":                     {presets.Retry{Enabled: true, Strategy: presets.Linear, InitialDelay: 3 * s}, []time.Duration{3 * s, 6 * s, 9 * s, 10 * s, 10 * s}},
-		"linear, 500 ms to 2 s":      {presets.Retry{Enabled: true, Strategy: presets.Linear, InitialDelay: s / 2, MaxDelay: 2 * s}, []time.Duration{s / 2, s, 3 * s / 2, 2 * s, 2 * s}},
-		"exponential":                {presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: s}, []time.Duration{s, 2 * s, 4 * s, 8 * s, 10 * s}},
-		"exponential by 3":           {presets.Retry{Enabled: true, Strategy: presets.Exponential, Multiplier: 3, MaxDelay: time.Hour}, []time.Duration{s, 3 * s, 9 * s, 27 * s, 81 * s}},
-		"exponential by 1.5":         {presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 8 * s, Multiplier: 1.5, MaxDelay: time.Hour}, []time.Duration{8 * s, 12 * s, 18 * s, 27 * s, 40*s + s/2}},
-		"exponential by 1":           {presets.Retry{Enabled: true, Strategy: presets.Exponential, Multiplier: 1}, []time.Duration{s, s, s, s, s}},
-		"one nanosecond":             {presets.Retry{Enabled: true, Strategy: presets.Exponential, InitialDelay: 1}, []time.Duration{1, 2, 4, 8, 16}},
-		"a cap between":              {presets.Retry{Enabled: true, Strategy: presets.Exponential, MaxDelay: 3 * s}, []time.Duration{s, 2 * s, 3 * s, 3 * s, 3 * s}},
-		"a cap at the first":         {presets.Retry{Enabled: true, Strategy: presets.Linear, MaxDelay: s}, []time.Duration{s, s, s, s, s}},
-		"the multiplier is not used": {presets.Retry{Enabled: true, Strategy: presets.Linear, Multiplier: 50, InitialDelay: s}, []time.Duration{s, 2 * s, 3 * s, 4 * s, 5 * s}},
+		"fixed":                      {presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 3 * s}, []time.Duration{3 * s, 3 * s, 3 * s, 3 * s, 3 * s}},
+		"linear":                     {presets.Retry{Enabled: true, Strategy: presets.StrategyLinear, InitialDelay: 3 * s}, []time.Duration{3 * s, 6 * s, 9 * s, 10 * s, 10 * s}},
+		"linear, 500 ms to 2 s":      {presets.Retry{Enabled: true, Strategy: presets.StrategyLinear, InitialDelay: s / 2, MaxDelay: 2 * s}, []time.Duration{s / 2, s, 3 * s / 2, 2 * s, 2 * s}},
+		"exponential":                {presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: s}, []time.Duration{s, 2 * s, 4 * s, 8 * s, 10 * s}},
+		"exponential by 3":           {presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Multiplier: 3, MaxDelay: time.Hour}, []time.Duration{s, 3 * s, 9 * s, 27 * s, 81 * s}},
+		"exponential by 1.5":         {presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: 8 * s, Multiplier: 1.5, MaxDelay: time.Hour}, []time.Duration{8 * s, 12 * s, 18 * s, 27 * s, 40*s + s/2}},
+		"exponential by 1":           {presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Multiplier: 1}, []time.Duration{s, s, s, s, s}},
+		"one nanosecond":             {presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: 1}, []time.Duration{1, 2, 4, 8, 16}},
+		"a cap between":              {presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, MaxDelay: 3 * s}, []time.Duration{s, 2 * s, 3 * s, 3 * s, 3 * s}},
+		"a cap at the first":         {presets.Retry{Enabled: true, Strategy: presets.StrategyLinear, MaxDelay: s}, []time.Duration{s, s, s, s, s}},
+		"the multiplier is not used": {presets.Retry{Enabled: true, Strategy: presets.StrategyLinear, Multiplier: 50, InitialDelay: s}, []time.Duration{s, 2 * s, 3 * s, 4 * s, 5 * s}},
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			row.retry.Attempts = len(row.want) + 1
@@ -126,7 +126,7 @@ func TestS8_Strategies(t *testing.T) {
 	}
 	inBubble(t, "random, between zero and the exponential wait", func(t *testing.T) {
 		var first, second, third []time.Duration
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Random, InitialDelay: 2 * s, MaxDelay: 7 * s, Attempts: 4})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyRandom, InitialDelay: 2 * s, MaxDelay: 7 * s, Attempts: 4})
 		for range 300 {
 			f := failsAlways()
 			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
@@ -138,7 +138,7 @@ func TestS8_Strategies(t *testing.T) {
 		spread(t, third, 0, 7*s)
 	})
 	inBubble(t, "two callers do not come back together", func(t *testing.T) {
-		for _, strategy := range []presets.Strategy{presets.Fixed, presets.Linear, presets.Exponential, presets.Random} {
+		for _, strategy := range []presets.Strategy{presets.StrategyFixed, presets.StrategyLinear, presets.StrategyExponential, presets.StrategyRandom} {
 			p := noRetry(core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 			p.Retry = presets.Retry{Enabled: true, Strategy: strategy, Attempts: 2}
 			seen := make(map[time.Duration]bool)
@@ -158,10 +158,10 @@ func TestS8_Strategies(t *testing.T) {
 func TestRetryDelaysDoNotOverflow(t *testing.T) {
 	const forever = time.Duration(math.MaxInt64)
 	for name, retry := range map[string]presets.Retry{
-		"fixed":       {Enabled: true, Strategy: presets.Fixed, InitialDelay: forever},
-		"linear":      {Enabled: true, Strategy: presets.Linear, InitialDelay: forever / 2, MaxDelay: forever},
-		"exponential": {Enabled: true, Strategy: presets.Exponential, InitialDelay: forever / 2, MaxDelay: forever},
-		"jitter":      {Enabled: true, Strategy: presets.Exponential, InitialDelay: forever, MaxDelay: forever, JitterFactor: 1e-9},
+		"fixed":       {Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: forever},
+		"linear":      {Enabled: true, Strategy: presets.StrategyLinear, InitialDelay: forever / 2, MaxDelay: forever},
+		"exponential": {Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: forever / 2, MaxDelay: forever},
+		"jitter":      {Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: forever, MaxDelay: forever, JitterFactor: 1e-9},
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			retry.Attempts = 5
@@ -203,7 +203,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 		p.Retry = retry
 		return p
 	}
-	every10s := presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 10 * time.Second, JitterFactor: -1, Attempts: 10}
+	every10s := presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 10 * time.Second, JitterFactor: -1, Attempts: 10}
 	inBubble(t, "the break outlasts the wait: it ends at once", func(t *testing.T) {
 		p := policy(core.Config{FailureThreshold: 3, Timeout: time.Minute}, every10s)
 		sick := []error{&sickError{1}, &sickError{2}, &sickError{3}, &sickError{4}}
@@ -259,7 +259,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 			}
 		})
 		_, err := call(t.Context(), "")
-		if got := openError(t, err); got.Cause != core.ProbesOut || !errors.Is(err, errDown) || f.calls() != 1 {
+		if got := openError(t, err); got.Cause != core.CauseProbesOut || !errors.Is(err, errDown) || f.calls() != 1 {
 			t.Errorf("the call = %v after %d attempts, want the refusal while a probe is out, and the last error", err, f.calls())
 		}
 	})
@@ -299,7 +299,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 		b := breakerOf(t, p.Registry, "x")
 		time.AfterFunc(15*time.Second, func() { _ = b.Force(core.ForcedOpen) })
 		_, err := call(t.Context(), "")
-		if got := openError(t, err); got.Cause != core.HeldOpen || !errors.Is(err, errDown) || f.calls() != 2 {
+		if got := openError(t, err); got.Cause != core.CauseForcedOpen || !errors.Is(err, errDown) || f.calls() != 2 {
 			t.Errorf("the call = %v after %d attempts, want the operator's refusal after 2", err, f.calls())
 		}
 	})
@@ -323,7 +323,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 
 // The caller's context ends the retries.
 func TestRetryAndTheCallersContext(t *testing.T) {
-	every10s := presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 10 * time.Second, Attempts: 5}
+	every10s := presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 10 * time.Second, Attempts: 5}
 	sick := &sickError{7}
 	inBubble(t, "cancelled while it waits", func(t *testing.T) {
 		errCause := manyErrors{errDown} // which is not comparable, as a cause may be
@@ -414,7 +414,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 	inBubble(t, "the last error is returned as it is, whatever the context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		f := failsWith(errDown, errDown)
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, Attempts: 3})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 3})
 		calls := 0
 		_, err := presets.Protect("x", p, func(ctx context.Context, in string) (int, error) {
 			if calls++; calls == 3 {
@@ -462,7 +462,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			f := failsWith(slices.Repeat([]error{row.err}, 10)...)
-			n, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Exponential, Attempts: 4}), f.call)(t.Context(), "")
+			n, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 4}), f.call)(t.Context(), "")
 			f.waitsAre(t, row.want...)
 			if n != len(row.want)+1 || fmt.Sprintf("%p %v", err, err) != fmt.Sprintf("%p %v", row.err, row.err) {
 				t.Errorf("the call = %d, %v, want the last attempt's result and error itself", n, err)
@@ -471,7 +471,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	}
 	inBubble(t, "only that of the last attempt", func(t *testing.T) {
 		f := failsWith(core.RetryAfter(errDown, 5*s), errDown)
-		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed}), f.call)(t.Context(), "")
+		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), "")
 		f.waitsAre(t, 5*s, s)
 		if err != nil {
 			t.Errorf("the call = %v, want the third attempt to succeed", err)
@@ -479,7 +479,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	})
 	inBubble(t, "and it opens the breaker for that long", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 1, Timeout: s, SuccessThreshold: 1})
-		p.Retry = presets.Retry{Enabled: true, Strategy: presets.Fixed}
+		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}
 		f := failsWith(busyError{7 * s})
 		if n, err := presets.Protect("x", p, f.call)(t.Context(), ""); n != 2 || err != nil {
 			t.Errorf("the call = %d, %v, want the second attempt, when the break is over", n, err)
@@ -488,7 +488,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	})
 	inBubble(t, "jitter does not come back sooner", func(t *testing.T) {
 		f := failsWith(slices.Repeat([]error{core.RetryAfter(errDown, s)}, 100)...)
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, JitterFactor: 0.5, Attempts: 100})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: 0.5, Attempts: 100})
 		_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
 		if least := slices.Min(f.waits()); least != s {
 			t.Errorf("the shortest wait is %v, want 1s, which was asked for", least)
@@ -499,7 +499,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 		defer cancel()
 		want := busyError{6 * s}
 		f := failsWith(want)
-		if _, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed}), f.call)(ctx, ""); err != want || f.calls() != 1 {
+		if _, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(ctx, ""); err != want || f.calls() != 1 {
 			t.Errorf("the call = %v after %d attempts, want %v at once", err, f.calls(), want)
 		}
 	})
@@ -507,7 +507,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 
 func TestRetryIf(t *testing.T) {
 	policy := func(p presets.Policy, f func(error) bool) presets.Policy { p.Retry.If = f; return p }
-	fixed := presets.Retry{Enabled: true, Strategy: presets.Fixed}
+	fixed := presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}
 	inBubble(t, "says no", func(t *testing.T) {
 		var asked []error
 		f := failsWith(errDown, &sickError{400}, errDown)
@@ -548,7 +548,7 @@ func TestRetryIf(t *testing.T) {
 	inBubble(t, "is not asked of a success, a refusal or the last attempt's fate", func(t *testing.T) {
 		asked := 0
 		p := policy(noRetry(core.Config{FailureThreshold: 1, Timeout: time.Hour}), func(error) bool { asked++; return true })
-		p.Retry.Enabled, p.Retry.Strategy = true, presets.Fixed
+		p.Retry.Enabled, p.Retry.Strategy = true, presets.StrategyFixed
 		f := failsWith(nil, errDown)
 		call := presets.Protect("x", p, f.call)
 		for range 3 {
@@ -591,7 +591,7 @@ func TestRetryNetworkTimeouts(t *testing.T) {
 		"only by its words": errors.New(context.DeadlineExceeded.Error()),
 	} {
 		inBubble(t, name, func(t *testing.T) {
-			p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed})
+			p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 			p.CallTimeout = time.Minute
 			f := failsWith(err)
 			if n, got := presets.Protect("x", p, f.call)(t.Context(), ""); n != 2 || got != nil {
@@ -606,7 +606,7 @@ func TestRetryNetworkTimeouts(t *testing.T) {
 			t.Fatalf("a dial after its deadline = %v, want one that is like a deadline", err)
 		}
 		f := failsWith(err)
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 1})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 1})
 		if n, got := presets.Protect("x", p, f.call)(t.Context(), ""); n != 2 || got != nil {
 			t.Errorf("the call = %d, %v, want a second attempt", n, got)
 		}
@@ -626,7 +626,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 		"an error of its own":         func(context.Context) error { return errDown },
 	} {
 		inBubble(t, name, func(t *testing.T) {
-			p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed})
+			p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 			p.CallTimeout = 5 * time.Second
 			calls := 0
 			began := time.Now()
@@ -647,7 +647,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 		defer server.Close()
 		defer close(release)
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed, InitialDelay: 1})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 1})
 		p.CallTimeout = 50 * time.Millisecond
 		calls := 0
 		err := presets.ProtectFunc("x", p, func(ctx context.Context) error {
@@ -668,7 +668,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 	})
 	// One that failed before its time is made again though it failed late.
 	inBubble(t, "but just before it", func(t *testing.T) {
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 		p.CallTimeout = 5 * time.Second
 		calls := 0
 		err := presets.ProtectFunc("x", p, func(context.Context) error {
@@ -693,7 +693,7 @@ func TestRetryLibraryErrorsAreNotMistaken(t *testing.T) {
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			f := failsWith(err, err, err)
-			n, got := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed}), f.call)(t.Context(), "")
+			n, got := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), "")
 			if n != 3 || got != err {
 				t.Errorf("the call = %d, %v, want the third attempt's error itself", n, got)
 			}
@@ -706,14 +706,14 @@ func TestRetryLibraryErrorsAreNotMistaken(t *testing.T) {
 func TestRetryUncomparableErrors(t *testing.T) {
 	inBubble(t, "as the error of every attempt", func(t *testing.T) {
 		f := failsWith(slices.Repeat([]error{manyErrors{errDown}}, 3)...)
-		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Exponential}), f.call)(t.Context(), "")
+		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential}), f.call)(t.Context(), "")
 		if got, ok := err.(manyErrors); !ok || len(got) != 1 || f.calls() != 3 {
 			t.Errorf("the call = %v after %d attempts, want the error itself after 3", err, f.calls())
 		}
 	})
 	inBubble(t, "beside a refusal", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 2, Timeout: time.Hour})
-		p.Retry.Enabled, p.Retry.Strategy = true, presets.Fixed
+		p.Retry.Enabled, p.Retry.Strategy = true, presets.StrategyFixed
 		_, err := presets.Protect("x", p, failsWith(manyErrors{}, manyErrors{errDown}).call)(t.Context(), "")
 		openError(t, err)
 		if last, ok := errors.AsType[manyErrors](err); !ok || len(last) != 1 {
@@ -726,7 +726,7 @@ func TestRetryUncomparableErrors(t *testing.T) {
 	inBubble(t, "beside an ended context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Millisecond, cancel)
-		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed}), failsWith(manyErrors{}).call)(ctx, "")
+		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), failsWith(manyErrors{}).call)(ctx, "")
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("the call = %v, want %v", err, context.Canceled)
 		}
@@ -737,7 +737,7 @@ func TestRetryUncomparableErrors(t *testing.T) {
 // the classification of an error has no say in whether it is made again.
 func TestRetryAndClassify(t *testing.T) {
 	inBubble(t, "ignored failures are made again", func(t *testing.T) {
-		p := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed})
+		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 		p.Classify = func(context.Context, error) core.Outcome { return core.Ignored }
 		f := failsAlways()
 		_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
@@ -745,7 +745,7 @@ func TestRetryAndClassify(t *testing.T) {
 	})
 	inBubble(t, "the refusal of a protected function inside is not", func(t *testing.T) {
 		inner := noRetry(core.Config{FailureThreshold: 1, Timeout: time.Hour})
-		outer := retrying(presets.Retry{Enabled: true, Strategy: presets.Fixed})
+		outer := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 		f := failsAlways()
 		call := presets.Protect("outer", outer, presets.Protect("inner", inner, f.call))
 		if _, err := call(t.Context(), ""); !errors.Is(err, core.ErrOpen) || f.calls() != 1 {

@@ -92,8 +92,8 @@ func makeSchema(t *testing.T) []byte {
 		w.keys[section] = strings.ToLower(section)
 	}
 	w.keys["StateFile"] = "state_file"
-	for s := presets.None; s <= presets.Random; s++ {
-		w.keys[strings.ToUpper(s.String()[:1])+s.String()[1:]] = s.String()
+	for s := presets.StrategyNone; s <= presets.StrategyRandom; s++ {
+		w.keys["Strategy"+strings.ToUpper(s.String()[:1])+s.String()[1:]] = s.String()
 	}
 	for name, text := range w.docs {
 		w.docs[name] = w.forFiles(text)
@@ -169,7 +169,7 @@ func anys(words []string) []any {
 // strategies are all names that UnmarshalText reads.
 func strategies() []string {
 	var names []string
-	for s := presets.None; s <= presets.Random; s++ {
+	for s := presets.StrategyNone; s <= presets.StrategyRandom; s++ {
 		names = append(names, s.String())
 	}
 	return append(names, "fixed_delay", "linear_backoff", "exponential_backoff", "random_jitter")

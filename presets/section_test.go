@@ -63,7 +63,7 @@ export: {}
 	var got settings
 	found, err := f.Section("ralph", &got)
 	want := settings{
-		Text: "some", Flag: true, Number: 16, Share: 1, Wait: 90 * time.Second, Strategy: presets.Linear,
+		Text: "some", Flag: true, Number: 16, Share: 1, Wait: 90 * time.Second, Strategy: presets.StrategyLinear,
 		Inner: inner{1, 5 * time.Millisecond}, Pointer: &inner{A: 2},
 		List: []string{"x", "5"}, Inners: []inner{{A: 1}, {B: 2 * time.Second}},
 		Table: map[string]int{"one": 1, "two": 2}, Tables: map[string]inner{"one": {A: 1}, "two": {}},

@@ -54,7 +54,7 @@ func read(t *testing.T, path string) string {
 }
 
 // S25: the original claimed to keep its state, and did not.
-func TestS25_AnOpenBreakerSurvivesARestart(t *testing.T) {
+func TestAnOpenBreakerSurvivesARestart(t *testing.T) {
 	inBubble(t, "for what is left of its break", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state")
 		fleet := fleetBy(core.Config{FailureThreshold: 1, Timeout: time.Minute, TimeoutFactor: 2, SuccessThreshold: 1})
@@ -69,7 +69,7 @@ func TestS25_AnOpenBreakerSurvivesARestart(t *testing.T) {
 		r = keeping(t, path, fleet)
 		b = breakerOf(t, r, "x")
 		_, err := b.Allow(t.Context())
-		if e := openError(t, err); time.Until(e.RetryAt) != 90*time.Second || e.Reason != errDown.Error() || e.Cause != core.Restored {
+		if e := openError(t, err); time.Until(e.RetryAt) != 90*time.Second || e.Reason != errDown.Error() || e.Cause != core.CauseRestored {
 			t.Errorf("the refusal is %v, with %v left, want 90s and its reason", e, time.Until(e.RetryAt))
 		}
 		if got := b.Snapshot().Opens; got != 2 {

@@ -1,41 +1,35 @@
 package presets
 
 import (
-	"strconv"
-
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
-// Strategy is how the waits between attempts grow. The zero Strategy is [None].
+// Strategy is how the waits between attempts grow. The zero Strategy is [StrategyNone].
 type Strategy uint8
 
 // The strategies; n is the number of attempts made so far.
 const (
-	None        Strategy = iota // none of its own: no second attempt, or Exponential where retries are enabled
-	Fixed                       // InitialDelay
-	Linear                      // InitialDelay × n
-	Exponential                 // InitialDelay × Multiplier^(n-1)
-	Random                      // evenly between zero and what Exponential would wait
+	StrategyNone        Strategy = iota // none of its own: no second attempt, or StrategyExponential where retries are enabled
+	StrategyFixed                       // InitialDelay
+	StrategyLinear                      // InitialDelay × n
+	StrategyExponential                 // InitialDelay × Multiplier^(n-1)
+	StrategyRandom                      // evenly between zero and what StrategyExponential would wait
 )
 
-func strategyNames() []string {
-	return []string{None: "none", Fixed: "fixed", Linear: "linear", Exponential: "exponential", Random: "random"}
-}
+var strategyNames = enum.Names[Strategy]{Type: "Strategy", Of: []string{ //nolint:gochecknoglobals // a table
+	StrategyNone: "none", StrategyFixed: "fixed", StrategyLinear: "linear", StrategyExponential: "exponential", StrategyRandom: "random",
+}}
 
 // otherStrategyNames are understood besides.
 func otherStrategyNames() map[string]Strategy {
 	return map[string]Strategy{
-		"fixed_delay": Fixed, "linear_backoff": Linear, "exponential_backoff": Exponential, "random_jitter": Random,
+		"fixed_delay": StrategyFixed, "linear_backoff": StrategyLinear, "exponential_backoff": StrategyExponential, "random_jitter": StrategyRandom,
 	}
 }
 
 // String returns "none", "fixed", "linear", "exponential" or "random".
-func (s Strategy) String() string {
-	if names := strategyNames(); int(s) < len(names) {
-		return names[s]
-	}
-	return "Strategy(" + strconv.Itoa(int(s)) + ")"
-}
+func (s Strategy) String() string { return strategyNames.String(s) }
 
 const allowedStrategies = "none, fixed, linear, exponential or random"
 
@@ -46,15 +40,12 @@ func (s Strategy) MarshalText() ([]byte, error) { return []byte(s.String()), nil
 // linear_backoff, exponential_backoff and random_jitter. Anything else is a
 // [*core.ConfigError].
 func (s *Strategy) UnmarshalText(text []byte) error {
-	for i, name := range strategyNames() {
-		if name == string(text) {
-			*s = Strategy(i)
-			return nil
-		}
-	}
 	if known, ok := otherStrategyNames()[string(text)]; ok {
 		*s = known
 		return nil
 	}
-	return &core.ConfigError{Field: "Strategy", Value: string(text), Allowed: allowedStrategies}
+	if strategyNames.Parse(text, s) != "" {
+		return &core.ConfigError{Field: strategyNames.Type, Value: string(text), Allowed: allowedStrategies}
+	}
+	return nil
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/blackbox4/switchgear/presets"
 )
 
-var everyStrategy = []presets.Strategy{presets.None, presets.Fixed, presets.Linear, presets.Exponential, presets.Random}
+var everyStrategy = []presets.Strategy{presets.StrategyNone, presets.StrategyFixed, presets.StrategyLinear, presets.StrategyExponential, presets.StrategyRandom}
 
 func TestStrategyNames(t *testing.T) {
 	for s, want := range map[presets.Strategy]string{
-		presets.None: "none", presets.Fixed: "fixed", presets.Linear: "linear", presets.Exponential: "exponential", presets.Random: "random",
-		presets.Random + 1: "Strategy(5)", 255: "Strategy(255)",
+		presets.StrategyNone: "none", presets.StrategyFixed: "fixed", presets.StrategyLinear: "linear", presets.StrategyExponential: "exponential", presets.StrategyRandom: "random",
+		presets.StrategyRandom + 1: "Strategy(5)", 255: "Strategy(255)",
 	} {
 		if got := s.String(); got != want {
 			t.Errorf("String() = %q, want %q", got, want)
@@ -42,8 +42,8 @@ func TestStrategiesAreReadBack(t *testing.T) {
 	} {
 		for _, s := range everyStrategy {
 			want := document{s, everyStrategy, map[presets.Strategy]string{s: "x"}}
-			if s == presets.None {
-				want.ByKey[presets.Random] = "y"
+			if s == presets.StrategyNone {
+				want.ByKey[presets.StrategyRandom] = "y"
 			}
 			text, err := format.write(want)
 			if err != nil {
@@ -59,9 +59,9 @@ func TestStrategiesAreReadBack(t *testing.T) {
 
 func TestStrategyUnmarshalRefuses(t *testing.T) {
 	for _, text := range []string{"", "None", "fixed ", "Strategy(1)", "1", "random_jitters"} {
-		s := presets.Linear
+		s := presets.StrategyLinear
 		err := s.UnmarshalText([]byte(text))
-		if fault, ok := errors.AsType[*core.ConfigError](err); !ok || fault.Field != "Strategy" || fault.Value != text || s != presets.Linear {
+		if fault, ok := errors.AsType[*core.ConfigError](err); !ok || fault.Field != "Strategy" || fault.Value != text || s != presets.StrategyLinear {
 			t.Errorf("%q is read as %v, %v; want an error about Strategy, and no change", text, s, err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 
 // What was measured on the systems that agents run in today, one test for each
 // finding. The first, that protections are dead code, is
-// TestAgents01_EveryRuleFires.
+// TestEveryRuleFires.
 
 func init() { //nolint:gochecknoinits // see TestMain
 	jobs["fail"] = func() int { fmt.Println("API error"); return 1 }
@@ -27,7 +27,7 @@ func init() { //nolint:gochecknoinits // see TestMain
 // A program that exits with 1 was called 55 times in a row, and one that says that
 // it failed 42 times, without any counter moving. Here every way out of an iteration
 // is counted, and each stops the loop at the third.
-func TestAgents02_FailuresReachTheBreaker(t *testing.T) {
+func TestFailuresReachTheBreaker(t *testing.T) {
 	ways := map[string]func(t *testing.T, a *ralph.Agent) error{ // one pass of a loop; the refusal
 		"a program exits with 1": func(t *testing.T, a *ralph.Agent) error {
 			err := a.Execute(t.Context(), func(ctx context.Context) error {
@@ -110,7 +110,7 @@ func TestAgents02_FailuresReachTheBreaker(t *testing.T) {
 
 // A refusal of a gate further in is the same hole in another shape: it says nothing
 // about the agent, but a loop that goes on in it spins.
-func TestAgents02_ASpinOnRefusals(t *testing.T) {
+func TestASpinOnRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := supervise(t, plain())
 		defer closeNow(t, s)
@@ -133,7 +133,7 @@ func TestAgents02_ASpinOnRefusals(t *testing.T) {
 
 // A loop without any limit made 6,239 iterations in a night, and one call of a tool
 // was repeated more than 300 times.
-func TestAgents02_TheNight(t *testing.T) {
+func TestFailuresOfANight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := supervise(t, ralph.Config{})
 		defer closeNow(t, s)
@@ -156,7 +156,7 @@ func TestAgents02_TheNight(t *testing.T) {
 }
 
 // What users complain about most are loops that are none, of five shapes.
-func TestAgents03_NoFalseAlarm(t *testing.T) {
+func TestNoFalseAlarm(t *testing.T) {
 	cases := map[string]func(t *testing.T, s *ralph.Supervisor, a *ralph.Agent){
 		"polling": func(t *testing.T, _ *ralph.Supervisor, a *ralph.Agent) {
 			for range 15 { // once a minute for a quarter of an hour
@@ -227,7 +227,7 @@ func TestAgents03_NoFalseAlarm(t *testing.T) {
 
 // Exact repetition is rare in loops that were labelled as such: work is handed over
 // in other words each time.
-func TestAgents04_Paraphrases(t *testing.T) {
+func TestParaphrases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := supervise(t, plain())
 		defer closeNow(t, s)
@@ -269,7 +269,7 @@ func TestAgents04_Paraphrases(t *testing.T) {
 // Two agents of a well-known framework passed the ball 1,056 times. Refusing the
 // tool that hands over did not stop them: the framework told the model, which tried
 // again. The gate of the model does stop them, at once.
-func TestAgents05_PingPong(t *testing.T) {
+func TestPingPong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := supervise(t, ralph.Config{})
 		defer closeNow(t, s)

@@ -8,12 +8,12 @@ import (
 
 // Breaker is the circuit breaker of the agent's iterations, which has the agent's id for
 // a name: for its Snapshot, Health and Explain. Nil for an Agent that is nil or zero.
-// It is another one after the agent was forgotten or the program started anew.
+// It is another one after the agent was evicted or the program started anew.
 func (a *Agent) Breaker() *core.Breaker {
 	if !a.made() {
 		return nil
 	}
-	return a.guard()
+	return a.breakerOf()
 }
 
 // AgentBreakers ranges over the circuit breakers of the agents that have had an
@@ -30,4 +30,17 @@ func (s *Supervisor) AgentBreakers() iter.Seq2[string, *core.Breaker] {
 			}
 		}
 	}
+}
+
+// breakerOf returns the agent's circuit breaker, made at its first iteration.
+func (a *Agent) breakerOf() *core.Breaker {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.breaker == nil {
+		a.breaker = core.MustNew(a.id, a.sup.cfg.Breaker) // both were checked
+		if a.sup.cfg.Shadow {
+			_ = a.breaker.Force(core.Shadow) // a constant
+		}
+	}
+	return a.breaker
 }

@@ -1,7 +1,7 @@
 package ralph
 
 import (
-	"slices"
+	"cmp"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -40,7 +40,7 @@ func (a *Agent) setTree(tree detect.Budgets) {
 		a.limits = new(limits)
 	}
 	a.limits.Tree = tree
-	if a.limits.owner {
+	if a.limits.ownsTree {
 		_ = a.tree.Load().Raise(tree) // was checked
 		return
 	}
@@ -48,43 +48,56 @@ func (a *Agent) setTree(tree detect.Budgets) {
 	if err != nil { // was checked
 		return
 	}
-	a.limits.owner = true
+	a.limits.ownsTree = true
 	a.tree.Store(own)
 }
 
-// change applies Options to an agent that is known. It needs mu.
-func (s *Supervisor) change(a *Agent, o Options, now time.Duration) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if o.Tree != (detect.Budgets{}) && (a.limits == nil || !a.limits.owner) && len(a.children()) > 0 {
-		return &core.ConfigError{Field: "Tree", Value: o.Tree, Allowed: "none for an agent that had none before there were others below it"}
+// change applies what Options give to an agent that is known; another task begins
+// afterwards.
+func (s *Supervisor) change(a *Agent, o Options) error {
+	if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
+		return &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
 	}
-	if o.Name != "" {
-		a.role = s.roles.get(o.Name)
+	var fault error
+	_, err := a.do(operation{tree: true, do: func(_ time.Time, now time.Duration) effect {
+		if o.Tree != (detect.Budgets{}) && (a.limits == nil || !a.limits.ownsTree) && len(a.children()) > 0 {
+			fault = &core.ConfigError{Field: "Tree", Value: o.Tree, Allowed: "none for an agent that had none before there were others below it"}
+			return effect{}
+		}
+		if o.Name != "" {
+			a.role = s.roles.get(o.Name)
+		}
+		a.setIDs(o.Session, "")
+		a.touch()
+		if o.Tree == (detect.Budgets{}) && o.Budget == (detect.Budgets{}) {
+			return effect{}
+		}
+		if o.Tree != (detect.Budgets{}) {
+			a.setTree(o.Tree)
+		}
+		a.setOwn(o.Budget)
+		a.addEvent(Event{Kind: EventBudget, From: a.state, To: a.state}, now)
+		s.planResume(a, now)
+		a.touch()
+		return effect{}
+	}})
+	if err := cmp.Or(err, fault); err != nil {
+		return err
 	}
-	a.name(o.Session, "") // a task begins, see Begin
-	if o.Tree == (detect.Budgets{}) && o.Budget == (detect.Budgets{}) {
-		a.touch(now)
-		return nil
+	if o.Task != "" {
+		a.NewTask(o.Task) // nothing new for one that was made for it
 	}
-	if o.Tree != (detect.Budgets{}) {
-		a.setTree(o.Tree)
-	}
-	a.setOwn(o.Budget)
-	a.tell(Event{Kind: EventBudget, From: a.state, To: a.state}, now)
-	s.lift(a, now)
-	a.touch(now)
 	return nil
 }
 
-// lift plans the resume of an agent that was paused for a budget which was raised.
-func (s *Supervisor) lift(a *Agent, now time.Duration) {
+// planResume plans the resume of an agent that was paused for a budget which was raised.
+func (s *Supervisor) planResume(a *Agent, now time.Duration) {
 	if a.state != Paused || a.cause.Reason != detect.ReasonExhausted || s.cfg.MaxRecoveryAttempts == 0 || a.exhausted() {
 		return
 	}
 	a.resumeAt = max(later(a.since, s.cfg.pauseFor(int(a.attempts))), now)
-	a.replan()
-	a.watch()
+	a.renewRefusal()
+	a.schedule()
 }
 
 // exhausted reports whether a budget that keeps the agent from going on is still
@@ -115,14 +128,14 @@ func (a *Agent) exhausted() bool {
 	return false
 }
 
-// renew begins the shared budgets of a root and of all below it anew.
-func (s *Supervisor) renew(root *Agent, now time.Duration) {
+// resetTrees begins the shared budgets of a root and of all below it anew.
+func (s *Supervisor) resetTrees(root *Agent, now time.Duration) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	walk(root, func(a *Agent) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.limits == nil || !a.limits.owner {
+		if a.limits == nil || !a.limits.ownsTree {
 			return
 		}
 		fresh, err := detect.NewBudget(a.limits.Tree, nil)
@@ -136,27 +149,7 @@ func (s *Supervisor) renew(root *Agent, now time.Duration) {
 	walk(root, func(a *Agent) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		s.lift(a, now)
-	})
-}
-
-// exhaust pauses all that share a budget which a has used up. It must be called
-// with no lock held.
-func (s *Supervisor) exhaust(a *Agent, findings []detect.Finding, now time.Duration) {
-	first := slices.IndexFunc(findings, func(f detect.Finding) bool { return f.Level == detect.LevelTrip && f.Reason == detect.ReasonExhausted })
-	if b := a.tree.Load(); first < 0 || b == nil || b.Err() == nil {
-		return
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	walk(a.root(), func(other *Agent) {
-		b := other.tree.Load()
-		if b == nil || b.Err() == nil {
-			return
-		}
-		other.mu.Lock()
-		defer other.mu.Unlock()
-		other.trip(causeOf(findings[first]), nil, now)
+		s.planResume(a, now)
 	})
 }
 

@@ -230,7 +230,7 @@ func TestNoOvershoot(t *testing.T) {
 				refused = err
 				continue
 			}
-			kept := p.Take()
+			kept := p.Move()
 			out = append(out, &kept)
 		}
 		if len(out) != 5 || !refusedByAgent(refused) {

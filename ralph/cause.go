@@ -37,7 +37,7 @@ type Cause struct {
 // Rules of a [Cause] that are not of package detect or failsafe.
 const (
 	RuleManual   = "manual"   // a person or the caller paused the agent
-	RuleRecovery = "recovery" // it was resumed on trial and got nowhere, see [Probation]
+	RuleRecovery = "recovery" // it was resumed on probation and got nowhere, see [Probation]
 	RuleHost     = "host"     // the gate Vitals refused with an error of its own
 )
 

@@ -29,7 +29,7 @@ type Config struct {
 	// Breaker is the circuit breaker that each agent has for its iterations.
 	// Zero FailureThreshold means as many as AgentFailureThreshold, and it may not be
 	// less; where none of FailureRateThreshold, MinimumCalls and Window is given, the rate
-	// does not open it before so many failures in a row do; zero CallTimeout means 2 min, which Execute and core.Do apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
+	// does not open it before so many consecutive failures do; zero CallTimeout means 2 min, which Execute and core.Do apply; a nil Classify is [core.DefaultClassify], but that what an iteration was
 	// refused, a budget that is used up included, what this machine was short of
 	// (file descriptors, ports, memory, disk, a resolver that answers), and an error of
 	// credentials, permissions or quotas, see [Execute], is [core.Ignored]. The rest is as [core.Config] says.
@@ -70,7 +70,7 @@ type Config struct {
 	// AutoResumeEnabled says whether paused agents are resumed by themselves. Nil
 	// means true; false is as a negative AutoResumeAfter.
 	AutoResumeEnabled *bool `json:"auto_resume_enabled,omitzero"`
-	// AutoResumeAfter is after how long a paused agent is resumed on trial, at
+	// AutoResumeAfter is after how long a paused agent is resumed on probation, at
 	// the soonest. Zero means 30 s; negative means that only a person resumes. At
 	// most EscalationTimeout, at which there would be nothing left to resume. In a file
 	// of presets it may be called auto_resume_delay.
@@ -99,7 +99,7 @@ type Config struct {
 	// MaxAgents is how many agents there are at most. Zero means 100,000; at
 	// most 1,000,000.
 	MaxAgents int `json:"max_agents,omitzero"`
-	// Idle is after how long an agent that does nothing may be forgotten, see
+	// Idle is after how long an agent that does nothing may be evicted, see
 	// [Supervisor.Monitor]. Zero means 1 h, negative never.
 	Idle time.Duration `json:"idle,omitzero"`
 	// Events is how many events of each agent are kept. Zero means 16, negative
@@ -114,7 +114,7 @@ type Config struct {
 
 	// Vitals is asked before each iteration and each call of a model, and
 	// pauses an agent by refusing: a [*failsafe.Vitals], as a rule. Nil means that
-	// nobody is asked. Its permit is settled with the iteration, or at once as
+	// nothing is asked. Its permit is settled with the iteration, or at once as
 	// [core.Ignored] for a call of a model.
 	Vitals core.Gate `json:"-" yaml:"-"`
 	// OnEvent is told of every event, one at a time and in order, with no lock held,
@@ -132,7 +132,7 @@ type Config struct {
 	Now func() time.Time `json:"-" yaml:"-"`
 }
 
-// Probation is what an agent that was resumed on trial may use until it has shown
+// Probation is what an agent that was resumed on probation may use until it has shown
 // progress: a new fingerprint, see [Agent.Progress]; of agents that have none, an
 // iteration that ended well and had a new step in it, or no steps at all; of those
 // that have no iterations either, as many new steps as there may be iterations. A
@@ -185,10 +185,10 @@ func (c Config) Validate() error {
 			faults = append(faults, &core.ConfigError{Field: field, Value: value, Allowed: allowed})
 		}
 	}
-	faults = append(faults, inside("Rules", c.Rules.Validate())...)
+	faults = append(faults, prefixFaults("Rules", c.Rules.Validate())...)
 	_, err := detect.NewBudget(c.Budget, nil)
-	faults = append(faults, inside("Budget", err)...)
-	faults = append(faults, inside("Breaker", c.Breaker.Validate())...)
+	faults = append(faults, prefixFaults("Budget", err)...)
+	faults = append(faults, prefixFaults("Breaker", c.Breaker.Validate())...)
 	c.thresholds(check)
 
 	c.AutoResumeAfter = c.resolved().AutoResumeAfter
@@ -211,14 +211,14 @@ func (c Config) Validate() error {
 
 // inside takes a joined error apart and says of each [*core.ConfigError] which
 // field its field is in.
-func inside(field string, err error) []error {
+func prefixFaults(field string, err error) []error {
 	if err == nil {
 		return nil
 	}
 	var all []error
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			all = append(all, inside(field, e)...)
+			all = append(all, prefixFaults(field, e)...)
 		}
 		return all
 	}

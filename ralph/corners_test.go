@@ -95,8 +95,9 @@ func TestBeginLiftsOneBelow(t *testing.T) {
 	})
 }
 
-// TestTimeOfATreeForOneThatHasNotBegun: it is stopped when it asks, not before.
-func TestTimeOfATreeForOneThatHasNotBegun(t *testing.T) {
+// TestWallTimeOfATreeStopsAnAgentThatHasNotBegun: with those that are at work, and not
+// only when it asks.
+func TestWallTimeOfATreeStopsAnAgentThatHasNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := supervise(t, plain())
 		defer closeNow(t, s)
@@ -105,7 +106,7 @@ func TestTimeOfATreeForOneThatHasNotBegun(t *testing.T) {
 		time.Sleep(time.Hour + time.Second)
 		synctest.Wait()
 		wantState(t, s, "boss", ralph.Escalated)
-		wantState(t, s, "a", ralph.Running)
+		wantState(t, s, "a", ralph.Escalated)
 		if err := a.AllowModelCall(t.Context()); !errors.Is(err, ralph.ErrFailsafeTriggered) {
 			t.Error(err)
 		}

@@ -42,7 +42,7 @@
 //
 // An agent is paused for a [detect.Reason], by which it goes on. Those that are
 // stuck or failing, and those for which something passing is the cause, are resumed
-// by themselves: on trial, with a small budget, when the host is well and their
+// by themselves: on probation, with a small budget, when the host is well and their
 // circuit breaker is not open; after a time that grows and is jittered; at most
 // three times. Those that are exhausted are resumed when their budget is raised, and
 // those that are blocked wait for a person. Before a rule pauses an agent, it nearly

@@ -105,8 +105,8 @@ func kindOfStatus(status int) detect.ErrorKind {
 	return detect.ErrorKindOther
 }
 
-// needsAPerson reports whether an error of that sort says nothing about the agent, and
+// needsPerson reports whether an error of that sort says nothing about the agent, and
 // does not pass by itself.
-func needsAPerson(kind detect.ErrorKind) bool {
+func needsPerson(kind detect.ErrorKind) bool {
 	return kind == detect.ErrorKindAuth || kind == detect.ErrorKindPermission || kind == detect.ErrorKindQuota
 }

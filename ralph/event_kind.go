@@ -17,7 +17,7 @@ const (
 	EventRecovered                  // recovering to running: the agent has shown progress
 	EventEscalated                  // a person is needed: to escalated
 	EventStopped                    // to stopped
-	EventReset                      // to running, with everything forgotten
+	EventReset                      // to running, with nothing counted
 	EventBudget                     // a budget was changed
 	EventStore                      // the store cannot be written, or can again
 

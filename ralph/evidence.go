@@ -15,21 +15,21 @@ import (
 // says nothing about the agent is ignored.
 func classify(ctx context.Context, err error) core.Outcome {
 	o := core.DefaultClassify(ctx, err)
-	if o == core.Failure && (vetoed(err) || lacking(err) || needsAPerson(kindOf(err))) {
+	if o == core.Failure && (isRefusal(err) || isShortage(err) || needsPerson(kindOf(err))) {
 		return core.Ignored
 	}
 	return o
 }
 
-// vetoed reports whether err is the refusal of a gate, an agent or a budget: the agent
+// isRefusal reports whether err is the refusal of a gate, an agent or a budget: the agent
 // was not let do what it wanted.
-func vetoed(err error) bool {
+func isRefusal(err error) bool {
 	return errors.Is(err, core.ErrOpen) || errors.Is(err, detect.ErrExhausted)
 }
 
-// lacking reports whether err is a shortage of this machine, by its type: one that
+// isShortage reports whether err is a shortage of this machine, by its type: one that
 // core knows, or one of processes, disk or root certificates.
-func lacking(err error) bool {
+func isShortage(err error) bool {
 	if core.LocalShortage(err) {
 		return true
 	}

@@ -337,7 +337,7 @@ func TestSomeIterationsHang(t *testing.T) {
 		for time.Since(begun) < 24*time.Hour {
 			time.Sleep(time.Second)
 			if p, err := a.Allow(t.Context()); err == nil {
-				out = append(out, p.Take())
+				out = append(out, p.Move())
 			}
 		}
 		if n := a.Status().InFlight; n != len(out) || n < 1 {

@@ -117,7 +117,7 @@ func ExampleSupervisor_TryResume() {
 	if err := supervisor.Pause("run-3", detect.ReasonTransient, "deploy", "the database moves"); err != nil {
 		panic(err)
 	}
-	fmt.Println(supervisor.TryResume("run-3")) // on trial
+	fmt.Println(supervisor.TryResume("run-3")) // on probation
 	fmt.Println(supervisor.TryResume("run-3")) // it is not paused any more
 	status, err := supervisor.Status("run-3")
 	fmt.Println(status.State, status.Attempts, err)

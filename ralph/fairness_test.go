@@ -112,7 +112,7 @@ func TestWordsDoNotEndATrial(t *testing.T) {
 		}
 		time.Sleep(31 * time.Second)
 		if got := a.Status().State; got != ralph.Recovering {
-			t.Fatalf("%v, want it on trial", got)
+			t.Fatalf("%v, want it on probation", got)
 		}
 		err := a.Execute(context.Background(), func(context.Context) error {
 			observe(t, a, detect.Step{Output: "I am going to try something."})
@@ -120,12 +120,12 @@ func TestWordsDoNotEndATrial(t *testing.T) {
 			return nil
 		})
 		if got := a.Status().State; err != nil || got != ralph.Recovering {
-			t.Errorf("%v, %v; want it still on trial", got, err)
+			t.Errorf("%v, %v; want it still on probation", got, err)
 		}
 	})
 }
 
-// What a pause was for is told after every trial.
+// What a pause was for is told after every probation.
 func TestCauseOfARelapse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, d := supervise(t, ralph.Config{ResumeJitter: -1, EscalationTimeout: -1})

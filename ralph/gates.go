@@ -1,6 +1,7 @@
 package ralph
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -53,20 +54,18 @@ func (a *Agent) AllowModelCall(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := a.refused(); err != nil {
+	if err := a.refusalNow(); err != nil {
 		return err
 	}
-	if b := a.tree.Load(); b != nil {
-		if err := b.Err(); err != nil {
-			if err := a.overspent(err); err != nil {
-				return err
-			}
+	if spent := a.spentBudget(); spent != nil {
+		if err := a.tripFor(func(time.Time) Cause { return causeOf(spent.Finding) }, nil); err != nil {
+			return err
 		}
 	}
 	if vitals := a.sup.cfg.Vitals; vitals != nil {
 		p, err := vitals.Allow(ctx)
 		if err != nil {
-			return a.unwell(ctx, err)
+			return a.refuseForHost(ctx, err)
 		}
 		p.Settle(ctx, core.Ignored)
 	}
@@ -80,7 +79,7 @@ func (a *Agent) AllowModelCall(ctx context.Context) error {
 func (a *Agent) AllowTool(ctx context.Context, tool, args string) error {
 	err := a.AllowModelCall(ctx)
 	if refusal, ok := errors.AsType[*PausedError](err); ok {
-		a.veto(tool, args)
+		a.observeRefusal(tool, args)
 		if latest := a.refusal.Load(); latest != nil {
 			return latest
 		}
@@ -89,22 +88,19 @@ func (a *Agent) AllowTool(ctx context.Context, tool, args string) error {
 	return err
 }
 
-// veto takes in a call that was refused.
-func (a *Agent) veto(tool, args string) {
-	at, now := a.sup.clock()
-	step := detect.Step{At: at, Tool: tool, Args: args, Refused: true}
-	a.mu.Lock()
-	findings, _ := a.follow(at).Observe(step) // it has no numbers
-	a.credit(&step, 0, true)
-	a.judge(findings, now)
-	a.touch(now)
-	a.mu.Unlock()
-	a.sup.delivery.deliver()
+// observeRefusal takes in a call that was refused.
+func (a *Agent) observeRefusal(tool, args string) {
+	_, _ = a.do(operation{do: func(at time.Time, _ time.Duration) effect {
+		step := detect.Step{At: at, Tool: tool, Args: args, Refused: true}
+		findings, _ := a.runAt(at).Observe(step) // it has no numbers
+		a.countStep(&step, 0, true)
+		return effect{findings: findings, active: true}
+	}})
 }
 
-// refused is the refusal that holds, nil in shadow. A stay that is over by the
+// refusalNow is the refusal that holds, nil in shadow. A stay that is over by the
 // clock is left to the schedule.
-func (a *Agent) refused() error {
+func (a *Agent) refusalNow() error {
 	r := a.refusal.Load()
 	if r == nil || a.sup.cfg.Shadow {
 		return nil
@@ -112,20 +108,22 @@ func (a *Agent) refused() error {
 	return r
 }
 
-// unwell pauses the agent for what the host's gate said, and refuses.
-func (a *Agent) unwell(ctx context.Context, err error) error {
+// tripFor pauses or escalates the agent for a cause outside of its rules, and refuses;
+// err is what the host's gate said, or nil.
+func (a *Agent) tripFor(cause func(at time.Time) Cause, err error) error {
+	_, gone := a.do(operation{do: func(at time.Time, now time.Duration) effect {
+		a.trip(cause(at), err, now)
+		return effect{}
+	}})
+	return cmp.Or(gone, a.refusalNow())
+}
+
+// refuseForHost pauses the agent for what the host's gate said, and refuses.
+func (a *Agent) refuseForHost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	at, now := a.sup.clock()
-	if gone := a.alive(now); gone != nil {
-		return gone
-	}
-	a.mu.Lock()
-	a.trip(hostCause(err, at), err, now)
-	a.mu.Unlock()
-	a.sup.delivery.deliver()
-	return a.refused()
+	return a.tripFor(func(at time.Time) Cause { return hostCause(err, at) }, err)
 }
 
 // hostCause is the worst of what the host's gate said.
@@ -136,227 +134,4 @@ func hostCause(err error, at time.Time) Cause {
 		c.Rule, c.Severity, c.Count, c.Threshold, c.Message = string(worst.Type), worst.Severity, worst.Value, worst.Threshold, worst.Message
 	}
 	return c
-}
-
-// overspent pauses the agent for a budget that it shares, and refuses.
-func (a *Agent) overspent(err error) error {
-	spent, _ := errors.AsType[*detect.ExhaustedError](err) // a budget that was made has no other
-	_, now := a.sup.clock()
-	if gone := a.alive(now); gone != nil {
-		return gone
-	}
-	a.mu.Lock()
-	a.trip(causeOf(spent.Finding), nil, now)
-	a.mu.Unlock()
-	a.sup.delivery.deliver()
-	return a.refused()
-}
-
-// iteration is one that was asked for, and then its permit.
-type iteration struct {
-	agent    *Agent
-	reserved *detect.Reservation
-	trial    *trial // that it is part of
-	life     uint32
-	err      error // that of Execute
-}
-
-// Allow implements [core.Gate]; it is asked once.
-func (it *iteration) Allow(ctx context.Context) (core.Permit, error) {
-	a, s := it.agent, it.agent.sup
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	if err := ctx.Err(); err != nil {
-		return core.Permit{}, err
-	}
-	_, now := s.clock()
-	if s.closed.Load() {
-		return core.Permit{}, ErrClosed
-	}
-	if err := a.alive(now); err != nil {
-		return core.Permit{}, err
-	}
-	if err := a.refused(); err != nil {
-		return core.Permit{}, err
-	}
-	var host, own core.Permit
-	if s.cfg.Vitals != nil {
-		var err error
-		if host, err = s.cfg.Vitals.Allow(ctx); err != nil {
-			if err = a.unwell(ctx, err); err != nil {
-				return core.Permit{}, err
-			}
-		}
-	}
-	defer host.Settle(ctx, core.Ignored) // unless it was taken
-	own, err := a.guard().Allow(ctx)
-	if err != nil {
-		return core.Permit{}, err
-	}
-	defer own.Settle(ctx, core.Ignored)
-	if err := it.begin(); err != nil {
-		return core.Permit{}, err
-	}
-	return core.All(taken{&host}, taken{&own}, begun{it}).Allow(ctx)
-}
-
-// taken is a gate that hands on a permit that was given already.
-type taken struct{ permit *core.Permit }
-
-func (t taken) Allow(context.Context) (core.Permit, error) { return t.permit.Take(), nil }
-
-// begun is a gate for an iteration that has begun.
-type begun struct{ it *iteration }
-
-func (b begun) Allow(context.Context) (core.Permit, error) { return core.NewPermit(b.it.settle), nil }
-
-// begin counts the iteration as begun, or refuses it.
-func (it *iteration) begin() error {
-	a, s := it.agent, it.agent.sup
-	at, now := s.clock()
-	defer s.delivery.deliver()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if t := a.trial; t != nil && !s.cfg.Shadow {
-		switch {
-		case t.done >= s.cfg.Probation.Iterations:
-			a.relapse(float64(t.done), float64(s.cfg.Probation.Iterations), "iterations", now)
-		case t.done+t.out >= s.cfg.Probation.Iterations:
-			return a.newRefusal(nil)
-		}
-	}
-	a.rested(at, now)
-	if err := a.refused(); err != nil { // paused meanwhile
-		return err
-	}
-	if b := a.tree.Load(); b != nil {
-		reserved, err := b.Reserve(detect.Use{Iterations: 1}, at)
-		if err := a.short(err, now); err != nil {
-			return err
-		}
-		it.reserved = reserved
-	}
-	if it.trial = a.trial; it.trial != nil {
-		it.trial.out++
-	}
-	a.iterates = true
-	a.out++
-	it.life = a.life
-	a.follow(at)
-	a.touch(now)
-	return nil
-}
-
-// rested notes that the agent is at work again: what time has passed between its
-// iterations does not make it idle. It needs mu.
-func (a *Agent) rested(at time.Time, now time.Duration) {
-	if a.iterates && a.out == 0 && a.run != nil && a.sup.since(a.run.Due()) <= now {
-		findings, _ := a.run.Observe(detect.Step{At: at, Own: true}) // it has no numbers
-		a.judge(findings, now)
-	}
-}
-
-// short acts on what a shared budget says of one more iteration. Where others have
-// set aside what is left, the agent is refused but not paused: they may give it back.
-// It needs mu.
-func (a *Agent) short(err error, now time.Duration) error {
-	spent, ok := errors.AsType[*detect.ExhaustedError](err)
-	switch {
-	case !ok:
-		return err
-	case a.tree.Load().Err() != nil:
-		a.trip(causeOf(spent.Finding), nil, now)
-		return a.refused()
-	case a.sup.cfg.Shadow:
-		return nil
-	}
-	return &PausedError{Agent: a.id, State: a.state, Since: a.wall(a.since), Cause: causeOf(spent.Finding), RetryAt: a.wall(later(now, time.Second))}
-}
-
-// settle counts what became of the iteration.
-func (it *iteration) settle(ctx context.Context, o core.Outcome) {
-	a := it.agent
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	at, now := a.sup.clock()
-	end, told := it.end(ctx, at, o)
-	if a.alive(now) != nil { // it was reset and then forgotten
-		if it.reserved != nil {
-			it.reserved.Release()
-		}
-		return
-	}
-	a.mu.Lock()
-	var findings []detect.Finding
-	if a.life == it.life {
-		a.out--
-		t := it.trial
-		if t != nil {
-			t.out--
-			t.done++
-		}
-		if told {
-			findings, _ = a.follow(at).Iteration(end) // it has no numbers
-			a.judge(findings, now)
-			if t != nil && t == a.trial && !end.Failed {
-				a.passed(now)
-			}
-		}
-	}
-	if r := it.reserved; r != nil {
-		if !told {
-			r.Release()
-		} else if more, err := r.Settle(detect.Use{Iterations: 1}, at); err == nil && more != nil {
-			a.judge(more, now)
-			findings = worse(findings, more)
-		}
-	}
-	a.touch(now)
-	a.mu.Unlock()
-	a.sup.exhaust(a, findings, now)
-	a.sup.delivery.deliver()
-}
-
-// end is what the rules are told of the iteration, if told.
-func (it *iteration) end(ctx context.Context, at time.Time, o core.Outcome) (end detect.Iteration, told bool) {
-	end = detect.Iteration{At: at, Failed: o == core.Failure}
-	told = o != core.Ignored
-	if err := it.err; err != nil {
-		end.Err = err.Error()
-		switch {
-		case vetoed(err), lacking(err): // not its fault; but it must not try again in a loop
-			end.Kind, end.Failed = detect.ErrorKindTransient, true
-			told = told || ctx.Err() == nil
-		default:
-			end.Kind = kindOf(err)
-			if end.Kind == detect.ErrorKindOther && errors.Is(err, context.DeadlineExceeded) {
-				end.Kind = detect.ErrorKindTransient
-			}
-			if needsAPerson(end.Kind) && ctx.Err() == nil { // whatever the breaker makes of it
-				end.Failed, told = true, true
-			}
-		}
-		if exit, ok := errors.AsType[interface {
-			error
-			ExitCode() int
-		}](err); ok {
-			end.Exit = exit.ExitCode()
-		}
-	}
-	return end, told
-}
-
-// guard returns the agent's circuit breaker, made at its first iteration.
-func (a *Agent) guard() *core.Breaker {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.breaker == nil {
-		a.breaker = core.MustNew(a.id, a.sup.cfg.Breaker) // both were checked
-		if a.sup.cfg.Shadow {
-			_ = a.breaker.Force(core.Shadow) // a constant
-		}
-	}
-	return a.breaker
 }

@@ -31,20 +31,19 @@ func (s *Supervisor) Handoff(from, to, payload string) (detect.Finding, error) {
 	}
 	f, err := s.handoff(a, b, payload)
 	s.roles.handed(a, b, err == nil)
-	s.delivery.deliver()
 	return f, err
 }
 
 func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error) {
-	at, now := s.clock()
-	if err := a.refused(); err != nil {
-		a.veto("handoff", handing(b, payload))
-		return detect.Finding{}, a.refused()
+	at, _ := s.clock()
+	if err := a.refusalNow(); err != nil {
+		a.observeRefusal("handoff", handoffArgs(b, payload))
+		return detect.Finding{}, a.refusalNow()
 	}
-	if err := b.refused(); err != nil {
+	if err := b.refusalNow(); err != nil {
 		// Not its fault, and it may pass; but who tries nothing else waits, too.
-		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: handing(b, payload), Kind: detect.ErrorKindTransient})
-		if again := a.refused(); again != nil {
+		f, _ := a.Observe(detect.Step{At: at, Tool: "handoff", Args: handoffArgs(b, payload), Kind: detect.ErrorKindTransient})
+		if again := a.refusalNow(); again != nil {
 			err = again
 		}
 		return f, err
@@ -66,36 +65,30 @@ func (s *Supervisor) handoff(a, b *Agent, payload string) (detect.Finding, error
 	if err != nil {
 		return detect.Finding{}, err
 	}
-	s.accuse(a, findings)
-	a.mu.Lock()
-	a.follow(at).HandedOff(at)
-	a.handoffs++
-	if more := a.hopped(at); more != nil {
-		a.judge(more, now)
-		findings = worse(findings, more)
+	s.judgeHandoff(a, findings)
+	more, err := a.do(operation{do: func(at time.Time, _ time.Duration) effect {
+		a.runAt(at).HandedOff(at)
+		a.handoffs++
+		return effect{findings: a.countHandoff(at), active: true, use: detect.Use{Hops: 1}}
+	}})
+	if err != nil {
+		return detect.Finding{}, err
 	}
-	if tree := a.tree.Load(); tree != nil {
-		if more, e := tree.Spend(detect.Use{Hops: 1}, at); e == nil && more != nil {
-			a.judge(more, now)
-			findings = worse(findings, more)
-		}
+	if _, err := b.do(operation{do: func(time.Time, time.Duration) effect {
+		b.touch()
+		return effect{}
+	}}); err != nil {
+		return detect.Finding{}, err
 	}
-	a.touch(now)
-	a.mu.Unlock()
-	b.mu.Lock()
-	b.touch(now)
-	b.mu.Unlock()
-	s.exhaust(a, findings, now)
-	var worst detect.Finding
-	if len(findings) > 0 {
-		worst = findings[0]
+	if findings = mergeWorst(findings, more); len(findings) > 0 {
+		return findings[0], a.refusalNow()
 	}
-	return worst, a.refused()
+	return detect.Finding{}, a.refusalNow()
 }
 
-// hopped counts a hand-off of the agent's task, and returns what its limit says of that.
+// countHandoff counts a hand-off of the agent's task, and returns what its limit says of that.
 // It needs mu.
-func (a *Agent) hopped(at time.Time) []detect.Finding {
+func (a *Agent) countHandoff(at time.Time) []detect.Finding {
 	a.hops = min(a.hops+1, math.MaxInt32)
 	limit := a.sup.hops
 	if a.limits != nil && a.limits.Own.Hops != 0 {
@@ -119,7 +112,7 @@ func warnAt(limit int) int { return int(math.Ceil(0.8 * float64(limit))) }
 
 // handing is a hand-off that was refused as the arguments of a call: of a long payload,
 // what package detect looks at.
-func handing(to *Agent, payload string) string {
+func handoffArgs(to *Agent, payload string) string {
 	const edge = 4096
 	if len(payload) > 2*edge {
 		return to.id + " " + payload[:edge] + strconv.Itoa(len(payload)) + payload[len(payload)-edge:]
@@ -127,24 +120,19 @@ func handing(to *Agent, payload string) string {
 	return to.id + " " + payload
 }
 
-// accuse judges those that findings of a session are about. A trip that names
-// nobody, or nobody that is known, is the one's who handed over.
-func (s *Supervisor) accuse(from *Agent, findings []detect.Finding) {
-	_, now := s.clock()
+// judgeHandoff judges the agents that findings of a session are about. A trip that
+// names no agent, or none that is known, is that of the agent which handed over. A
+// nudge is for that agent alone: it can hand over something else.
+func (s *Supervisor) judgeHandoff(from *Agent, findings []detect.Finding) {
 	for i := range findings {
 		concerned := []*Agent{from}
 		for _, id := range findings[i].Agents {
-			if a, err := s.Agent(id); err == nil && a != from {
+			if a, err := s.Agent(id); err == nil && a != from && findings[i].Level == detect.LevelTrip {
 				concerned = append(concerned, a)
 			}
 		}
-		if findings[i].Level == detect.LevelNudge {
-			concerned = concerned[:1] // whoever passes it on is to be told
-		}
 		for _, a := range concerned {
-			a.mu.Lock()
-			a.judge(findings[i:i+1], now)
-			a.mu.Unlock()
+			_, _ = a.do(operation{do: func(time.Time, time.Duration) effect { return effect{findings: findings[i : i+1]} }})
 		}
 	}
 }

@@ -200,11 +200,11 @@ func TestSessionsOfAgentsAreOne(t *testing.T) {
 		t.Errorf("it has %d hand-offs, want %d", got, n)
 	}
 	agents["d"].NewTask("another task") // its part is over
-	if agents["d"].session.Load() != nil || !agents["d"].anew.Load() {
+	if agents["d"].session.Load() != nil || !agents["d"].startSession.Load() {
 		t.Error("a new task goes on in the session of the old one")
 	}
 	hand("d", "a")
-	if agents["d"].anew.Load() || agents["d"].session.Load() != agents["a"].session.Load() || agents["d"].session.Load() == larger {
+	if agents["d"].startSession.Load() || agents["d"].session.Load() != agents["a"].session.Load() || agents["d"].session.Load() == larger {
 		t.Error("the windows that live on are not those of the task that has just begun")
 	}
 }
@@ -281,12 +281,12 @@ func checkQueue(t *testing.T, s *schedule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, b := range s.queue {
-		if int(b.place.index) != i+1 || i > 0 && s.queue[(i-1)/2].place.due > b.place.due {
+		if int(b.heapEntry.index) != i+1 || i > 0 && s.queue[(i-1)/2].heapEntry.due > b.heapEntry.due {
 			t.Fatalf("%d is out of place", i)
 		}
 	}
-	if len(s.queue) > 0 && s.armed > s.queue[0].place.due {
-		t.Fatalf("the timer fires at %v, and the first is due at %v", s.armed, s.queue[0].place.due)
+	if len(s.queue) > 0 && s.armed > s.queue[0].heapEntry.due {
+		t.Fatalf("the timer fires at %v, and the first is due at %v", s.armed, s.queue[0].heapEntry.due)
 	}
 }
 
@@ -331,7 +331,7 @@ func TestScheduleOfMany(t *testing.T) {
 	})
 }
 
-// TestRateOfTheBreaker: it does not open before as many failures in a row as pause the
+// TestRateOfTheBreaker: it does not open before as many consecutive failures as pause the
 // agent do; what was given is left.
 func TestRateOfTheBreaker(t *testing.T) {
 	for _, c := range []struct {
@@ -384,7 +384,7 @@ func TestUsedOfSharedBudgets(t *testing.T) {
 		{detect.Step{Tokens: 5, Cost: math.Inf(1)}, bad, detect.Use{Tokens: 5}},
 		{detect.Step{Tokens: 5, Cost: math.MaxFloat64}, bad, detect.Use{Tokens: 5, Cost: math.MaxFloat64}},
 	} {
-		if got := used(&c.step, c.err); got != c.want {
+		if got := useOf(&c.step, c.err); got != c.want {
 			t.Errorf("%d: %+v, want %+v", i, got, c.want)
 		}
 	}

@@ -1,11 +1,9 @@
 package ralph
 
 import (
-	"context"
 	"fmt"
 	"time"
 
-	"github.com/blackbox4/switchgear/core"
 	"github.com/blackbox4/switchgear/core/failsafe"
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
@@ -19,15 +17,6 @@ import (
 //
 // Only a person leads out of Escalated and Stopped.
 
-// trial is what an agent has used since it was resumed by itself.
-type trial struct {
-	out, done int // iterations
-	steps     int
-	fresh     int // steps that were progress
-	tokens    int64
-	cost      float64
-}
-
 // judge acts on findings, worst first.
 func (a *Agent) judge(findings []detect.Finding, now time.Duration) {
 	for i := range findings {
@@ -37,10 +26,10 @@ func (a *Agent) judge(findings []detect.Finding, now time.Duration) {
 			if a.state != Running && a.state != Recovering {
 				continue
 			}
-			if st := a.note(); len(st.nudges) < maxNudges {
+			if st := a.ensureJournal(); len(st.nudges) < maxNudges {
 				st.nudges = append(st.nudges, nudge{rule: f.Rule, text: f.Message})
 			}
-			a.tell(Event{Kind: EventNudged, From: a.state, To: a.state, Cause: causeOf(*f)}, now)
+			a.addEvent(Event{Kind: EventNudged, From: a.state, To: a.state, Cause: causeOf(*f)}, now)
 		case detect.LevelTrip:
 			a.trip(causeOf(*f), nil, now)
 		}
@@ -86,13 +75,13 @@ func (a *Agent) pause(c Cause, err error, by, note string, now time.Duration) {
 	a.resumeAt, a.escalateAt = never, later(now, a.sup.cfg.EscalationTimeout)
 	if resumable(c.Reason) && a.sup.cfg.MaxRecoveryAttempts > 0 {
 		a.resumeAt = now + a.sup.cfg.pauseFor(int(a.attempts))
-		if until, refuses := a.refusing(now); refuses { // then not before its circuit breaker admits it
+		if until, refuses := a.breakerRefuses(now); refuses { // then not before its circuit breaker admits it
 			a.resumeAt = max(a.resumeAt, min(until, a.escalateAt))
 		}
 	}
 	a.enter(Paused, &c, err, now)
-	a.tell(Event{Kind: EventPaused, From: from, To: Paused, Cause: c, By: by, Note: note, Attempt: int(a.attempts), ResumeAt: a.wall(a.resumeAt)}, now)
-	a.watch()
+	a.addEvent(Event{Kind: EventPaused, From: from, To: Paused, Cause: c, By: by, Note: note, Attempt: int(a.attempts), ResumeAt: a.wallTime(a.resumeAt)}, now)
+	a.schedule()
 }
 
 func (a *Agent) escalate(c Cause, err error, note string, now time.Duration) {
@@ -100,109 +89,26 @@ func (a *Agent) escalate(c Cause, err error, note string, now time.Duration) {
 	a.resumeAt, a.escalateAt = never, never
 	a.enter(Escalated, &c, err, now)
 	a.role.escalations[min(int(c.Reason), numReasons-1)].Add(1)
-	a.tell(Event{Kind: EventEscalated, From: from, To: Escalated, Cause: c, Note: note, Attempt: int(a.attempts)}, now)
-	a.watch()
-}
-
-// resume lets the agent go on: on trial, or for good if a person says so.
-func (a *Agent) resume(to State, by, note string, at time.Time, now time.Duration) {
-	from, c := a.state, Cause{}
-	if a.cause != nil {
-		c = *a.cause
-	}
-	if to == Recovering {
-		a.attempts++
-		a.trial = new(trial)
-		a.enter(to, &c, nil, now)
-	} else {
-		a.attempts = 0
-		a.enter(to, nil, nil, now)
-	}
-	if a.run != nil {
-		a.run.Resume(at)
-	}
-	if s := a.root().session.Load(); s != nil {
-		s.resume(at)
-	}
-	a.hush()
-	a.tell(Event{Kind: EventResumed, From: from, To: to, Cause: c, By: by, Note: note, Attempt: int(a.attempts)}, now)
-	a.watch()
-}
-
-// recovered ends a trial well.
-func (a *Agent) recovered(now time.Duration) {
-	c := *a.cause
-	a.enter(Running, nil, nil, now)
-	a.tell(Event{Kind: EventRecovered, From: Recovering, To: Running, Cause: c, Attempt: int(a.attempts)}, now)
-}
-
-// relapse ends a trial in which the agent has got nowhere.
-func (a *Agent) relapse(count, threshold float64, unit string, now time.Duration) {
-	after := a.cause.Rule
-	if after == RuleRecovery {
-		after = a.cause.After
-	}
-	c := Cause{
-		Rule: RuleRecovery, Reason: a.cause.Reason, Severity: failsafe.Medium, Count: count, Threshold: threshold, At: a.wall(now),
-		Message: fmt.Sprintf("on trial after a pause for %q, there was no progress in %s %s of %s", after, number(count), unit, number(threshold)),
-		Agents:  a.cause.Agents, After: after,
-	}
-	if !resumable(c.Reason) {
-		c.Reason = detect.ReasonStuck
-	}
-	a.trip(c, nil, now)
-}
-
-// passed takes in an iteration of a trial that ended well. A fingerprint of progress, if
-// the agent has any, is still to come.
-func (a *Agent) passed(now time.Duration) {
-	if t := a.trial; !a.tokens && (t.fresh > 0 || t.steps == 0) {
-		a.recovered(now)
-	}
-}
-
-// try takes in a step of a trial; fresh says that it was something new.
-func (a *Agent) try(step *detect.Step, fresh bool, now time.Duration) {
-	t, limit := a.trial, a.sup.cfg.Probation
-	if step.Own {
-		return
-	}
-	t.steps++
-	t.tokens += max(step.Tokens, 0)
-	if step.Cost > 0 {
-		t.cost += step.Cost
-	}
-	if fresh {
-		t.fresh++
-	}
-	switch {
-	case !a.tokens && !a.iterates && t.fresh >= limit.Iterations:
-		a.recovered(now)
-	case limit.Steps > 0 && t.steps >= limit.Steps:
-		a.relapse(float64(t.steps), float64(limit.Steps), "steps", now)
-	case limit.Tokens > 0 && t.tokens >= int64(limit.Tokens):
-		a.relapse(float64(t.tokens), float64(limit.Tokens), "tokens", now)
-	case limit.Cost > 0 && t.cost >= limit.Cost:
-		a.relapse(t.cost, limit.Cost, "of cost", now)
-	}
+	a.addEvent(Event{Kind: EventEscalated, From: from, To: Escalated, Cause: c, Note: note, Attempt: int(a.attempts)}, now)
+	a.schedule()
 }
 
 // enter changes the state.
 func (a *Agent) enter(to State, c *Cause, err error, now time.Duration) {
-	if !a.gone.Load() {
+	if !a.evicted.Load() {
 		a.sup.states[a.state].Add(-1)
 		a.sup.states[to].Add(1)
 	}
 	a.state, a.cause, a.since = to, c, now
-	a.stay++
+	a.transitions++
 	if to != Recovering {
-		a.trial = nil
+		a.probation = nil
 	}
 	if to == Running || to == Recovering {
 		a.resumeAt, a.escalateAt = never, never
 		a.refusal.Store(nil)
 	} else {
-		a.hush()
+		a.clearNudges()
 		a.refusal.Store(a.newRefusal(err))
 	}
 	a.save(true)
@@ -211,28 +117,28 @@ func (a *Agent) enter(to State, c *Cause, err error, now time.Duration) {
 // newRefusal is the refusal of the state; err is what the host's gate said, if that
 // is the cause.
 func (a *Agent) newRefusal(err error) *PausedError {
-	e := &PausedError{Agent: a.id, State: a.state, Since: a.wall(a.since), Attempt: int(a.attempts), RetryAt: a.wall(a.resumeAt), err: err}
+	e := &PausedError{Agent: a.id, State: a.state, Since: a.wallTime(a.since), Attempt: int(a.attempts), RetryAt: a.wallTime(a.resumeAt), err: err}
 	if a.cause != nil {
 		e.Cause = *a.cause
 	}
 	return e
 }
 
-// replan is a new refusal for a pause whose end has changed.
-func (a *Agent) replan() {
+// renewRefusal is a new refusal for a pause whose end has changed.
+func (a *Agent) renewRefusal() {
 	a.refusal.Store(a.newRefusal(a.hostErr()))
 }
 
 // hostErr is what the host's gate said, if that is why the agent is paused.
 func (a *Agent) hostErr() error { return a.refusal.Load().err }
 
-// tell completes an event, keeps it and leaves it to be told.
-func (a *Agent) tell(e Event, now time.Duration) {
+// addEvent completes an event, keeps it and leaves it to be told.
+func (a *Agent) addEvent(e Event, now time.Duration) {
 	cfg := &a.sup.cfg
-	st := a.note()
+	st := a.ensureJournal()
 	st.seq++
-	e.Seq, e.At, e.Agent, e.Name, e.Shadow = st.seq, a.wall(now), a.id, a.role.name, cfg.Shadow
-	e.Session, e.Task = a.of().session, a.of().task
+	e.Seq, e.At, e.Agent, e.Name, e.Shadow = st.seq, a.wallTime(now), a.id, a.role.name, cfg.Shadow
+	e.Session, e.Task = a.identity().session, a.identity().task
 	switch {
 	case cfg.Events == 0:
 	case len(st.events) < cfg.Events:
@@ -245,167 +151,10 @@ func (a *Agent) tell(e Event, now time.Duration) {
 	a.save(true)
 }
 
-// wall is a time of the epoch's as others read it; never is the zero time.
-func (a *Agent) wall(d time.Duration) time.Time {
+// wallTime is a time of the epoch's as others read it; never is the zero time.
+func (a *Agent) wallTime(d time.Duration) time.Time {
 	if d == never {
 		return time.Time{}
 	}
 	return a.sup.epoch.Add(d)
-}
-
-// watch tells the schedule when the agent has to be looked at next, if that has
-// become sooner, or is no longer needed.
-func (a *Agent) watch() {
-	due := never
-	switch a.state { //nolint:exhaustive // the others wait for a person
-	case Running, Recovering:
-		due = a.dueAtWork()
-		if due >= a.due { // it is found out then
-			return
-		}
-	case Paused:
-		due = min(a.resumeAt, a.escalateAt)
-	}
-	if due != a.due {
-		a.due = due
-		a.sup.plan.put(a, due)
-	}
-}
-
-// dueAtWork is when time alone may be a finding. Of an agent that asks for
-// iterations the time between them is its caller's and not looked at.
-func (a *Agent) dueAtWork() time.Duration {
-	if a.dormant || a.gone.Load() || a.iterates && a.out == 0 {
-		return never
-	}
-	due := never
-	if a.run != nil {
-		due = a.sup.since(a.run.Due())
-	}
-	if b := a.tree.Load(); b != nil && a.run != nil {
-		due = min(due, a.sup.since(b.Due()))
-	}
-	return due
-}
-
-// tick looks at an agent that is due, or was. It takes the lock itself.
-func (s *Supervisor) tick(a *Agent) {
-	at, now := s.clock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.due = never // it has no place any more
-	var findings []detect.Finding
-	switch a.state { //nolint:exhaustive // the others wait for a person
-	case Running, Recovering:
-		if a.dueAtWork() > now {
-			break
-		}
-		findings = a.run.Check(at)
-		if b := a.tree.Load(); b != nil {
-			findings = worse(findings, b.Check(at))
-		}
-		a.judge(findings, now)
-	case Paused:
-		if a.resumeAt <= now {
-			a.reconsider(at, now)
-		}
-		if a.state == Paused && a.escalateAt <= now {
-			a.escalate(*a.cause, a.hostErr(), fmt.Sprintf("paused for %v", (now-a.since).Round(time.Second)), now)
-		}
-	}
-	if a.due == never {
-		a.watchAfter(now)
-	}
-}
-
-// watchAfter is watch for an agent that was looked at now: what is due and has led
-// to nothing is not looked at again at once.
-func (a *Agent) watchAfter(now time.Duration) {
-	const rest = time.Second
-	if due := a.dueAtWork(); (a.state == Running || a.state == Recovering) && due <= now {
-		a.due = now + rest
-		a.sup.plan.put(a, a.due)
-		return
-	}
-	a.watch()
-}
-
-// reconsider resumes a paused agent if nothing is against it, and puts it off
-// otherwise. It gives the lock back while the host's gate is asked.
-func (a *Agent) reconsider(at time.Time, now time.Duration) {
-	stay := a.stay
-	next, _ := a.tryResume(at, now)
-	if a.stay != stay || a.state != Paused {
-		return
-	}
-	if next != never && a.escalateAt > now {
-		next = min(next, a.escalateAt) // once more before it is given up
-	}
-	a.resumeAt = next
-	a.replan()
-	a.watch()
-}
-
-// tryResume resumes a paused agent on trial if nothing is against it, and says otherwise
-// when to try again. It gives the lock back while the host's gate is asked.
-func (a *Agent) tryResume(at time.Time, now time.Duration) (next time.Duration, resumed bool) {
-	stay := a.stay
-	a.mu.Unlock()
-	sick := a.sup.sick()
-	a.mu.Lock()
-	if a.stay != stay || a.state != Paused {
-		return never, false
-	}
-	until, refusing := a.refusing(now)
-	switch {
-	case sick:
-	case a.exhausted():
-		return never, false
-	case refusing:
-		return max(until, now+time.Millisecond), false
-	default:
-		a.resume(Recovering, "", "", at, now)
-		return never, true
-	}
-	return later(now, a.sup.cfg.pauseFor(int(a.attempts))), false
-}
-
-// refusing reports whether the circuit breaker refuses every iteration, and until when.
-func (a *Agent) refusing(now time.Duration) (until time.Duration, refuses bool) {
-	if a.breaker == nil {
-		return 0, false
-	}
-	b := a.breaker.Snapshot()
-	until = a.sup.since(b.RetryAt)
-	waits := b.State == core.HalfOpen && until != never && until > now // for iterations that are out for long
-	return until, b.State == core.Open || waits
-}
-
-// sick reports whether the host's gate refuses; one that panics or calls runtime.Goexit
-// does. It must be called without a lock.
-func (s *Supervisor) sick() bool {
-	if s.cfg.Vitals == nil {
-		return false
-	}
-	well := make(chan bool, 1)
-	go func() { // the timer's goroutine has others to call on
-		answer := false
-		defer func() {
-			_ = recover()
-			well <- answer
-		}()
-		ctx := context.Background()
-		p, err := s.cfg.Vitals.Allow(ctx)
-		p.Settle(ctx, core.Ignored)
-		answer = err == nil
-	}()
-	return !<-well
-}
-
-// later is the time d after at, or never.
-func later(at, d time.Duration) time.Duration {
-	if sum := at + d; sum >= at {
-		return sum
-	}
-	return never
 }

@@ -1,6 +1,7 @@
 package ralph
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func (s *Supervisor) Pause(id string, why detect.Reason, by, note string) error 
 	}
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		if a.state == Running || a.state == Recovering {
-			c := Cause{Rule: RuleManual, Reason: or(why, detect.ReasonBlocked), Severity: failsafe.Medium, Message: clipped(note), At: a.wall(now)}
+			c := Cause{Rule: RuleManual, Reason: or(why, detect.ReasonBlocked), Severity: failsafe.Medium, Message: clipped(note), At: a.wallTime(now)}
 			a.pause(c, nil, clipped(by), clipped(note), now)
 		}
 		return nil
@@ -54,7 +55,7 @@ func (s *Supervisor) Resume(id, by, note string) error {
 	})
 }
 
-// TryResume resumes a paused agent at once, on trial, if that is safe, and reports
+// TryResume resumes a paused agent at once, on probation, if that is safe, and reports
 // whether it did: the host is well, the agent's circuit breaker is not open, no budget is
 // used up, and it has been resumed by itself less than Config.MaxRecoveryAttempts times,
 // of which this is one. It is what happens by itself when the pause is over, see
@@ -85,26 +86,11 @@ func (s *Supervisor) Update(id string, o Options) error {
 	if err := s.check(id, o); err != nil {
 		return err
 	}
-	defer s.delivery.deliver()
-	a, err := s.update(id, o)
-	if err == nil && o.Task != "" {
-		a.NewTask(o.Task)
+	a, err := s.Agent(id)
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-func (s *Supervisor) update(id string, o Options) (*Agent, error) {
-	_, now := s.clock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.agents[id]
-	if a == nil {
-		return nil, fmt.Errorf("%w %s", ErrUnknownAgent, quoted(id))
-	}
-	if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
-		return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
-	}
-	return a, s.change(a, o, now)
+	return s.change(a, o)
 }
 
 // Reset makes an agent what it was when it was first monitored, running and with
@@ -114,24 +100,25 @@ func (s *Supervisor) update(id string, o Options) (*Agent, error) {
 func (s *Supervisor) Reset(id string) error {
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		from := a.state
-		a.run, a.attempts, a.out, a.tokens, a.task, a.hops = nil, 0, 0, false, 0, 0
+		a.run, a.attempts, a.inFlight, a.fingerprints, a.task, a.hops = nil, 0, 0, false, 0, 0
 		a.calls, a.steps, a.handoffs = [recentCalls]uint32{}, [numResults]uint32{}, 0
-		a.hush()
-		a.doubt.Store(0)
-		a.life++
+		a.clearNudges()
+		a.lastConfidence.Store(0)
+		a.generation++
+		a.stoppedFor.Store(nil)
 		if a.breaker != nil {
 			a.breaker.Reset()
 		}
 		a.enter(Running, nil, nil, now)
-		a.tell(Event{Kind: EventReset, From: from, To: Running}, now)
-		a.watch()
+		a.addEvent(Event{Kind: EventReset, From: from, To: Running}, now)
+		a.schedule()
 		return nil
 	})
 }
 
-// Stop ends an agent: its work is over, or somebody, by, says so. Everything is
-// refused until it is resumed or reset; when it has been idle for Config.Idle, it is
-// forgotten. The error matches [ErrUnknownAgent].
+// Stop ends an agent: its work is over. By is the person or program that says so.
+// Everything is refused until the agent is resumed or reset; when it has been idle for
+// Config.Idle, it may be evicted. The error matches [ErrUnknownAgent].
 func (s *Supervisor) Stop(id, by, note string) error {
 	return s.operate(id, func(a *Agent, _ time.Time, now time.Duration) error {
 		if a.state == Stopped {
@@ -139,10 +126,10 @@ func (s *Supervisor) Stop(id, by, note string) error {
 		}
 		from := a.state
 		a.resumeAt, a.escalateAt = never, never
-		c := Cause{Rule: RuleManual, Message: clipped(note), At: a.wall(now)}
+		c := Cause{Rule: RuleManual, Message: clipped(note), At: a.wallTime(now)}
 		a.enter(Stopped, &c, nil, now)
-		a.tell(Event{Kind: EventStopped, From: from, To: Stopped, By: clipped(by), Note: clipped(note)}, now)
-		a.watch()
+		a.addEvent(Event{Kind: EventStopped, From: from, To: Stopped, By: clipped(by), Note: clipped(note)}, now)
+		a.schedule()
 		return nil
 	})
 }
@@ -161,16 +148,12 @@ func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
 	}
 	err := s.operate(id, func(a *Agent, at time.Time, now time.Duration) error {
 		if (a.state == Running || a.state == Recovering) && a.run != nil {
-			findings := a.run.Check(at)
-			if b := a.tree.Load(); b != nil {
-				findings = worse(findings, b.Check(at))
-			}
-			a.judge(findings, now)
+			a.judge(a.checkTime(at), now)
 		}
 		if a.cause != nil && a.state != Stopped {
 			all = append(all, a.cause.condition())
 		}
-		for _, n := range a.waiting() {
+		for _, n := range a.waitingNudges() {
 			all = append(all, failsafe.Condition{Type: failsafe.Type(n.rule.String()), Severity: failsafe.Low, Message: n.text, At: at})
 		}
 		return nil
@@ -182,15 +165,15 @@ func (s *Supervisor) Detect(id string) ([]failsafe.Condition, error) {
 	return all, nil
 }
 
-// waiting are the nudges that were not told yet. It needs mu.
-func (a *Agent) waiting() []nudge {
-	if a.story == nil {
+// waitingNudges are the nudges that were not told yet. It needs mu.
+func (a *Agent) waitingNudges() []nudge {
+	if a.journal == nil {
 		return nil
 	}
-	return a.story.nudges
+	return a.journal.nudges
 }
 
-// operate calls f with an agent and its lock.
+// operate is [Agent.do] for an operation of a person, or of the caller, on an agent.
 func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.Duration) error) error {
 	if !s.made() {
 		return errNoSupervisor
@@ -202,12 +185,12 @@ func (s *Supervisor) operate(id string, f func(a *Agent, at time.Time, now time.
 	if err != nil {
 		return err
 	}
-	defer s.delivery.deliver()
-	at, now := s.clock()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.seen.Store(int64(now))
-	return f(a, at, now)
+	var fault error
+	_, err = a.do(operation{do: func(at time.Time, now time.Duration) effect {
+		fault = f(a, at, now)
+		return effect{}
+	}})
+	return cmp.Or(err, fault)
 }
 
 // clipped is a text of a person's fit to be kept.

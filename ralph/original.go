@@ -19,7 +19,7 @@ const (
 	mostThreshold     = 1_000_000
 	mostFailures      = 1000 // that a breaker counts in a row
 
-	usualRate, usualCalls = 0.5, 20 // of package core
+	coreRate, coreMinimumCalls = 0.5, 20 // of package core
 )
 
 // failuresTrip is how many iterations in a row may fail until the rule pauses; negative
@@ -80,12 +80,12 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 		fmt.Sprintf("so many that at a failure rate of %.4g at least %d calls must have failed, as many as pause the agent; or a negative FailureRateThreshold", rate, trip))
 }
 
-// opensByRate returns after how many failures in a row, at the least, a breaker opens by
+// opensByRate returns after how many consecutive failures, at the least, a breaker opens by
 // its failure rate, and what that is made of; 0 if it never does.
 func opensByRate(b core.Config) (least int, rate float64, minimum int) {
-	rate, minimum = or(b.FailureRateThreshold, usualRate), b.MinimumCalls
+	rate, minimum = or(b.FailureRateThreshold, coreRate), b.MinimumCalls
 	if minimum == 0 {
-		minimum = usualCalls
+		minimum = coreMinimumCalls
 		if b.Window.Calls > 0 {
 			minimum = min(minimum, b.Window.Calls)
 		}
@@ -126,7 +126,7 @@ func (c Config) resolved() Config {
 }
 
 // rateAfter returns a breaker with core's default rate whose rate does not open it before
-// trip failures in a row do, which also pause the agent: after calls that went well, half of
+// trip consecutive failures do, which also pause the agent: after calls that went well, half of
 // MinimumCalls in a row would. What was given is left as it is.
 func rateAfter(b core.Config, trip int) core.Config {
 	const usual, window = 20, 100 // of package core

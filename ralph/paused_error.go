@@ -66,7 +66,7 @@ func (e *PausedError) Error() string {
 	}
 	switch {
 	case e.State == Recovering:
-		s.WriteString("; as many calls as it may make on trial are out")
+		s.WriteString("; as many calls as it may make on probation are out")
 	case e.State == Running:
 		s.WriteString("; what is left is set aside for others")
 	case e.State == Stopped:

@@ -15,28 +15,28 @@ import (
 // record is what the store keeps of an agent, besides its events. Times are
 // relative to Saved, because the clock of the next process is another one.
 type record struct {
-	Saved      time.Time          `json:"saved"`
-	Name       string             `json:"name"`
-	Parent     string             `json:"parent,omitempty"`
-	Session    string             `json:"session,omitempty"`
-	TaskID     string             `json:"task_id,omitempty"`
-	State      State              `json:"state"`
-	Cause      *Cause             `json:"cause,omitempty"`
-	Since      time.Duration      `json:"since"`       // before Saved
-	ResumeIn   time.Duration      `json:"resume_in"`   // after Saved; never
-	EscalateIn time.Duration      `json:"escalate_in"` // after Saved; never
-	Attempts   int16              `json:"attempts,omitempty"`
-	Iterates   bool               `json:"iterates,omitempty"`
-	Tokens     bool               `json:"tokens,omitempty"`
-	Task       uint64             `json:"task,omitempty"`
-	Seq        uint64             `json:"seq,omitempty"`
-	Handoffs   uint64             `json:"handoffs,omitempty"`
-	Hops       uint32             `json:"hops,omitempty"`
-	Steps      [numResults]uint32 `json:"steps"`
-	Limits     *limits            `json:"limits,omitempty"`
-	Confidence *float64           `json:"confidence,omitempty"`
-	Run        []byte             `json:"run,omitempty"`
-	Tree       []byte             `json:"tree,omitempty"`
+	Saved        time.Time          `json:"saved"`
+	Name         string             `json:"name"`
+	Parent       string             `json:"parent,omitempty"`
+	Session      string             `json:"session,omitempty"`
+	TaskID       string             `json:"task_id,omitempty"`
+	State        State              `json:"state"`
+	Cause        *Cause             `json:"cause,omitempty"`
+	Since        time.Duration      `json:"since"`       // before Saved
+	ResumeIn     time.Duration      `json:"resume_in"`   // after Saved; never
+	EscalateIn   time.Duration      `json:"escalate_in"` // after Saved; never
+	Attempts     int16              `json:"attempts,omitempty"`
+	Iterates     bool               `json:"iterates,omitempty"`
+	Fingerprints bool               `json:"fingerprints,omitempty"`
+	Task         uint64             `json:"task,omitempty"`
+	Seq          uint64             `json:"seq,omitempty"`
+	Handoffs     uint64             `json:"handoffs,omitempty"`
+	Hops         uint32             `json:"hops,omitempty"`
+	Steps        [numResults]uint32 `json:"steps"`
+	Limits       *limits            `json:"limits,omitempty"`
+	Confidence   *float64           `json:"confidence,omitempty"`
+	Run          []byte             `json:"run,omitempty"`
+	Tree         []byte             `json:"tree,omitempty"`
 }
 
 // record reads the agent; it needs mu.
@@ -48,16 +48,16 @@ func (a *Agent) record(at time.Time, now time.Duration) record {
 		return max(d-now, 0)
 	}
 	r := record{
-		Saved: at, Name: a.role.name, Session: a.of().session, TaskID: a.of().task, State: a.state, Cause: a.cause,
+		Saved: at, Name: a.role.name, Session: a.identity().session, TaskID: a.identity().task, State: a.state, Cause: a.cause,
 		Since: max(now-a.since, 0), ResumeIn: until(a.resumeAt), EscalateIn: until(a.escalateAt),
-		Attempts: a.attempts, Iterates: a.iterates, Tokens: a.tokens, Task: a.task,
+		Attempts: a.attempts, Iterates: a.iterates, Fingerprints: a.fingerprints, Task: a.task,
 		Handoffs: a.handoffs, Hops: a.hops, Steps: a.steps,
 	}
 	if a.parent != nil {
 		r.Parent = a.parent.id
 	}
-	if a.story != nil {
-		r.Seq = a.story.seq
+	if a.journal != nil {
+		r.Seq = a.journal.seq
 	}
 	if a.limits != nil {
 		own := *a.limits
@@ -66,10 +66,10 @@ func (a *Agent) record(at time.Time, now time.Duration) record {
 	if a.run != nil {
 		r.Run, _ = a.run.AppendBinary(nil) // never fails
 	}
-	if a.limits != nil && a.limits.owner {
+	if a.limits != nil && a.limits.ownsTree {
 		r.Tree, _ = a.tree.Load().AppendBinary(nil) // never fails
 	}
-	if word := a.doubt.Load(); word != 0 {
+	if word := a.lastConfidence.Load(); word != 0 {
 		c := math.Float64frombits(word - 1)
 		r.Confidence = &c
 	}
@@ -89,14 +89,14 @@ func (a *Agent) restore(r *record, events []Event, at time.Time, now time.Durati
 		return err
 	}
 	a.state, a.cause, a.since = r.State, r.Cause, now-r.Since-away
-	a.attempts, a.iterates, a.tokens, a.task = r.Attempts, r.Iterates, r.Tokens, r.Task
+	a.attempts, a.iterates, a.fingerprints, a.task = r.Attempts, r.Iterates, r.Fingerprints, r.Task
 	a.handoffs, a.hops, a.steps = r.Handoffs, r.Hops, r.Steps
-	a.name(r.Session, r.TaskID)
+	a.setIDs(r.Session, r.TaskID)
 	if r.Seq > 0 || len(events) > 0 {
-		a.story = &story{events: events, seq: r.Seq}
+		a.journal = &journal{events: events, seq: r.Seq}
 	}
 	if c := r.Confidence; c != nil && *c >= 0 && *c <= 1 {
-		a.doubt.Store(math.Float64bits(*c) + 1)
+		a.lastConfidence.Store(math.Float64bits(*c) + 1)
 	}
 	switch a.state { //nolint:exhaustive // one that is running needs no more
 	case Paused:
@@ -105,7 +105,7 @@ func (a *Agent) restore(r *record, events []Event, at time.Time, now time.Durati
 	case Escalated, Stopped:
 		a.refusal.Store(a.newRefusal(nil))
 	case Recovering:
-		a.trial = new(trial)
+		a.probation = new(probation)
 	}
 	a.seen.Store(int64(now))
 	a.dormant = true
@@ -127,7 +127,7 @@ func (a *Agent) reload(r *record, at time.Time) error {
 		a.setTree(detect.Budgets{})
 	}
 	if len(r.Tree) > 0 {
-		if a.limits == nil || !a.limits.owner {
+		if a.limits == nil || !a.limits.ownsTree {
 			return errors.New("it has used a budget that it does not have")
 		}
 		if err := a.tree.Load().UnmarshalBinary(r.Tree); err != nil {

@@ -69,8 +69,8 @@ func TestRecordsThatMakeNoSense(t *testing.T) {
 		if (a.refusal.Load() != nil) != (c.want == "" && (c.r.State == Paused || c.r.State == Escalated || c.r.State == Stopped)) {
 			t.Errorf("%s: refused with %v", name, a.refusal.Load())
 		}
-		if (a.trial != nil) != (c.want == "" && c.r.State == Recovering) {
-			t.Errorf("%s: on trial %t", name, a.trial != nil)
+		if (a.probation != nil) != (c.want == "" && c.r.State == Recovering) {
+			t.Errorf("%s: on probation %t", name, a.probation != nil)
 		}
 		if c.want == "" && (a.run != nil) != (c.r.Run != nil) {
 			t.Errorf("%s: it has a run: %t", name, a.run != nil)
@@ -87,7 +87,7 @@ func TestRecordsAreReadBack(t *testing.T) {
 	sure, at := 0.25, time.Unix(1000, 0)
 	whole := record{
 		Saved: at, Name: "writer", Parent: "boss", Session: "s", TaskID: "t", State: Paused, Cause: &Cause{Rule: "empty", Count: 3}, Since: 7 * time.Second,
-		ResumeIn: 20 * time.Second, EscalateIn: 30 * time.Second, Attempts: 2, Iterates: true, Tokens: true, Task: 99, Seq: 5, Handoffs: 6, Hops: 4,
+		ResumeIn: 20 * time.Second, EscalateIn: 30 * time.Second, Attempts: 2, Iterates: true, Fingerprints: true, Task: 99, Seq: 5, Handoffs: 6, Hops: 4,
 		Steps: [numResults]uint32{1, 2, 3}, Limits: &limits{Own: detect.Budgets{Cost: 1}, Tree: detect.Budgets{Tokens: 5}}, Confidence: &sure, Run: run, Tree: used,
 	}
 	for i, v := 0, reflect.ValueOf(whole); i < v.NumField(); i++ {
@@ -133,7 +133,7 @@ func TestRecordsAreReadBack(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		if !a.dormant || a.seen.Load() != int64(now) || (a.story != nil) != (r.Seq > 0) {
+		if !a.dormant || a.seen.Load() != int64(now) || (a.journal != nil) != (r.Seq > 0) {
 			t.Errorf("%s: %+v", name, a)
 		}
 		got := a.record(at, now)
@@ -195,15 +195,15 @@ func TestForgottenAgentsHaveNoPlace(t *testing.T) {
 		if err := s.readmit(a, 0); err != nil {
 			t.Errorf("one that was there is not let back: %v", err)
 		}
-		if a.place.index == 0 || len(s.plan.queue) != 1 || a.due != a.place.due {
-			t.Fatalf("it has no place: %+v, due %v", a.place, a.due)
+		if a.heapEntry.index == 0 || len(s.schedule.queue) != 1 || a.due != a.heapEntry.due {
+			t.Fatalf("it has no place: %+v, due %v", a.heapEntry, a.due)
 		}
 		time.Sleep(2 * time.Hour)
-		if _, err := s.Monitor("b", Options{}); err != nil || !a.gone.Load() {
+		if _, err := s.Monitor("b", Options{}); err != nil || !a.evicted.Load() {
 			t.Fatalf("it was not forgotten, %v", err)
 		}
-		if a.place.index != 0 || len(s.plan.queue) != 0 || a.due != never {
-			t.Errorf("it has a place: %+v, due %v", a.place, a.due)
+		if a.heapEntry.index != 0 || len(s.schedule.queue) != 0 || a.due != never {
+			t.Errorf("it has a place: %+v, due %v", a.heapEntry, a.due)
 		}
 	})
 }

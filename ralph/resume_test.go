@@ -11,7 +11,7 @@ import (
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
-// TestTryResume: what the original's auto_resume did: at once and on trial, if it is
+// TestTryResume: what the original's auto_resume did: at once and on probation, if it is
 // safe, and it says whether.
 func TestTryResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

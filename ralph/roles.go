@@ -32,7 +32,7 @@ const (
 )
 
 // role counts for all agents of one name. Its counts only grow, also when agents
-// are forgotten.
+// are evicted.
 type role struct {
 	name        string
 	steps       [numResults]atomic.Uint64
@@ -171,7 +171,7 @@ func (s *Supervisor) AgentHandoffs() map[[3]string]uint64 {
 func (s *Supervisor) AgentConfidence() map[string]float64 {
 	out := make(map[string]float64)
 	for _, a := range s.list() {
-		word := a.doubt.Load()
+		word := a.lastConfidence.Load()
 		if word == 0 || a.stopped() {
 			continue
 		}

@@ -40,10 +40,10 @@ func (sc scene) handoff(from, to, payload string) {
 	}
 }
 
-// TestAgents01_EveryRuleFires: no rule is there that cannot fire through what the
+// TestEveryRuleFires: no rule is there that cannot fire through what the
 // loop of an agent calls. Each case has the defaults of one rule, with all others
 // off, and plays until it has nudged, tripped, or both; the event has its name.
-func TestAgents01_EveryRuleFires(t *testing.T) {
+func TestEveryRuleFires(t *testing.T) {
 	sure := func(v float64) *float64 { return &v }
 	cases := []struct {
 		rule  detect.Rule

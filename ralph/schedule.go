@@ -11,7 +11,7 @@ import (
 const never = time.Duration(math.MaxInt64)
 
 // schedule calls on agents when they are due. There is one timer for all of
-// them, and none while nobody is due. Times are since the supervisor's epoch.
+// them, and none while no agent is due. Times are since the supervisor's epoch.
 //
 // An agent has at most one place in it. Being called on too early or in vain must
 // do no harm: the agent looks itself what time it is, and says when it is due next.
@@ -21,7 +21,7 @@ type schedule struct {
 	done func() // after some calls; it may take its time
 
 	mu     sync.Mutex
-	queue  queue
+	queue  dueHeap
 	timer  *time.Timer
 	armed  time.Duration // when the timer fires; never if it does not
 	closed bool
@@ -39,7 +39,7 @@ func newSchedule(now func() time.Duration, call func(*Agent), done func()) *sche
 func (s *schedule) put(a *Agent, due time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch p := &a.place; {
+	switch p := &a.heapEntry; {
 	case s.closed:
 	case due == never:
 		if p.index > 0 {
@@ -55,13 +55,13 @@ func (s *schedule) put(a *Agent, due time.Duration) {
 	s.arm()
 }
 
-// arm sets the timer to the first who is due. It needs mu. A timer that fires too
+// arm sets the timer to the first agent that is due. It needs mu. A timer that fires too
 // early does no harm and is left alone.
 func (s *schedule) arm() {
 	if s.closed || len(s.queue) == 0 {
 		return
 	}
-	due := s.queue[0].place.due
+	due := s.queue[0].heapEntry.due
 	if due >= s.armed {
 		return
 	}
@@ -74,7 +74,7 @@ func (s *schedule) arm() {
 	s.timer.Reset(wait)
 }
 
-// fire calls on those who are due; it is the timer's.
+// fire calls on the agents that are due; the timer calls it.
 func (s *schedule) fire() {
 	s.mu.Lock()
 	if s.closed {
@@ -85,11 +85,11 @@ func (s *schedule) fire() {
 	defer s.calls.Done()
 	var due []*Agent
 	now := s.now()
-	for len(s.queue) > 0 && s.queue[0].place.due <= now && len(due) < batch {
+	for len(s.queue) > 0 && s.queue[0].heapEntry.due <= now && len(due) < batch {
 		due = append(due, heap.Pop(&s.queue).(*Agent))
 	}
 	s.armed = never
-	s.arm() // before anybody is called on, whose hook may take its time
+	s.arm() // before an agent is called on: its hook may take its time
 	s.mu.Unlock()
 	for _, a := range due {
 		s.call(a)
@@ -97,8 +97,8 @@ func (s *schedule) fire() {
 	s.done() // not between them: a hook that never returns would keep the rest from being called on
 }
 
-// close ends the schedule; nobody is called on after it returned, but by calls that
-// went on when done was closed.
+// close ends the schedule; no agent is called on after it returned, but by calls
+// that went on when done was closed.
 func (s *schedule) close(done <-chan struct{}) {
 	s.mu.Lock()
 	s.closed = true
@@ -118,34 +118,34 @@ func (s *schedule) close(done <-chan struct{}) {
 	}
 }
 
-// place is that of an agent in the schedule, under its mu.
-type place struct {
+// heapEntry is the place of an agent in the schedule, under its mu.
+type heapEntry struct {
 	due   time.Duration
 	index int32 // from 1; 0 is none
 }
 
-// queue is a heap, the first due first.
-type queue []*Agent
+// dueHeap is a heap, the first due first.
+type dueHeap []*Agent
 
-func (q *queue) Len() int           { return len(*q) }
-func (q *queue) Less(i, j int) bool { return (*q)[i].place.due < (*q)[j].place.due }
-func (q *queue) Swap(i, j int) {
+func (q *dueHeap) Len() int           { return len(*q) }
+func (q *dueHeap) Less(i, j int) bool { return (*q)[i].heapEntry.due < (*q)[j].heapEntry.due }
+func (q *dueHeap) Swap(i, j int) {
 	all := *q
 	all[i], all[j] = all[j], all[i]
-	all[i].place.index, all[j].place.index = int32(i+1), int32(j+1)
+	all[i].heapEntry.index, all[j].heapEntry.index = int32(i+1), int32(j+1)
 }
 
-func (q *queue) Push(x any) {
+func (q *dueHeap) Push(x any) {
 	a := x.(*Agent)
 	*q = append(*q, a)
-	a.place.index = int32(len(*q))
+	a.heapEntry.index = int32(len(*q))
 }
 
-func (q *queue) Pop() any {
+func (q *dueHeap) Pop() any {
 	last := len(*q) - 1
 	a := (*q)[last]
 	(*q)[last] = nil
 	*q = (*q)[:last]
-	a.place.index = 0
+	a.heapEntry.index = 0
 	return a
 }

@@ -50,7 +50,7 @@ func (s *Supervisor) join(a, b *Agent) *session {
 // sessionOf returns the session of an agent without a parent, made if there is none;
 // anew if a task has begun since the last hand-off. It needs joining.
 func (s *Supervisor) sessionOf(root *Agent) (current *session, anew bool) {
-	anew = root.anew.Swap(false)
+	anew = root.startSession.Swap(false)
 	if current = root.session.Load(); current == nil {
 		current = &session{graph: s.graphs.NewGraph()}
 	}
@@ -85,11 +85,4 @@ func (s *session) nudged(told []nudge) {
 			g.Nudged(n.rule)
 		}
 	})
-}
-
-// acted tells the session what the agent did, if there were hand-offs.
-func (a *Agent) acted(call uint64) {
-	if s := a.root().session.Load(); s != nil {
-		s.acted(a.id, call)
-	}
 }

@@ -30,7 +30,7 @@ func TestSortsOfEveryStatus(t *testing.T) {
 	for kind, person := range map[detect.ErrorKind]bool{
 		detect.ErrorKindOther: false, detect.ErrorKindAuth: true, detect.ErrorKindPermission: true, detect.ErrorKindQuota: true, detect.ErrorKindTransient: false, detect.ErrorKindUnknownTool: false,
 	} {
-		if needsAPerson(kind) != person {
+		if needsPerson(kind) != person {
 			t.Errorf("%v needs a person: %t", kind, !person)
 		}
 	}
@@ -116,7 +116,7 @@ func TestTheWorstComesFirst(t *testing.T) {
 	f := func(l detect.Level, s failsafe.Severity, count float64) detect.Finding {
 		return detect.Finding{Level: l, Severity: s, Count: count}
 	}
-	got := worse([]detect.Finding{f(detect.LevelNudge, failsafe.High, 1), f(detect.LevelTrip, failsafe.Medium, 2)}, []detect.Finding{f(detect.LevelTrip, failsafe.High, 3), f(detect.LevelTrip, failsafe.Medium, 4), f(detect.LevelNudge, failsafe.Low, 5)})
+	got := mergeWorst([]detect.Finding{f(detect.LevelNudge, failsafe.High, 1), f(detect.LevelTrip, failsafe.Medium, 2)}, []detect.Finding{f(detect.LevelTrip, failsafe.High, 3), f(detect.LevelTrip, failsafe.Medium, 4), f(detect.LevelNudge, failsafe.Low, 5)})
 	var order []float64
 	for _, one := range got {
 		order = append(order, one.Count)
@@ -125,10 +125,10 @@ func TestTheWorstComesFirst(t *testing.T) {
 		t.Errorf("%v", order)
 	}
 	only := []detect.Finding{f(detect.LevelNudge, failsafe.Low, 1)}
-	if got := worse(nil, only); !reflect.DeepEqual(got, only) {
+	if got := mergeWorst(nil, only); !reflect.DeepEqual(got, only) {
 		t.Errorf("%v", got)
 	}
-	if got := worse(only, nil); !reflect.DeepEqual(got, only) {
+	if got := mergeWorst(only, nil); !reflect.DeepEqual(got, only) {
 		t.Errorf("%v", got)
 	}
 }
@@ -173,7 +173,7 @@ func TestStepsAreCredited(t *testing.T) {
 		{detect.Step{Output: long[1:] + "b"}, 0, false, stepProgress},
 	} {
 		before := a.steps
-		if got := a.credit(&c.step, c.call, c.found); got != c.want || a.steps[got] != before[got]+1 {
+		if got := a.countStep(&c.step, c.call, c.found); got != c.want || a.steps[got] != before[got]+1 {
 			t.Errorf("%d: %v, want %v; %v", i, got, c.want, a.steps)
 		}
 	}
@@ -183,18 +183,18 @@ func TestStepsAreCredited(t *testing.T) {
 		}
 		a.calls = [recentCalls]uint32{}
 		one := &detect.Step{Tool: "x"}
-		_ = a.credit(one, 100, false)
+		_ = a.countStep(one, 100, false)
 		others := map[int]int{7: 8, 8: 7, 9: 9}[i]
 		for n := range others {
-			_ = a.credit(one, 200+uint64(n), false)
+			_ = a.countStep(one, 200+uint64(n), false)
 		}
-		if got := a.credit(one, 100, false); got != want {
+		if got := a.countStep(one, 100, false); got != want {
 			t.Errorf("after %d others: %v, want %v", others, got, want)
 		}
 	}
 	for _, c := range []struct{ given, want float64 }{{0.5, 0.5}, {-0.1, 0.5}, {1.1, 0.5}, {math.NaN(), 0.5}, {0, 0}, {1, 1}} {
-		a.sure(&c.given)
-		a.sure(nil)
+		a.noteConfidence(&c.given)
+		a.noteConfidence(nil)
 		if got := a.Status().Confidence; got == nil || *got != c.want {
 			t.Errorf("%v: %v, want %v", c.given, got, c.want)
 		}

@@ -13,7 +13,7 @@ type State uint8
 const (
 	Running    State = iota // its calls are admitted
 	Paused                  // refused; it may be resumed by itself, see [Config]
-	Recovering              // resumed on trial: a few calls, see [Probation], decide
+	Recovering              // resumed on probation: a few calls, see [Probation], decide
 	Escalated               // refused until a person resumes it
 	Stopped                 // refused: its work is over, or a person said so
 

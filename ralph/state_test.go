@@ -166,7 +166,7 @@ func TestTrialBudgets(t *testing.T) {
 	}
 }
 
-// TestProbesAtOnce: no more than k iterations are out on trial.
+// TestProbesAtOnce: no more than k iterations are out on probation.
 func TestProbesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := supervise(t, plain())
@@ -181,11 +181,11 @@ func TestProbesAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			kept := p.Take()
+			kept := p.Move()
 			out = append(out, &kept)
 		}
 		_, err := a.AllowIteration(t.Context())
-		if r, ok := errors.AsType[*ralph.PausedError](err); !ok || r.State != ralph.Recovering || !strings.Contains(r.Error(), "on trial") {
+		if r, ok := errors.AsType[*ralph.PausedError](err); !ok || r.State != ralph.Recovering || !strings.Contains(r.Error(), "on probation") {
 			t.Errorf("a fourth at once: %v", err)
 		}
 		wantState(t, s, "a", ralph.Recovering)
@@ -452,7 +452,7 @@ func TestReset(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept := late.Take()
+		kept := late.Move()
 		if err := s.Reset("a"); err != nil {
 			t.Fatal(err)
 		}

@@ -80,13 +80,13 @@ func (a *Agent) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	st := Status{
-		ID: a.id, Name: a.role.name, Session: a.of().session, Task: a.of().task, State: a.state, Since: a.wall(a.since), LastSeen: a.wall(time.Duration(a.seen.Load())),
-		ResumeAt: a.wall(a.resumeAt), EscalateAt: a.wall(a.escalateAt), Attempts: int(a.attempts), InFlight: int(a.out), Handoffs: a.handoffs,
+		ID: a.id, Name: a.role.name, Session: a.identity().session, Task: a.identity().task, State: a.state, Since: a.wallTime(a.since), LastSeen: a.wallTime(time.Duration(a.seen.Load())),
+		ResumeAt: a.wallTime(a.resumeAt), EscalateAt: a.wallTime(a.escalateAt), Attempts: int(a.attempts), InFlight: int(a.inFlight), Handoffs: a.handoffs,
 		Progress: uint64(a.steps[stepProgress]), NoProgress: uint64(a.steps[stepNoProgress]),
-		Budget: a.sup.detectorFor(a.limits).Rules().Budgets, Nudges: len(a.waiting()),
+		Budget: a.sup.detectorFor(a.limits).Rules().Budgets, Nudges: len(a.waitingNudges()),
 	}
-	if a.story != nil {
-		st.Events = slices.Clone(a.story.events)
+	if a.journal != nil {
+		st.Events = slices.Clone(a.journal.events)
 	}
 	if a.parent != nil {
 		st.Parent = a.parent.id
@@ -105,7 +105,7 @@ func (a *Agent) Status() Status {
 		used := b.Used()
 		st.TreeUsed = &used
 	}
-	if word := a.doubt.Load(); word != 0 {
+	if word := a.lastConfidence.Load(); word != 0 {
 		c := math.Float64frombits(word - 1)
 		st.Confidence = &c
 	}
@@ -130,7 +130,7 @@ func (a *Agent) Explain() string {
 	}
 	st := a.Status()
 	_, now := a.sup.clock()
-	at := a.wall(now)
+	at := a.wallTime(now)
 	ago := func(t time.Time) string { return at.Sub(t).Round(time.Millisecond).String() }
 	var s strings.Builder
 	fmt.Fprintf(&s, "agent %s (%s) is %s", quoted(st.ID), quoted(st.Name), st.State)
@@ -149,12 +149,12 @@ func (a *Agent) Explain() string {
 		}
 	case Recovering:
 		p := a.sup.cfg.Probation
-		fmt.Fprintf(&s, "; resumed on trial %d of %d times: it has to show progress within %d iterations", st.Attempts, a.sup.cfg.MaxRecoveryAttempts, p.Iterations)
+		fmt.Fprintf(&s, "; resumed on probation %d of %d times: it has to show progress within %d iterations", st.Attempts, a.sup.cfg.MaxRecoveryAttempts, p.Iterations)
 		s.WriteString(a.explainBreaker())
 	case Paused:
 		switch {
 		case !st.ResumeAt.IsZero():
-			fmt.Fprintf(&s, "; resumed on trial in %v, for the %s time of %d, unless the cause is still there", st.ResumeAt.Sub(at).Round(time.Millisecond), ordinal(st.Attempts+1), a.sup.cfg.MaxRecoveryAttempts)
+			fmt.Fprintf(&s, "; resumed on probation in %v, for the %s time of %d, unless the cause is still there", st.ResumeAt.Sub(at).Round(time.Millisecond), ordinal(st.Attempts+1), a.sup.cfg.MaxRecoveryAttempts)
 		case st.Cause.Reason == detect.ReasonExhausted:
 			s.WriteString("; resumed when its budget is raised")
 		default:

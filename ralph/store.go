@@ -46,13 +46,13 @@ type store struct {
 }
 
 const (
-	schema     = 1
-	format     = "switchgear ralph"
-	writeAfter = 200 * time.Millisecond
-	retryAfter = time.Second
-	maxRetry   = 30 * time.Second
-	lockWait   = time.Second
-	perWrite   = 2000 // agents in a transaction
+	schema          = 2
+	format          = "switchgear ralph"
+	writeAfter      = 200 * time.Millisecond
+	writeRetryAfter = time.Second
+	maxRetry        = 30 * time.Second
+	lockWait        = time.Second
+	perWrite        = 2000 // agents in a transaction
 )
 
 func quotedPath(path string) string { return strconv.Quote(path) }
@@ -63,9 +63,9 @@ func (a *Agent) save(events bool) {
 	if st == nil {
 		return
 	}
-	a.told = a.told || events
-	if !a.listed {
-		a.listed = true
+	a.eventsDirty = a.eventsDirty || events
+	if !a.dirty {
+		a.dirty = true
 		st.add(a)
 	}
 }
@@ -111,7 +111,7 @@ func (st *store) close(ctx context.Context) error {
 func (st *store) run() {
 	defer close(st.done)
 	defer func() {
-		if err := st.giveBack(); err != nil {
+		if err := st.closeFile(); err != nil {
 			st.report(err)
 		}
 	}()
@@ -136,8 +136,8 @@ func (st *store) run() {
 		switch {
 		case err == nil:
 			wait = writeAfter
-		case wait < retryAfter:
-			wait = retryAfter
+		case wait < writeRetryAfter:
+			wait = writeRetryAfter
 		default:
 			wait = min(2*wait, maxRetry)
 		}
@@ -150,8 +150,8 @@ func (st *store) run() {
 	}
 }
 
-// giveBack closes the file, with the database if that is whole.
-func (st *store) giveBack() error {
+// closeFile closes the file, with the database if that is whole.
+func (st *store) closeFile() error {
 	if st.broken == nil {
 		return st.db.Close()
 	}
@@ -201,15 +201,15 @@ func (st *store) write() error {
 		err := st.put(changed[:n])
 		changed = changed[n:]
 		if err != nil {
-			st.again(changed)
+			st.requeue(changed)
 			return err
 		}
 	}
 	return nil
 }
 
-// again puts agents back that could not be written.
-func (st *store) again(agents []*Agent) {
+// requeue puts agents back that could not be written.
+func (st *store) requeue(agents []*Agent) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.changed = append(agents, st.changed...)
@@ -217,54 +217,54 @@ func (st *store) again(agents []*Agent) {
 
 // saved is an agent as it is to be written.
 type saved struct {
-	agent  *Agent
-	gone   bool // it was forgotten
-	void   bool // and its record is another's
-	record record
-	told   bool
-	events []Event
+	agent       *Agent
+	evicted     bool // it was evicted
+	superseded  bool // and its record is another's
+	record      record
+	eventsDirty bool
+	events      []Event
 }
 
-// unwritten puts back what was to be written.
-func (st *store) unwritten(all []saved) {
+// requeueSaved puts back what was to be written.
+func (st *store) requeueSaved(all []saved) {
 	var again []*Agent
 	for i := range all {
 		a := all[i].agent
 		a.mu.Lock()
-		a.told = a.told || all[i].told
-		if !a.listed { // else it has changed meanwhile, and is in the list
-			a.listed = true
+		a.eventsDirty = a.eventsDirty || all[i].eventsDirty
+		if !a.dirty { // else it has changed meanwhile, and is in the list
+			a.dirty = true
 			again = append(again, a)
 		}
 		a.mu.Unlock()
 	}
-	st.again(again)
+	st.requeue(again)
 }
 
 // put writes agents in one transaction.
 func (st *store) put(agents []*Agent) (err error) {
 	if st.broken != nil {
-		st.again(agents)
+		st.requeue(agents)
 		return st.broken
 	}
-	// The file is mapped into memory: where somebody has cut it short, reading is
-	// a fault, and where somebody has written into it, bbolt panics.
+	// The file is mapped into memory: if it was cut short, reading it is a fault, and if
+	// another program has written into it, bbolt panics.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	all := make([]saved, len(agents))
 	at, now := st.sup.clock()
 	at = at.Round(0)
 	for i, a := range agents {
-		heir, _ := st.sup.Agent(a.id) // that of the same id, if a was forgotten
+		successor, _ := st.sup.Agent(a.id) // of the same id, if a was evicted
 		a.mu.Lock()
-		all[i] = saved{agent: a, gone: a.gone.Load(), told: a.told}
-		if !all[i].gone {
+		all[i] = saved{agent: a, evicted: a.evicted.Load(), eventsDirty: a.eventsDirty}
+		if !all[i].evicted {
 			all[i].record = a.record(at, now)
-			if all[i].told && a.story != nil {
-				all[i].events = append([]Event(nil), a.story.events...)
+			if all[i].eventsDirty && a.journal != nil {
+				all[i].events = append([]Event(nil), a.journal.events...)
 			}
 		}
-		all[i].void = all[i].gone && heir != nil && heir != a
-		a.listed, a.told = false, false
+		all[i].superseded = all[i].evicted && successor != nil && successor != a
+		a.dirty, a.eventsDirty = false, false
 		a.mu.Unlock()
 	}
 	defer func() {
@@ -273,17 +273,17 @@ func (st *store) put(agents []*Agent) (err error) {
 			st.broken = err
 		}
 		if err != nil {
-			st.unwritten(all)
+			st.requeueSaved(all)
 		}
 	}()
 	return st.db.Update(func(tx *bbolt.Tx) error {
 		records, events := counted{tx, agentsBucket}, counted{tx, eventsBucket}
 		for i := range all {
 			one, key := &all[i], []byte(all[i].agent.id)
-			if one.void {
+			if one.superseded {
 				continue
 			}
-			if one.gone {
+			if one.evicted {
 				if err := errors.Join(records.remove(key), events.remove(key)); err != nil {
 					return err
 				}

@@ -35,14 +35,14 @@ func (s *Supervisor) open(path string) error {
 	go st.run()
 	for _, a := range s.agents {
 		a.mu.Lock()
-		a.watch()
+		a.schedule()
 		a.mu.Unlock()
 	}
 	return nil
 }
 
 // create makes an empty store under another name first: what is at path is whole,
-// whenever the process ends. If somebody else was faster, theirs stays.
+// whenever the process ends. If another process was faster, its file stays.
 func create(path string) error {
 	fault := func(err error) error {
 		return &StoreError{Path: path, Problem: "cannot be made", Err: err}
@@ -146,7 +146,7 @@ func (st *store) load() error {
 		if v, err := strconv.Atoi(string(meta.Get([]byte("schema")))); err != nil {
 			return corrupt(errors.New("its schema has no number"))
 		} else if v != schema {
-			return &StoreError{Path: st.path, Problem: fmt.Sprintf("has schema %d, and this version knows %d: it was written by a newer version; use that, or another path", v, schema)}
+			return &StoreError{Path: st.path, Problem: fmt.Sprintf("has schema %d, and this version knows %d: it was written by another version; use that, or another path", v, schema)}
 		}
 		records, err := read[record](tx, agentsBucket)
 		if err != nil {

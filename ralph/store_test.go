@@ -52,7 +52,7 @@ func written(s *ralph.Supervisor) {
 }
 
 // The original claimed to persist its state, and did not.
-func TestS25_Persistence(t *testing.T) {
+func TestAgentsSurviveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := stored(t)
 		s := reopen(t, cfg)
@@ -188,7 +188,7 @@ func TestStoreClockSetBack(t *testing.T) {
 	}
 }
 
-// TestStoreForgets: an agent that was forgotten is not in the file, and its heir is.
+// TestStoreForgets: an agent that was evicted is not in the file, and its successor is.
 func TestStoreForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := stored(t)
@@ -243,7 +243,7 @@ func TestStoreRefuses(t *testing.T) {
 		change func(path string) error
 		want   string // in the error, which always names the file
 	}{
-		"newer":            {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("2")) }), "written by a newer version"},
+		"newer":            {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("3")) }), "written by another version"},
 		"another program":  {alter(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("meta")) }), "another program"},
 		"no number":        {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("meta")).Delete([]byte("schema")) }), "corrupt"},
 		"a record is gone": {alter(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("agents")).Delete([]byte("a2")) }), "4 agents of 5"},

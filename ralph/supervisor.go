@@ -9,7 +9,6 @@ import (
 	"hash/maphash"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +29,7 @@ type Supervisor struct {
 	detector *detect.Detector
 	epoch    time.Time
 	seed     maphash.Seed // of replies
-	plan     *schedule
+	schedule *schedule
 	delivery delivery
 	store    *store           // nil without Config.Path
 	vitals   *vitals          // nil unless it reads them itself
@@ -53,7 +52,7 @@ type Supervisor struct {
 var errNoSupervisor = errors.New("ralph: the Supervisor is nil, or was not made by New")
 
 // made reports whether s is of New's making.
-func (s *Supervisor) made() bool { return s != nil && s.plan != nil }
+func (s *Supervisor) made() bool { return s != nil && s.schedule != nil }
 
 const (
 	maxText     = 256 // of an id or a name
@@ -71,7 +70,7 @@ const (
 // nothing else happens to them until they are used again.
 //
 // The error is that of Config.Validate, or a [*StoreError] for a file that cannot
-// be read, is corrupt, of a newer version, or in use by somebody else: it is left
+// be read, is corrupt, of a newer version, or in use by another process: it is left
 // as it is.
 func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.Validate(); err != nil {
@@ -101,7 +100,7 @@ func New(cfg Config) (*Supervisor, error) {
 	if cfg.Now != nil {
 		s.epoch = cfg.Now()
 	}
-	s.plan = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.delivery.deliver)
+	s.schedule = newSchedule(func() time.Duration { _, now := s.clock(); return now }, s.tick, s.delivery.deliver)
 	if cfg.Path != "" {
 		if err := s.open(cfg.Path); err != nil {
 			if s.vitals != nil {
@@ -128,7 +127,7 @@ func (s *Supervisor) Close(ctx context.Context) error {
 		ctx = context.Background()
 	}
 	s.closed.Store(true)
-	s.plan.close(ctx.Done())
+	s.schedule.close(ctx.Done())
 	return cmp.Or(s.closeAll(ctx), s.delivery.wait(ctx))
 }
 
@@ -139,9 +138,9 @@ func (s *Supervisor) Close(ctx context.Context) error {
 //
 // The error is a [*core.ConfigError], or matches [ErrUnknownAgent] for a parent
 // that is not monitored, [ErrTooManyAgents] or [ErrClosed]. Room for new agents is
-// made, at most ten times in Config.Idle, by forgetting those that have done
+// made, at most ten times in Config.Idle, by evicting those that have done
 // nothing for that time; but never one that is paused, recovering or escalated, is
-// in an iteration, or has others below it. A forgotten agent that is used again is
+// in an iteration, or has others below it. An evicted agent that is used again is
 // put back, as it was, if it still can be; in the file it is gone.
 func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 	if !s.made() {
@@ -153,52 +152,57 @@ func (s *Supervisor) Monitor(id string, o Options) (*Agent, error) {
 	if s.closed.Load() {
 		return nil, ErrClosed
 	}
-	defer s.delivery.deliver()
-	a, err := s.monitor(id, o)
-	if err == nil && o.Task != "" {
-		a.NewTask(o.Task) // nothing new for one that was made for it
+	a, known, err := s.agentOrNew(id, o)
+	switch {
+	case err != nil:
+		return nil, err
+	case known:
+		if err := s.change(a, o); err != nil {
+			return nil, err
+		}
+	default:
+		_, err = a.do(operation{do: func(time.Time, time.Duration) effect {
+			a.touch()
+			return effect{}
+		}})
 	}
 	return a, err
 }
 
-func (s *Supervisor) monitor(id string, o Options) (*Agent, error) {
+// agentOrNew returns the agent of an id that is known, or else a new one as o says.
+func (s *Supervisor) agentOrNew(id string, o Options) (a *Agent, known bool, err error) {
 	_, now := s.clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a := s.agents[id]; a != nil {
-		if o.Parent != "" && (a.parent == nil || a.parent.id != o.Parent) {
-			return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "the parent that the agent was first monitored with"}
-		}
-		return a, s.change(a, o, now)
+		return a, true, nil
 	}
-	a := s.newAgent(id, now)
+	a = s.newAgent(id, now)
 	if o.Parent != "" {
 		a.parent = s.agents[o.Parent]
 		if a.parent == nil {
-			return nil, fmt.Errorf("%w %s, as the parent of %s", ErrUnknownAgent, quoted(o.Parent), quoted(id))
+			return nil, false, fmt.Errorf("%w %s, as the parent of %s", ErrUnknownAgent, quoted(o.Parent), quoted(id))
 		}
 		if a.parent.depth() >= maxDepth {
-			return nil, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "one with less than 32 above it"}
+			return nil, false, &core.ConfigError{Field: "Parent", Value: o.Parent, Allowed: "one with less than 32 above it"}
 		}
 	}
-	if !s.room(a, now) {
-		return nil, fmt.Errorf("%w: there are %d, which is MaxAgents, and none has been idle for %v", ErrTooManyAgents, len(s.agents), s.cfg.Idle)
+	if !s.makeRoom(a, now) {
+		return nil, false, fmt.Errorf("%w: there are %d, which is MaxAgents, and none has been idle for %v", ErrTooManyAgents, len(s.agents), s.cfg.Idle)
 	}
 	if o.Tree == (detect.Budgets{}) && o.Parent == "" {
 		o.Tree = s.cfg.Budget
 	}
-	s.add(a)
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.role = s.roles.get(or(o.Name, defaultName))
-	a.name(o.Session, o.Task)
+	a.setIDs(o.Session, o.Task)
 	if o.Task != "" {
 		a.task = hashOf(o.Task)
 	}
 	a.setTree(o.Tree)
 	a.setOwn(o.Budget)
-	a.touch(now)
-	return a, nil
+	a.seen.Store(int64(now))
+	s.add(a)
+	return a, false, nil
 }
 
 // newAgent returns an agent that is running and not known yet.
@@ -233,16 +237,16 @@ func (s *Supervisor) check(id string, o Options) error {
 	}
 	_, own := detect.NewBudget(o.Budget, nil)
 	_, tree := detect.NewBudget(o.Tree, nil)
-	return errors.Join(append(inside("Budget", own), inside("Tree", tree)...)...)
+	return errors.Join(append(prefixFaults("Budget", own), prefixFaults("Tree", tree)...)...)
 }
 
 // add makes an agent known that has its id, its parent and its state. It needs mu.
 func (s *Supervisor) add(a *Agent) {
 	if p := a.parent; p != nil {
-		if p.below == nil {
-			p.below = new([]*Agent)
+		if p.childList == nil {
+			p.childList = new([]*Agent)
 		}
-		*p.below = append(*p.below, a)
+		*p.childList = append(*p.childList, a)
 	}
 	s.agents[a.id] = a
 	s.states[a.state].Add(1)
@@ -250,10 +254,10 @@ func (s *Supervisor) add(a *Agent) {
 
 // children are the agents right below a. It needs the supervisor's mu.
 func (a *Agent) children() []*Agent {
-	if a.below == nil {
+	if a.childList == nil {
 		return nil
 	}
-	return *a.below
+	return *a.childList
 }
 
 // Agent returns the agent of an id; the error matches [ErrUnknownAgent].
@@ -291,81 +295,6 @@ func (s *Supervisor) list() []*Agent {
 		all = append(all, a)
 	}
 	return all
-}
-
-// room reports whether there is room for another agent, made if it can be, though
-// not by forgetting its parent. It needs mu.
-func (s *Supervisor) room(a *Agent, now time.Duration) bool {
-	if a.parent != nil {
-		a.parent.seen.Store(int64(now))
-	}
-	s.sweep(now)
-	return len(s.agents) < s.cfg.MaxAgents
-}
-
-// sweep forgets idle agents, at most ten times in Idle. It needs mu.
-func (s *Supervisor) sweep(now time.Duration) {
-	if s.cfg.Idle == never || now-s.swept < s.cfg.Idle/10 {
-		return
-	}
-	s.swept = now
-	full := len(s.agents) >= s.cfg.MaxAgents // then whose work is over goes first
-	for {
-		forgotten := 0
-		for _, a := range s.agents {
-			idle := now-time.Duration(a.seen.Load()) >= s.cfg.Idle || full && a.stopped()
-			if idle && len(a.children()) == 0 && s.forget(a) {
-				forgotten++
-			}
-		}
-		if forgotten == 0 { // else some parents may have become childless
-			return
-		}
-	}
-}
-
-// forget takes an agent out, unless it has something to remember. It needs mu.
-func (s *Supervisor) forget(a *Agent) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.out > 0 || a.state != Running && a.state != Stopped {
-		return false
-	}
-	a.gone.Store(true)
-	delete(s.agents, a.id)
-	if p := a.parent; p != nil {
-		*p.below = slices.DeleteFunc(*p.below, func(b *Agent) bool { return b == a })
-	}
-	s.states[a.state].Add(-1)
-	a.due = never
-	s.plan.put(a, never)
-	a.save(false)
-	return true
-}
-
-// readmit puts an agent back that was forgotten.
-func (s *Supervisor) readmit(a *Agent, now time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !a.gone.Load() {
-		return nil
-	}
-	switch p := a.parent; {
-	case s.agents[a.id] != nil:
-		return fmt.Errorf("%w: %s was forgotten after %v, and another has its id now", ErrUnknownAgent, quoted(a.id), s.cfg.Idle)
-	case p != nil && p.gone.Load():
-		return fmt.Errorf("%w: %s and its parent were forgotten after %v", ErrUnknownAgent, quoted(a.id), s.cfg.Idle)
-	}
-	if !s.room(a, now) {
-		return fmt.Errorf("%w: %s was forgotten after %v, and there are MaxAgents now", ErrTooManyAgents, quoted(a.id), s.cfg.Idle)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s.add(a)
-	a.gone.Store(false)
-	a.save(false)
-	a.watch()
-	return nil
 }
 
 // clock reads the time, also since the epoch.

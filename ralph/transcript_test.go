@@ -80,7 +80,7 @@ func companies() []company {
 		{name: "who hand on", agents: 4, tree: true, ops: slices.Concat(work, []int{opHandoff, opHandoff, opHandoff, opHandoff, opResume, opTask}), cfg: ralph.Config{Rules: steady()}},
 		{name: "on a sick host", agents: 3, sick: true, ops: people, cfg: ralph.Config{Rules: steady(), EscalationTimeout: 10 * time.Minute, MaxResumeAfter: 3 * time.Minute}},
 		{name: "that is stored", agents: 4, tree: true, stored: true, ops: slices.Concat(people, []int{opBudget, opHandoff}), cfg: ralph.Config{Budget: budgets}},
-		{name: "on a short trial", agents: 2, ops: slices.Concat(work, []int{opRefusals, opOut, opSleep}), cfg: ralph.Config{
+		{name: "on probation now", agents: 2, ops: slices.Concat(work, []int{opRefusals, opOut, opSleep}), cfg: ralph.Config{
 			Rules: steady(), Probation: ralph.Probation{Iterations: 2, Steps: 4, Tokens: 200, Cost: 0.1}, AutoResumeAfter: 5 * time.Second, MaxRecoveryAttempts: 5, ResumeFactor: 1.5, EscalationTimeout: -1,
 		}},
 		{name: "that nobody resumes", agents: 2, ops: people, cfg: ralph.Config{Rules: steady(), AutoResumeAfter: -1, Events: -1}},
@@ -177,7 +177,7 @@ func (c *company) play(t *testing.T, w *paper) {
 		case opOut:
 			if p, err := a.Allow(t.Context()); err != nil {
 				said = err.Error()
-			} else if out = append(out, p.Take()); len(out) > 2 {
+			} else if out = append(out, p.Move()); len(out) > 2 {
 				out[0].Settle(t.Context(), []core.Outcome{core.Success, core.Failure, core.Ignored}[d.roll(3)])
 				out = out[1:]
 			}

@@ -117,11 +117,11 @@ func TestLinesOfTheLog(t *testing.T) {
 
 // TestFaultsInside: of which field each is, also those that are no ConfigError.
 func TestFaultsInside(t *testing.T) {
-	if got := inside("F", nil); got != nil {
+	if got := prefixFaults("F", nil); got != nil {
 		t.Errorf("%v", got)
 	}
 	one := &core.ConfigError{Field: "X", Value: 1, Allowed: "2"}
-	got := errors.Join(inside("F", errors.Join(one, errors.New("else")))...).Error()
+	got := errors.Join(prefixFaults("F", errors.Join(one, errors.New("else")))...).Error()
 	if want := "switchgear: F.X is 1, allowed: 2\nF: else"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -137,7 +137,7 @@ func TestHandoffsAsArguments(t *testing.T) {
 		head + "x" + tail:  "b " + head + "8193" + tail,
 		head + "xy" + tail: "b " + head + "8194" + tail,
 	} {
-		if got := handing(to, payload); got != want {
+		if got := handoffArgs(to, payload); got != want {
 			t.Errorf("%d bytes become %d, want %d", len(payload), len(got), len(want))
 		}
 	}

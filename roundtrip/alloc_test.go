@@ -38,13 +38,13 @@ func TestAllocs(t *testing.T) {
 		return func(*http.Request) (*http.Response, error) { return resp, nil }
 	}
 	config := func(string) core.Config { return core.Config{Timeout: time.Hour} }
-	refusing := &roundtrip.Transport{Base: returns(empty), Registry: &core.Registry{Config: config}}
+	refusing := roundtrip.New(&core.Registry{Config: config}, &roundtrip.Options{Base: returns(empty)})
 	b, err := refusing.Breakers().Get(roundtrip.Host(req))
 	if err != nil {
 		t.Fatal(err)
 	}
 	open(t, b)
-	classifying := &roundtrip.Transport{Base: returns(empty), Classify: roundtrip.DefaultClassify}
+	classifying := roundtrip.New(nil, &roundtrip.Options{Base: returns(empty), Classify: roundtrip.DefaultClassify})
 
 	buf := make([]byte, 16)
 	for _, row := range []struct {
@@ -52,14 +52,14 @@ func TestAllocs(t *testing.T) {
 		tr   *roundtrip.Transport
 		most float64
 	}{
-		{"no body", &roundtrip.Transport{Base: returns(empty)}, 0},
-		{"no body, with a Gate", &roundtrip.Transport{Base: returns(empty), Gate: core.MustNew("host", core.Config{})}, 0},
+		{"no body", roundtrip.New(nil, &roundtrip.Options{Base: returns(empty)}), 0},
+		{"no body, with a Gate", roundtrip.New(nil, &roundtrip.Options{Base: returns(empty), Gate: core.MustNew("host", core.Config{})}), 0},
 		{"no body, with Classify", classifying, 0},
 		{"refused", refusing, 0},
-		{"a body read to its end", &roundtrip.Transport{Base: returns(full)}, 1},
-		{"a body read to its end, with Classify", &roundtrip.Transport{Base: returns(full), Classify: roundtrip.DefaultClassify}, 1},
-		{"a stream", &roundtrip.Transport{Base: returns(stream)}, 0},
-		{"failed", &roundtrip.Transport{Base: fails(io.ErrUnexpectedEOF), Gate: core.MustNew("host", core.Config{FailureThreshold: -1, FailureRateThreshold: -1})}, 0},
+		{"a body read to its end", roundtrip.New(nil, &roundtrip.Options{Base: returns(full)}), 1},
+		{"a body read to its end, with Classify", roundtrip.New(nil, &roundtrip.Options{Base: returns(full), Classify: roundtrip.DefaultClassify}), 1},
+		{"a stream", roundtrip.New(nil, &roundtrip.Options{Base: returns(stream)}), 0},
+		{"failed", roundtrip.New(nil, &roundtrip.Options{Base: fails(io.ErrUnexpectedEOF), Gate: core.MustNew("host", core.Config{FailureThreshold: -1, FailureRateThreshold: -1})}), 0},
 	} {
 		call := func() {
 			full.Body = plain // not what wraps it since the last call
@@ -104,7 +104,7 @@ func TestAllocsOfRequestBodies(t *testing.T) {
 		{"watched", sent, http.NoBody, 1},
 		{"watched, answered with a body", sent, plain, 1},
 	} {
-		tr := &roundtrip.Transport{Base: takes}
+		tr := roundtrip.New(nil, &roundtrip.Options{Base: takes})
 		req := request(t, http.MethodPost, "http://example.com/path", nil)
 		req.ContentLength = 1
 		call := func() {

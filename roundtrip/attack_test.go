@@ -227,7 +227,7 @@ func TestHostileHost(t *testing.T) {
 	evil := rawServer(t, func(c *net.TCPConn) {
 		_, _ = fmt.Fprintf(c, "HTTP/1.1 302 Found\r\nLocation: %s\r\nRetry-After: 999999\r\nSwitchgear-Refused: open\r\nContent-Length: 0\r\n\r\n", well.URL)
 	})
-	tr := &roundtrip.Transport{Base: private(t)}
+	tr := roundtrip.New(nil, &roundtrip.Options{Base: private(t)})
 	client := &http.Client{Transport: tr}
 	for range 20 {
 		resp, err := client.Get(evil)

@@ -41,7 +41,7 @@ func BenchmarkUpload(b *testing.B) {
 			for _, rt := range []struct {
 				name string
 				http.RoundTripper
-			}{{"bare", inner}, {"switchgear", &roundtrip.Transport{Base: inner}}} {
+			}{{"bare", inner}, {"switchgear", roundtrip.New(nil, &roundtrip.Options{Base: inner})}} {
 				b.Run(kind+"/"+byteSize(size)+"/"+rt.name, func(b *testing.B) {
 					b.SetBytes(int64(size))
 					for b.Loop() {

@@ -8,31 +8,31 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/settle"
 )
 
 // body is a response's body whose end settles the call. It is one allocation, and
-// most of what a call with a body costs; what few calls need is in rare.
+// most of the cost of a call with a body; what few calls need is in rare.
 type body struct {
 	io.ReadCloser
 
 	transport *Transport
 	request   *http.Request
 	response  *http.Response
-	permit    core.Permit // settled by who sets ended
-	rare      *rare       // or nil
+	rare      *rare // or nil
+	once      settle.Once
 	pace      pace
-	ended     atomic.Uint32 // 0, byUser or byLease
-	reading   atomic.Bool   // a Read has not returned yet; kept only if ends
-	ends      bool          // the request's context may end
+	reading   atomic.Bool // a Read has not returned yet; kept only if ends
+	ends      bool        // the request's context may end
 }
 
-// rare is what the body of a call needs that is a probe, has a body of its own that
-// is watched, goes by a connection that carries others, or is classified by the user.
+// rare is what a body needs if its call is a probe, has a request body that is
+// wrapped, uses a connection that carries other calls, or has a Classify of the
+// user's.
 type rare struct {
 	sending *sending
 	carried *carried
 	elapsed time.Duration
-	lease   lease
 }
 
 type rareBody struct {
@@ -41,12 +41,12 @@ type rareBody struct {
 }
 
 // newBody returns a body that is still empty, with rare if it is needed.
-func newBody(t *Transport, p *core.Permit, e *Exchange) *body {
+func newBody(t *Transport, p *core.Permit, e *Result) *body {
 	var r *rareBody
 	switch {
 	case e.sending != nil && e.sending.answered.CompareAndSwap(false, true): // a Transport within may have come first
 		r = &e.sending.answer
-	case e.sending != nil || e.carried != nil || t.Classify != nil || p.Probe():
+	case e.sending != nil || e.carried != nil || t.options.Classify != nil || p.Probe():
 		r = new(rareBody)
 	default:
 		return new(body)
@@ -99,28 +99,29 @@ func (c *pace) slow() bool {
 	return c.begun != 0 && c.away >= uint32(patience.Milliseconds()) && c.away >= (c.left-c.begun)/2
 }
 
-const (
-	byUser  = 1
-	byLease = 2
-)
-
-// writableBody is the body of what is a connection, by another name than 101.
+// writableBody is the body of an upgraded connection that has another status than 101.
 type writableBody struct {
 	*body
 	io.Writer
 }
 
-// watch returns the body of a response, with p settled at its end.
-func (t *Transport) watch(p *core.Permit, e *Exchange) io.ReadCloser {
-	p.Answered()
+// wrapBody returns the body of a response, which settles p at its end.
+func (t *Transport) wrapBody(p *core.Permit, e *Result) io.ReadCloser {
+	p.ResponseStarted()
 	b := newBody(t, p, e)
-	b.ReadCloser, b.transport, b.request, b.response, b.permit = e.Response.Body, t, e.Request, e.Response, p.Take()
-	b.ends = b.request.Context().Done() != nil
+	b.ReadCloser, b.transport, b.request, b.response = e.Response.Body, t, e.Request, e.Response
+	b.once.Hold(p)
+	ctx := b.request.Context()
+	b.ends = ctx.Done() != nil
 	if b.rare != nil {
 		b.rare.sending, b.rare.carried, b.rare.elapsed = e.sending, e.carried, e.Elapsed
-		if b.permit.Probe() {
-			b.lend()
-		}
+	}
+	if b.once.Probe {
+		b.once.Lease(ctx, t.options.probeLease(), func() { b.once.Settle(ctx, core.Success) }, func() {
+			if ctx.Err() == context.Canceled { // the caller may never read on
+				b.once.Settle(ctx, core.Ignored)
+			}
+		})
 	}
 	if w, ok := b.ReadCloser.(io.Writer); ok {
 		return &writableBody{b, w}
@@ -136,29 +137,22 @@ func (b *body) Read(buf []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(buf)
 	b.pace.leave(n)
-	if err != nil {
-		b.failed(err) // and stays reading: that counts no more
-	} else if b.ends {
+	switch {
+	case err == io.EOF: //nolint:errorlint // readers return it as it is
+		b.end(nil, false) // and stays reading: that counts no more
+	case err != nil:
+		b.end(err, b.pace.slow())
+	case b.ends:
 		b.reading.Store(false)
 	}
 	return n, err
 }
 
-// failed settles when a Read has returned an error.
-func (b *body) failed(err error) {
-	b.stop()
-	if err == io.EOF { //nolint:errorlint // readers return it as it is
-		b.end(nil, false)
-	} else {
-		b.end(err, b.pace.slow())
-	}
-}
-
-// Close settles as a success if nothing has failed so far. Who closes a body that
-// another goroutine waits for, because the time is over, has seen it fail.
+// Close settles as a success if nothing has failed so far. Closing a body during a
+// blocked Read, after the context has ended, settles by the context: the Read was
+// about to fail by it.
 func (b *body) Close() (err error) {
-	defer func() { err = b.ReadCloser.Close() }() // after, or a Read at the same time would fail first
-	b.stop()
+	defer func() { err = b.ReadCloser.Close() }() // last, or a Read at the same time would fail first
 	if ctx := b.request.Context(); b.reading.Load() && ctx.Err() != nil {
 		b.end(ctx.Err(), false)
 	} else {
@@ -167,75 +161,30 @@ func (b *body) Close() (err error) {
 	return nil
 }
 
-// claim reports whether the caller is the first who may settle.
-func (b *body) claim(by uint32) bool { return b.ended.Load() == 0 && b.ended.CompareAndSwap(0, by) }
+// end settles by the error of reading. slow says that the caller read slowly.
+func (b *body) end(err error, slow bool) {
+	first := b.once.Do(b.request.Context(), func(p *core.Permit) { b.settle(p, err, slow) })
+	if first || b.rare == nil {
+		return
+	}
+	b.once.Lock()
+	early := b.once.Early
+	b.once.Unlock()
+	if early {
+		b.once.Wait() // the place of a probe is free when its body has ended
+	}
+}
 
-// end settles by the error of reading. held says that the caller read slowly.
-func (b *body) end(err error, held bool) {
-	if !b.claim(byUser) {
-		if b.ended.Load() == byLease {
-			b.rare.lease.wait() // or who reads on could come before the place is free
-		}
-		return
-	}
+func (b *body) settle(p *core.Permit, err error, slow bool) {
 	ctx := b.request.Context()
-	if err == nil && b.transport.Classify == nil {
-		b.permit.Settle(ctx, core.Success)
+	if err == nil && b.transport.options.Classify == nil {
+		p.Settle(ctx, core.Success)
 		return
 	}
-	defer b.permit.Settle(ctx, core.Failure) // if Classify panics
-	e := Exchange{Request: b.request, Response: b.response, Err: err, Body: true, held: held}
+	e := Result{Request: b.request, Response: b.response, Err: err, Body: true, slowReader: slow}
 	if b.rare != nil {
 		e.Elapsed, e.sending, e.carried = b.rare.elapsed, b.rare.sending, b.rare.carried
 	}
 	o := b.transport.judge(&e)
-	b.permit.Report(ctx, o, e.reason(o))
+	p.Report(ctx, o, e.reason(o))
 }
-
-// drop is end for a lease. It does not ask Classify: the caller may be reading.
-func (b *body) drop(o core.Outcome) {
-	if b.claim(byLease) {
-		defer close(b.rare.lease.settled)
-		b.permit.Settle(b.request.Context(), o)
-	}
-}
-
-// lease gives the place of a probe back when its body takes too long, or when
-// the caller has cancelled and reads no more.
-type lease struct {
-	settled chan struct{} // closed when it has settled
-	timer   *time.Timer
-	forget  func() bool
-}
-
-func (b *body) lend() {
-	d, ctx := b.transport.lease(), b.request.Context()
-	l := &b.rare.lease
-	l.settled = make(chan struct{})
-	l.timer = time.AfterFunc(d, func() { b.drop(core.Success) })
-	l.forget = context.AfterFunc(ctx, func() {
-		if ctx.Err() == context.Canceled {
-			b.drop(core.Ignored)
-		}
-	})
-}
-
-// wait returns when the lease, which is about to settle, has. That takes a
-// microsecond; but hooks run in it, and one may be waiting for who waits here.
-func (l *lease) wait() {
-	const enough = 100 * time.Millisecond
-	select {
-	case <-l.settled:
-	case <-time.After(enough):
-	}
-}
-
-// stop ends the lease, if there is one.
-func (b *body) stop() {
-	if r := b.rare; r != nil && r.lease.timer != nil {
-		r.lease.timer.Stop()
-		r.lease.forget()
-	}
-}
-
-var _ http.RoundTripper = (*Transport)(nil)

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -20,7 +20,7 @@ import (
 
 // A download that is cut short is one failure and no success, or failures in a
 // row would never open the breaker.
-func TestRT15_CutDownload(t *testing.T) {
+func TestADownloadThatIsCutIsAFailure(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 	write := func(c net.Conn, s string) { _, _ = io.WriteString(c, s) }
 	for _, row := range []struct {
@@ -90,7 +90,7 @@ func TestRT15_CutDownload(t *testing.T) {
 	})
 }
 
-func TestRT16_ClosedEarly(t *testing.T) {
+func TestABodyClosedEarlyIsASuccess(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, endless{}) })
 	tr, b := behind(t, private(t), core.Config{FailureThreshold: 1})
 	resp := get(t, tr, s.URL)
@@ -111,7 +111,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestRT17_SettledOnce(t *testing.T) {
+func TestSettledOnce(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		use  func(body io.ReadCloser)
@@ -147,7 +147,7 @@ func TestRT17_SettledOnce(t *testing.T) {
 	}
 }
 
-func TestRT18_ProbeCancelled(t *testing.T) {
+func TestACancelledProbeFreesItsPlace(t *testing.T) {
 	bubble(t, "in flight", func(t *testing.T) {
 		h := func(_ http.ResponseWriter, req *http.Request) {
 			if req.URL.Path == "/hang" {
@@ -216,7 +216,7 @@ func TestProbeIsSettledWhenReadFails(t *testing.T) {
 		<-req.Context().Done()
 	})
 	tr, b := behind(t, private(t), core.Config{FailureThreshold: 1, Timeout: time.Millisecond, HalfOpenMaxCalls: 1})
-	tr.Gate = core.All(b, slowToSettle{}) // which is settled first
+	tr.Options().Gate = core.All(b, slowToSettle{}) // which is settled first
 	open(t, b)
 	eventually(t, "the end of the break", func() bool { return b.State() == core.HalfOpen })
 	for i := range uint64(20) {
@@ -231,13 +231,13 @@ func TestProbeIsSettledWhenReadFails(t *testing.T) {
 	}
 }
 
-func TestRT19_ProbeBodyAbandoned(t *testing.T) {
+func TestAnAbandonedBodyFreesThePlaceOfAProbe(t *testing.T) {
 	h := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 100_000)) }
 	for name, lease := range map[string]time.Duration{"default": 0, "own": 3 * time.Second} {
 		bubble(t, name, func(t *testing.T) {
 			tr, b := behind(t, inMemory(t, h), oneProbe())
-			tr.Lease = lease
-			tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+			tr.Options().ProbeLease = lease
+			tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 				if e.Body {
 					t.Error("Classify was asked about a body that nobody has read")
 				}
@@ -293,7 +293,7 @@ func TestRT19_ProbeBodyAbandoned(t *testing.T) {
 			time.Sleep(10 * time.Second) // the end of the body and that of the lease coincide
 			w.Header().Set("X-End", "yes")
 		}), oneProbe())
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			for range e.Response.Trailer { // raced with the reader
 				continue
 			}
@@ -335,7 +335,7 @@ func TestLongBodyStaysInFlight(t *testing.T) {
 	})
 }
 
-func TestRT22_EventStream(t *testing.T) {
+func TestAnEventStreamIsSettledAtItsHeaders(t *testing.T) {
 	stream := func(kind string) http.HandlerFunc {
 		return func(w http.ResponseWriter, req *http.Request) {
 			w.Header().Set("Content-Type", kind)
@@ -361,7 +361,7 @@ func TestRT22_EventStream(t *testing.T) {
 	} {
 		bubble(t, row.kind, func(t *testing.T) {
 			tr, b := behind(t, inMemory(t, stream(row.kind)), oneProbe())
-			tr.Streams = row.streams
+			tr.Options().IsStream = row.streams
 			halfOpen(t, b)
 			resp := get(t, tr, "http://example.com/")
 			totals := core.Totals{Calls: 2, Failures: 1, InFlight: 1}

@@ -9,7 +9,7 @@ import (
 
 // call is one round trip.
 type call struct {
-	Exchange
+	Result
 
 	loan      *loan // of a probe whose body is watched
 	forfeited bool  // its place was given back
@@ -32,7 +32,7 @@ func (c *call) prepare(t *Transport, p *core.Permit) *http.Request {
 		out = &c.sending.request
 	}
 	if p.Probe() {
-		c.loan = lendPermit(req.Context(), p, c.sending, t.lease())
+		c.loan = lendPermit(req.Context(), p, c.sending, t.options.probeLease())
 	}
 	return out
 }
@@ -53,7 +53,7 @@ func (c *call) sent(t *Transport, out *http.Request, p *core.Permit) {
 
 // takeBack ends a loan.
 func (c *call) takeBack(p *core.Permit) {
-	if c.loan != nil && !c.loan.back(p) {
+	if c.loan != nil && !c.loan.takeBack(p) {
 		c.forfeited = true
 	}
 	c.loan = nil
@@ -74,5 +74,5 @@ func askAgain(ctx context.Context, gate core.Gate, p *core.Permit) {
 		again.Settle(ctx, core.Ignored)
 		return
 	}
-	*p = again.Take()
+	*p = again.Move()
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/blackbox4/switchgear/internal/lost"
+	"github.com/blackbox4/switchgear/internal/connloss"
 )
 
 // All calls that an HTTP/2 connection carries end with it: that is one failure, and
@@ -21,7 +21,7 @@ import (
 // losses are the connections that a Transport has lost of late, and whether it has
 // any that carry several calls.
 type losses struct {
-	lost.Conns[conn]
+	connloss.Conns[conn]
 
 	shared atomic.Uint32
 }
@@ -50,7 +50,7 @@ func sameConn(a, b conn) bool {
 // carried tells which connection carried a call.
 type carried struct {
 	trace httptrace.ClientTrace
-	begun lost.Mark
+	begun connloss.Mark
 	at    atomic.Uintptr
 }
 
@@ -62,7 +62,7 @@ func (t *Transport) traces() bool {
 	case areShared:
 		return true
 	}
-	_, ok := t.base().(*http.Transport)
+	_, ok := t.options.base().(*http.Transport)
 	return ok
 }
 
@@ -96,12 +96,12 @@ func (l *losses) note(resp *http.Response, c *carried) {
 
 // counted reports whether a call has ended with a connection whose loss was counted
 // by the same breaker, since the call began.
-func (l *losses) counted(e *Exchange, key string) bool {
+func (l *losses) counted(e *Result, key string) bool {
 	if e.Err == nil || !ofConnection(e.Err) {
 		return false
 	}
 	at := conn{host: e.Request.URL.Host}
-	var begun lost.Mark // of a call that is not traced, which began before all losses
+	var begun connloss.Mark // of a call that is not traced, which began before all losses
 	if e.carried != nil {
 		at.at, begun = e.carried.at.Load(), e.carried.begun
 	}

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -88,7 +88,7 @@ func TestALostConnectionCountsOnce(t *testing.T) {
 				inner := cutable(t, unending, 100)
 				tr, b := behind(t, inner, core.Config{})
 				if !warm {
-					tr.Base = inner.Transport // net/http's own, of which it is not known yet
+					tr.Options().Base = inner.Transport // net/http's own, of which it is not known yet
 				}
 				var want core.Totals
 				if warm {
@@ -127,7 +127,7 @@ func TestALostConnectionCountsOnce(t *testing.T) {
 func TestEachLostConnectionCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := cutable(t, unending, 4)
-		tr := &roundtrip.Transport{Base: inner, Key: func(req *http.Request) string { return req.URL.Query().Get("key") }}
+		tr := roundtrip.New(nil, &roundtrip.Options{Base: inner, Key: func(req *http.Request) string { return req.URL.Query().Get("key") }})
 		_ = read(t, get(t, tr, "http://host/?key=first"))
 		var all sync.WaitGroup
 		for _, key := range []string{"a", "a", "b", "b", "a", "a", "a", "a"} {
@@ -221,7 +221,7 @@ func TestATraceOfTheCallersGoesOn(t *testing.T) {
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	tr := &roundtrip.Transport{Base: s.Client().Transport}
+	tr := roundtrip.New(nil, &roundtrip.Options{Base: s.Client().Transport})
 	for i := range 3 {
 		got := 0
 		ctx := httptrace.WithClientTrace(bg, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { got++ }})

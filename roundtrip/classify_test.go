@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/blackbox4/switchgear/roundtrip"
 )
 
-func TestRT09_HungUp(t *testing.T) {
+func TestAHostThatHangsUpHasFailed(t *testing.T) {
 	addr := rawServer(t, func(*net.TCPConn) {}) // closes
 	tr, b := behind(t, private(t), core.Config{FailureThreshold: 3})
 	for range 3 {
@@ -33,7 +33,7 @@ func TestRT09_HungUp(t *testing.T) {
 	wantState(t, b, core.Open)
 }
 
-func TestRT10_CallerCancels(t *testing.T) {
+func TestACallerThatCancelsIsIgnored(t *testing.T) {
 	h, arrived := hang(t)
 	s := serve(t, h)
 	tr, b := behind(t, private(t), core.Config{FailureThreshold: 1})
@@ -59,7 +59,7 @@ func TestRT10_CallerCancels(t *testing.T) {
 }
 
 // A cancelled request fails with its cause, which may be any error at all.
-func TestRT11_CancelledWithCause(t *testing.T) {
+func TestCancelledWithACauseIsIgnored(t *testing.T) {
 	for name, cause := range map[string]error{
 		"an error":                       errors.New("x"),
 		"another host's refusal":         &core.OpenError{Name: "other", State: core.Open},
@@ -114,7 +114,7 @@ func TestRT11_CancelledWithCause(t *testing.T) {
 
 // The error of http.Client.Timeout has three shapes, and its context may not
 // have ended yet; all are failures.
-func TestRT12_ClientTimeout(t *testing.T) {
+func TestTheTimeoutOfAClientIsAFailure(t *testing.T) {
 	const calls = 200
 	rounds, timeout := 50, 50*time.Millisecond
 	if testing.Short() {
@@ -126,7 +126,7 @@ func TestRT12_ClientTimeout(t *testing.T) {
 		inner := private(t)
 		tr, b := behind(t, inner, core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 		gate := &lateGate{Gate: b}
-		tr.Gate = gate
+		tr.Options().Gate = gate
 		client := &http.Client{Transport: tr, Timeout: timeout}
 		var at sync.WaitGroup
 		begin := make(chan struct{})
@@ -188,10 +188,10 @@ func (g *lateGate) Allow(ctx context.Context) (core.Permit, error) {
 	if err != nil {
 		g.late.Add(1)
 	}
-	return p.Take(), err
+	return p.Move(), err
 }
 
-func TestRT13_DeadlineWithCause(t *testing.T) {
+func TestADeadlineWithACauseIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() }
 		var told book
@@ -209,7 +209,7 @@ func TestRT13_DeadlineWithCause(t *testing.T) {
 	})
 }
 
-func TestRT14_Statuses(t *testing.T) {
+func TestWhichStatusFails(t *testing.T) {
 	want := map[int]core.Outcome{
 		200: core.Success, 201: core.Success, 301: core.Success, 304: core.Success,
 		400: core.Success, 401: core.Success, 403: core.Success, 404: core.Success, 407: core.Success, 408: core.Success,
@@ -232,7 +232,7 @@ func TestRT14_Statuses(t *testing.T) {
 		}
 	}
 	t.Run("429 is the user's to decide", func(t *testing.T) {
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			if e.Err == nil && e.Response.StatusCode == http.StatusTooManyRequests {
 				return core.Success
 			}
@@ -245,7 +245,7 @@ func TestRT14_Statuses(t *testing.T) {
 	})
 }
 
-func TestRT32_InnerBreakerRefuses(t *testing.T) {
+func TestTheRefusalOfAnInnerBreakerIsIgnored(t *testing.T) {
 	inner, innerBreaker := behind(t, fails(errSick), core.Config{FailureThreshold: 1})
 	open(t, innerBreaker)
 	outer, b := behind(t, inner, core.Config{FailureThreshold: 1})
@@ -348,7 +348,7 @@ func TestClassify(t *testing.T) {
 			w.Header().Set("Grpc-Status", "14")
 		})
 		tr, b := behind(t, private(t), core.Config{})
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			if e.Body && e.Err == nil && e.Response.Trailer.Get("Grpc-Status") != "0" {
 				return core.Failure
 			}
@@ -366,7 +366,7 @@ func TestClassify(t *testing.T) {
 			time.Sleep(time.Minute)
 			_, _ = io.WriteString(w, "b")
 		}), core.Config{SlowAfter: 10 * time.Second})
-		tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+		tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 			seen = append(seen, e.Elapsed)
 			return roundtrip.DefaultClassify(e)
 		}
@@ -380,7 +380,7 @@ func TestClassify(t *testing.T) {
 	})
 	t.Run("may take an error for a success", func(t *testing.T) {
 		tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: 1})
-		tr.Classify = func(roundtrip.Exchange) core.Outcome { return core.Success }
+		tr.Options().Classify = func(roundtrip.Result) core.Outcome { return core.Success }
 		if _, err := tr.RoundTrip(request(t, http.MethodGet, "http://example.com", nil)); err != errSick {
 			t.Errorf("err = %v, want that of Base", err)
 		}

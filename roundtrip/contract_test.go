@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // The numbers are those of a list of what other adapters get wrong.
 
-func TestRT01_SuccessIsUntouched(t *testing.T) {
+func TestSuccessIsUntouched(t *testing.T) {
 	text := strings.Repeat("x", 1<<20) // more than one Read
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Answer", "42")
@@ -54,7 +54,7 @@ func TestRT01_SuccessIsUntouched(t *testing.T) {
 	wantTotals(t, b, core.Totals{Calls: 1, Successes: 1})
 }
 
-func TestRT02_FailureStatusIsAResponse(t *testing.T) {
+func TestFailureStatusIsAResponse(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "the database is down", http.StatusInternalServerError)
 	})
@@ -70,7 +70,7 @@ func TestRT02_FailureStatusIsAResponse(t *testing.T) {
 	wantTotals(t, b, core.Totals{Calls: 1, Failures: 1})
 }
 
-func TestRT03_RequestBody(t *testing.T) {
+func TestTheRequestBodyIsSentAndClosed(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		called := false
 		tr, b := behind(t, base(func(*http.Request) (*http.Response, error) {
@@ -118,7 +118,7 @@ func TestRT03_RequestBody(t *testing.T) {
 	})
 }
 
-func TestRT04_RefusedWithoutBody(t *testing.T) {
+func TestRefusedWithoutBody(t *testing.T) {
 	for name, body := range map[string]io.ReadCloser{"nil": nil, "NoBody": http.NoBody} {
 		t.Run(name, func(t *testing.T) {
 			tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: 1})
@@ -132,7 +132,7 @@ func TestRT04_RefusedWithoutBody(t *testing.T) {
 
 // Somebody else may look at the request all the time, so it must not even be
 // changed and changed back: the race detector tells.
-func TestRT05_RequestIsNotModified(t *testing.T) {
+func TestRequestIsNotModified(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
 		case "/500":
@@ -189,7 +189,7 @@ func TestRT05_RequestIsNotModified(t *testing.T) {
 	}
 }
 
-func TestRT06_CancelledBefore(t *testing.T) {
+func TestACancelledRequestTakesNoPermit(t *testing.T) {
 	cause := errors.New("a sibling failed")
 	ctx, cancel := context.WithCancelCause(bg)
 	cancel(cause)
@@ -217,7 +217,7 @@ func TestRT06_CancelledBefore(t *testing.T) {
 	}
 }
 
-func TestRT08_PipedBodyIsSentAtOnce(t *testing.T) {
+func TestPipedBodyIsSentAtOnce(t *testing.T) {
 	first := make(chan string, 1)
 	s := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		buf := make([]byte, 5)
@@ -248,7 +248,7 @@ func TestRT08_PipedBodyIsSentAtOnce(t *testing.T) {
 	wantTotals(t, b, core.Totals{Calls: 1, Successes: 1})
 }
 
-func TestRT21_NoBodyStaysNoBody(t *testing.T) {
+func TestNoBodyStaysNoBody(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
 		case "/204":
@@ -300,23 +300,23 @@ type closer struct {
 
 func (c *closer) CloseIdleConnections() { c.closed++ }
 
-func TestRT30_CloseIdleConnections(t *testing.T) {
+func TestCloseIdleConnectionsReachesBase(t *testing.T) {
 	spy := &closer{base: answers(http.StatusOK, "")}
-	client := &http.Client{Transport: &roundtrip.Transport{Base: spy}}
+	client := &http.Client{Transport: roundtrip.New(nil, &roundtrip.Options{Base: spy})}
 	client.CloseIdleConnections()
 	if spy.closed != 1 {
 		t.Errorf("reached Base %d times, want once", spy.closed)
 	}
-	client.Transport = &roundtrip.Transport{Base: spy, KeepIdle: true}
+	client.Transport = roundtrip.New(nil, &roundtrip.Options{Base: spy, KeepIdle: true})
 	client.CloseIdleConnections()
 	if spy.closed != 1 {
 		t.Errorf("reached Base %d times, want once: KeepIdle is set", spy.closed)
 	}
-	client.Transport = &roundtrip.Transport{Base: spy.base}
+	client.Transport = roundtrip.New(nil, &roundtrip.Options{Base: spy.base})
 	client.CloseIdleConnections() // has nowhere to go, and does not panic
 }
 
-func TestRT31_BasePanics(t *testing.T) {
+func TestAPanicOfBaseIsAFailure(t *testing.T) {
 	type private struct{ n int }
 	bubble(t, "panic", func(t *testing.T) {
 		tr, b := behind(t, base(func(*http.Request) (*http.Response, error) { panic(private{7}) }), oneProbe())
@@ -351,10 +351,10 @@ func TestUserFuncPanics(t *testing.T) {
 	panics := func() { panic("user") }
 	for name, set := range map[string]func(tr *roundtrip.Transport){
 		"Classify, headers": func(tr *roundtrip.Transport) {
-			tr.Classify = func(roundtrip.Exchange) core.Outcome { panics(); return core.Success }
+			tr.Options().Classify = func(roundtrip.Result) core.Outcome { panics(); return core.Success }
 		},
 		"Classify, body": func(tr *roundtrip.Transport) {
-			tr.Classify = func(e roundtrip.Exchange) core.Outcome {
+			tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 				if e.Body {
 					panics()
 				}
@@ -362,7 +362,7 @@ func TestUserFuncPanics(t *testing.T) {
 			}
 		},
 		"Streams": func(tr *roundtrip.Transport) {
-			tr.Streams = func(*http.Response) bool { panics(); return false }
+			tr.Options().IsStream = func(*http.Response) bool { panics(); return false }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,7 @@
 // Package roundtrip puts circuit breakers in front of an http.Client, one for
 // each host:
 //
-//	client := &http.Client{Transport: roundtrip.New(nil)}
+//	client := &http.Client{Transport: roundtrip.New(nil, nil)}
 //
 // While all goes well nothing changes: requests and responses pass untouched. A
 // host that fails is left alone until it is well again; calls to it return at

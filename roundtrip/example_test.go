@@ -25,7 +25,7 @@ func Example() {
 	}))
 	defer healthy.Close()
 
-	client := &http.Client{Transport: roundtrip.New(nil)}
+	client := &http.Client{Transport: roundtrip.New(nil, nil)}
 	get := func(url string) {
 		resp, err := client.Get(url)
 		if errors.Is(err, core.ErrOpen) {
@@ -64,19 +64,18 @@ func ExampleTransport() {
 	}))
 	defer api.Close()
 
-	client := &http.Client{Transport: &roundtrip.Transport{
-		Registry: &core.Registry{Config: func(tenant string) core.Config {
-			return core.Config{FailureThreshold: 2, Timeout: time.Minute}
-		}},
+	client := &http.Client{Transport: roundtrip.New(&core.Registry{Config: func(tenant string) core.Config {
+		return core.Config{FailureThreshold: 2, Timeout: time.Minute}
+	}}, &roundtrip.Options{
 		Key: func(req *http.Request) string { return req.Header.Get("X-Tenant") },
-		Classify: func(e roundtrip.Exchange) core.Outcome {
+		Classify: func(e roundtrip.Result) core.Outcome {
 			if e.Err == nil && e.Response.StatusCode == http.StatusConflict {
 				return core.Failure
 			}
 			return roundtrip.DefaultClassify(e)
 		},
-		Probes: roundtrip.Safe,
-	}}
+		AllowProbe: roundtrip.IsSafeMethod,
+	})}
 	for _, tenant := range []string{"a", "a", "a", "b"} {
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, api.URL, http.NoBody)
 		if err != nil {
@@ -99,7 +98,7 @@ func ExampleTransport() {
 	// Output:
 	// a 409 Conflict
 	// a 409 Conflict
-	// a is open because of failures in a row
+	// a is open because of consecutive failures
 	// b 200 OK
 }
 
@@ -119,7 +118,7 @@ func ExampleRetryClient() {
 
 	transport := roundtrip.New(&core.Registry{Config: func(host string) core.Config {
 		return core.Config{FailureThreshold: 4}
-	}})
+	}}, nil)
 	client := roundtrip.RetryClient(transport, roundtrip.Retry{
 		Attempts: 3,
 		Wait:     func(n int) time.Duration { return time.Duration(n) * time.Millisecond },

@@ -11,7 +11,7 @@ import (
 )
 
 // atFault reports whether the request's body was at fault, whatever the host did.
-func (e Exchange) atFault() bool { return e.misfit || e.sending.spoiled() }
+func (e Result) atFault() bool { return e.misfit || e.sending.spoiled() }
 
 // unsendable reports whether the request could not be sent, given that err came of
 // it. What comes from outside, such as a query or a header, must not be able to

@@ -84,7 +84,7 @@ func behind(t *testing.T, rt http.RoundTripper, cfg core.Config) (*roundtrip.Tra
 	if err != nil {
 		t.Fatalf("New(%+v) = %v, want a breaker", cfg, err)
 	}
-	return &roundtrip.Transport{Base: rt, Gate: b}, b
+	return roundtrip.New(nil, &roundtrip.Options{Base: rt, Gate: b}), b
 }
 
 // open fails the closed breaker until it opens.

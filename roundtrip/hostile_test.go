@@ -69,7 +69,7 @@ func TestHostileClientsOfAProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			transport := &roundtrip.Transport{Base: host.Client().Transport}
+			transport := roundtrip.New(nil, &roundtrip.Options{Base: host.Client().Transport})
 			proxy := &httputil.ReverseProxy{
 				Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: transport, ErrorLog: log.New(io.Discard, "", 0),
 			}

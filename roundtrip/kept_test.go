@@ -76,7 +76,7 @@ func TestProbeThatIsOverIsForgotten(t *testing.T) {
 	defer cancel()
 	var freed atomic.Int32
 	tr, b := behind(t, answers(http.StatusOK, "text"), core.Config{FailureThreshold: 1, Timeout: time.Millisecond, SuccessThreshold: 1000})
-	tr.Lease = time.Hour
+	tr.Options().ProbeLease = time.Hour
 	halfOpenNow(t, b)
 	func() {
 		big := new([1 << 16]byte) // what the request holds

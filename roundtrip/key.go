@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -39,35 +38,26 @@ func host(u *url.URL) string {
 	return net.JoinHostPort(name, port)
 }
 
-// keys remembers the keys of the hosts last seen, so that making them costs a
-// call nothing. It is bounded: hosts that fall into the same place take turns.
-type keys [256]atomic.Pointer[hostKey]
-
-// maxKey is the length of the longest name of a breaker, and more than that of
-// any host. A longer one is not remembered.
-const maxKey = 256
-
-type hostKey struct{ scheme, host, key string }
+// hostKey is what the key of a host is made of.
+type hostKey struct{ scheme, host string }
 
 //nolint:gochecknoglobals // a seed is made once
 var hostSeed = maphash.MakeSeed()
 
-func (k *keys) of(req *http.Request) string {
-	u := req.URL
-	slot := &k[maphash.String(hostSeed, u.Host)%uint64(len(k))]
-	if seen := slot.Load(); seen != nil && seen.host == u.Host && seen.scheme == u.Scheme {
-		return seen.key
+// cachedHost is Host, remembered in t.keys.
+func (t *Transport) cachedHost(u *url.URL) string {
+	hash, from := maphash.String(hostSeed, u.Host), hostKey{u.Scheme, u.Host}
+	if key, ok := t.keys.Get(hash, from); ok {
+		return key
 	}
 	key := host(u)
-	if len(key) <= maxKey {
-		slot.Store(&hostKey{strings.Clone(u.Scheme), strings.Clone(u.Host), key})
-	}
+	t.keys.Put(hash, hostKey{strings.Clone(u.Scheme), strings.Clone(u.Host)}, key)
 	return key
 }
 
-// Safe reports whether a request has a method that changes nothing: GET, HEAD,
-// OPTIONS or TRACE. See [Transport.Probes].
-func Safe(req *http.Request) bool {
+// IsSafeMethod reports whether a request has a method that changes nothing: GET, HEAD,
+// OPTIONS or TRACE. See [Options].AllowProbe.
+func IsSafeMethod(req *http.Request) bool {
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		return true

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -22,11 +22,11 @@ func states(r *core.Registry) map[string]core.State {
 	return all
 }
 
-func TestRT23_OneBreakerForEachHost(t *testing.T) {
+func TestEachHostHasABreaker(t *testing.T) {
 	t.Run("a sick host is no other host's business", func(t *testing.T) {
 		registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 1} }}
-		tr := roundtrip.New(registry)
-		tr.Base = base(func(req *http.Request) (*http.Response, error) {
+		tr := roundtrip.New(registry, nil)
+		tr.Options().Base = base(func(req *http.Request) (*http.Response, error) {
 			if req.URL.Host == "a.example" {
 				return nil, errSick
 			}
@@ -62,7 +62,7 @@ func TestRT23_OneBreakerForEachHost(t *testing.T) {
 			if got := roundtrip.Host(req); got != row[1] {
 				t.Errorf("Host(%s) = %q, want %q", row[0], got, row[1])
 			}
-			tr := &roundtrip.Transport{Base: answers(http.StatusOK, "")}
+			tr := roundtrip.New(nil, &roundtrip.Options{Base: answers(http.StatusOK, "")})
 			for range 2 { // made, and remembered
 				_ = read(t, send(t, tr, req))
 			}
@@ -72,7 +72,7 @@ func TestRT23_OneBreakerForEachHost(t *testing.T) {
 		}
 	})
 	t.Run("the same host by two schemes", func(t *testing.T) { // remembered in the same place
-		tr := &roundtrip.Transport{Base: answers(http.StatusOK, "")}
+		tr := roundtrip.New(nil, &roundtrip.Options{Base: answers(http.StatusOK, "")})
 		for range 3 {
 			_ = read(t, get(t, tr, "http://example.com"))
 			_ = read(t, get(t, tr, "https://example.com"))
@@ -87,7 +87,7 @@ func TestRT23_OneBreakerForEachHost(t *testing.T) {
 		}
 	})
 	t.Run("a key of one's own", func(t *testing.T) {
-		tr := &roundtrip.Transport{Base: answers(http.StatusOK, ""), Key: func(req *http.Request) string { return req.Header.Get("X-Tenant") }}
+		tr := roundtrip.New(nil, &roundtrip.Options{Base: answers(http.StatusOK, ""), Key: func(req *http.Request) string { return req.Header.Get("X-Tenant") }})
 		for _, tenant := range []string{"a", "b", "a", ""} {
 			req := request(t, http.MethodGet, "http://example.com", nil)
 			req.Header.Set("X-Tenant", tenant)
@@ -101,10 +101,10 @@ func TestRT23_OneBreakerForEachHost(t *testing.T) {
 
 // Hosts are often taken from outside: whatever they are, memory is bounded, and
 // what is known of sick ones is kept.
-func TestRT24_InventedHosts(t *testing.T) {
+func TestInventedHostsAreBounded(t *testing.T) {
 	registry := &core.Registry{Max: 100, Config: func(string) core.Config { return core.Config{FailureThreshold: 1} }}
-	tr := roundtrip.New(registry)
-	tr.Base = base(func(req *http.Request) (*http.Response, error) {
+	tr := roundtrip.New(registry, nil)
+	tr.Options().Base = base(func(req *http.Request) (*http.Response, error) {
 		if strings.HasPrefix(req.URL.Host, "sick") {
 			return nil, errSick
 		}
@@ -130,7 +130,7 @@ func TestRT24_InventedHosts(t *testing.T) {
 }
 
 func TestLongHosts(t *testing.T) {
-	tr := &roundtrip.Transport{Base: answers(http.StatusOK, "")}
+	tr := roundtrip.New(nil, &roundtrip.Options{Base: answers(http.StatusOK, "")})
 	used := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -152,12 +152,12 @@ func TestLongHosts(t *testing.T) {
 	}
 }
 
-func TestRT25_RedirectToAnotherHost(t *testing.T) {
+func TestARedirectToAnotherHostIsChargedThere(t *testing.T) {
 	sick := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	first := serve(t, func(w http.ResponseWriter, req *http.Request) {
 		http.Redirect(w, req, sick.URL, http.StatusFound)
 	})
-	tr := &roundtrip.Transport{Base: private(t)}
+	tr := roundtrip.New(nil, &roundtrip.Options{Base: private(t)})
 	client := &http.Client{Transport: tr}
 	resp, err := client.Get(first.URL)
 	if err != nil {
@@ -195,8 +195,8 @@ func TestInvalidConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sent := false
-			tr := roundtrip.New(&core.Registry{Config: row.config})
-			tr.Base = base(func(req *http.Request) (*http.Response, error) {
+			tr := roundtrip.New(&core.Registry{Config: row.config}, nil)
+			tr.Options().Base = base(func(req *http.Request) (*http.Response, error) {
 				sent = true
 				return answer(req, http.StatusOK, ""), nil
 			})
@@ -221,7 +221,7 @@ func FuzzHost(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, scheme, host string) {
 		name := roundtrip.Host(&http.Request{URL: &url.URL{Scheme: scheme, Host: host}}) // any, and it does not panic
-		tr := &roundtrip.Transport{Base: answers(http.StatusOK, "")}
+		tr := roundtrip.New(nil, &roundtrip.Options{Base: answers(http.StatusOK, "")})
 		if resp, err := tr.RoundTrip(&http.Request{URL: &url.URL{Scheme: scheme, Host: host}}); err != nil {
 			t.Errorf("%q, %q: %v, want a response", scheme, host, err)
 		} else {

@@ -164,7 +164,7 @@ func mix(t *testing.T, client *http.Client, url string, n int, sent *ledger) {
 	}
 }
 
-func TestRT35_NothingLeaks(t *testing.T) {
+func TestNothingLeaks(t *testing.T) {
 	calls, workers := 10_000, 16
 	if testing.Short() {
 		calls /= 4
@@ -199,7 +199,7 @@ func TestRT35_NothingLeaks(t *testing.T) {
 		inner.Protocols.SetUnencryptedHTTP2(two)
 		for _, timeout := range []time.Duration{0, time.Minute} { // with it, http.Client has a goroutine for each call
 			clients = append(clients, &http.Client{
-				Transport: &roundtrip.Transport{Base: leakProof{inner, &received}, Registry: registry},
+				Transport: roundtrip.New(registry, &roundtrip.Options{Base: leakProof{inner, &received}}),
 				Timeout:   timeout,
 			})
 		}

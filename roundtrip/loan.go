@@ -2,51 +2,42 @@ package roundtrip
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/settle"
 )
 
 // stall is how long a probe may wait for the next bytes of its own body before it
 // gives its place to others.
 const stall = time.Second
 
-// loan holds the permit of a probe while its body is sent, and gives the place
-// back when the body does not come: one client of a proxy that announces a body
-// and sends none must not keep all others from finding out whether the host is
-// well.
+// loan holds the permit of a probe while the request's body is sent. It gives the
+// place back when the body does not come: a client of a proxy that announces a body
+// and sends none must not keep the breaker half-open.
 type loan struct {
-	ctx     context.Context
+	settle.Once
+
+	ctx     context.Context //nolint:containedctx // the request's
 	sending *sending
 	most    time.Duration // to wait for the body, altogether
-
-	mu     sync.Mutex
-	timer  *time.Timer
-	permit core.Permit
-	over   bool // the permit was taken, or has been settled here
+	timer   *time.Timer
 }
 
-// lendPermit takes p until it is called back.
+// lendPermit takes p until takeBack.
 func lendPermit(ctx context.Context, p *core.Permit, s *sending, most time.Duration) *loan {
-	l := &loan{ctx: ctx, sending: s, most: most, permit: p.Take()}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.timer = time.AfterFunc(stall, l.look)
+	l := &loan{ctx: ctx, sending: s, most: most}
+	l.Lock()
+	defer l.Unlock()
+	l.Hold(p)
+	l.timer = time.AfterFunc(stall, func() { l.LendIf(l.ctx, l.starvedLocked) })
 	return l
 }
 
-// look gives the place back when the body has kept the host waiting for too long.
-func (l *loan) look() {
-	if l.forfeit() {
-		l.permit.Settle(l.ctx, core.Ignored) // not under the lock: a hook may wait for the call
-	}
-}
-
-func (l *loan) forfeit() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.over || l.sending.current().whole() {
+// starvedLocked reports whether the body has kept the host waiting for too long.
+// Otherwise it is asked again later.
+func (l *loan) starvedLocked() bool {
+	if l.sending.current().whole() {
 		return false
 	}
 	all, next := l.sending.wait(clock())
@@ -54,19 +45,11 @@ func (l *loan) forfeit() bool {
 		l.timer.Reset(min(l.most-all, stall-next))
 		return false
 	}
-	l.over = true
 	return true
 }
 
-// back moves the permit to p, and reports false if the place was given back.
-func (l *loan) back(p *core.Permit) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// takeBack moves the permit to p, and reports false if the place was given back.
+func (l *loan) takeBack(p *core.Permit) bool {
 	l.timer.Stop()
-	if l.over {
-		return false
-	}
-	l.over = true
-	*p = l.permit.Take()
-	return true
+	return l.TakeBack(p)
 }

@@ -33,7 +33,7 @@ func ofThisMachine(err error) bool {
 // that a write failed because the connection is closed it also reports when the
 // host has hung up, which is why only a read counts, and only one that no request
 // body can have disturbed.
-func closedHere(e Exchange) bool {
+func closedHere(e Result) bool {
 	if e.Body && e.Request.Body != nil && e.Request.Body != http.NoBody {
 		return false
 	}

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -111,7 +111,7 @@ func http2Conn(c net.Conn, goAway bool) error {
 	}
 }
 
-func TestRT07_GoAway(t *testing.T) {
+func TestGoAwayIsNoFailureOfACallThatIsSentAgain(t *testing.T) {
 	addr, conns := goingAway(t)
 	inner := private(t)
 	inner.Protocols = new(http.Protocols)
@@ -163,7 +163,7 @@ func upgrade(t *testing.T, url string) *http.Request {
 	return req
 }
 
-func TestRT20_SwitchingProtocols(t *testing.T) {
+func TestSwitchingProtocolsIsSettledAtOnce(t *testing.T) {
 	talk := func(t *testing.T, resp *http.Response) (conn io.ReadWriteCloser, lines *bufio.Reader) {
 		t.Helper()
 		if resp.StatusCode != http.StatusSwitchingProtocols {
@@ -320,7 +320,7 @@ func TestProxyFails(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	inner := private(t)
 	inner.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse(s.URL) }
-	tr := &roundtrip.Transport{Base: inner}
+	tr := roundtrip.New(nil, &roundtrip.Options{Base: inner})
 	_ = read(t, get(t, tr, "http://example.com/"))
 	if _, err := tr.RoundTrip(request(t, http.MethodGet, "https://example.com/", nil)); err == nil {
 		t.Error("no error, want that of the CONNECT to the proxy")

@@ -5,12 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/problem"
 )
 
 // refusedHeader marks a response that was made here, for those who see it
@@ -20,7 +19,7 @@ const refusedHeader = "Switchgear-Refused"
 // refusal is the body of a response that was made here.
 type refusal struct{ io.ReadCloser }
 
-// Refused reports whether a response was made by a [Transport] with Respond set,
+// Refused reports whether a response was made by a [Transport] with RefuseWithResponse,
 // and not by a server. A server can claim so by a header.
 func Refused(resp *http.Response) bool {
 	if resp == nil {
@@ -41,7 +40,7 @@ func (t *Transport) refuse(req *http.Request, err error) (*http.Response, error)
 	if !errors.Is(err, core.ErrOpen) {
 		return nil, &faultError{err}
 	}
-	if t.Respond {
+	if t.options.RefuseWithResponse {
 		open, ok := errors.AsType[*core.OpenError](err)
 		if !ok {
 			open = &core.OpenError{State: core.Open}
@@ -63,7 +62,7 @@ func (e *faultError) Unwrap() []error { return []error{e.error, ErrNotSent} }
 
 // notAProbe is the refusal of a request that may not be a probe.
 func notAProbe(g core.Gate) error {
-	e := &core.OpenError{State: core.HalfOpen, Cause: core.ProbesOut, RetryAt: time.Now()}
+	e := &core.OpenError{State: core.HalfOpen, Cause: core.CauseProbesOut, RetryAt: time.Now()}
 	if b, ok := g.(*core.Breaker); ok {
 		e.Name = b.Name()
 	}
@@ -72,16 +71,8 @@ func notAProbe(g core.Gate) error {
 
 func unavailable(req *http.Request, open *core.OpenError) *http.Response {
 	const text = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The request was not sent: its destination has failed before."}` + "\n"
-	h := http.Header{
-		"Content-Type":   {"application/problem+json"},
-		"Content-Length": {strconv.Itoa(len(text))},
-		"Cache-Control":  {"no-store"},
-		refusedHeader:    {open.State.String()},
-	}
-	if !open.RetryAt.IsZero() {
-		seconds := math.Ceil(time.Until(open.RetryAt).Seconds())
-		h.Set("Retry-After", strconv.Itoa(int(max(seconds, 1))))
-	}
+	h := http.Header{refusedHeader: {open.State.String()}}
+	problem.SetHeader(h, text, open.RetryAt)
 	resp := &http.Response{
 		Status: "503 Service Unavailable", StatusCode: http.StatusServiceUnavailable,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 // A refusal is found in what any layer outside makes of it.
-func TestRT29_RefusalIsFound(t *testing.T) {
+func TestErrorsAsFindsARefusal(t *testing.T) {
 	tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: 1})
 	open(t, b)
 	plain := &http.Client{Transport: tr}
@@ -29,7 +29,7 @@ func TestRT29_RefusalIsFound(t *testing.T) {
 		"http.Client":    plain,
 		"RetryClient":    retrying(tr, roundtrip.Retry{}).StandardClient(),
 		"StandardClient": outside.StandardClient(),
-		"within another": {Transport: &roundtrip.Transport{Base: tr}},
+		"within another": {Transport: roundtrip.New(nil, &roundtrip.Options{Base: tr})},
 	} {
 		resp, err := client.Get("http://example.com")
 		if err == nil {
@@ -52,11 +52,11 @@ func TestRT29_RefusalIsFound(t *testing.T) {
 	}
 }
 
-func TestRT33_RespondInsteadOfError(t *testing.T) {
+func TestRefuseWithResponse(t *testing.T) {
 	const text = `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The request was not sent: its destination has failed before."}` + "\n"
 	synctest.Test(t, func(t *testing.T) {
 		tr, b := behind(t, fails(errSick), core.Config{FailureThreshold: 1, Timeout: 10 * time.Second})
-		tr.Respond = true
+		tr.Options().RefuseWithResponse = true
 		open(t, b)
 		time.Sleep(2500 * time.Millisecond)
 		req := request(t, http.MethodGet, "http://example.com/path", nil)
@@ -113,7 +113,7 @@ func TestRT33_RespondInsteadOfError(t *testing.T) {
 	})
 	t.Run("not for a caller who has gone", func(t *testing.T) {
 		tr, _ := behind(t, fails(errSick), core.Config{})
-		tr.Respond = true
+		tr.Options().RefuseWithResponse = true
 		if _, err := tr.RoundTrip(requestIn(t, cancelled(), http.MethodGet, "http://example.com", nil)); err == nil {
 			t.Error("no error, want that of the context")
 		}
@@ -124,7 +124,7 @@ func TestRT33_RespondInsteadOfError(t *testing.T) {
 func TestProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr, b := behind(t, answers(http.StatusOK, ""), oneProbe())
-		tr.Probes = roundtrip.Safe
+		tr.Options().AllowProbe = roundtrip.IsSafeMethod
 		post := func() *http.Request { return request(t, http.MethodPost, "http://example.com", nil) }
 		_ = read(t, send(t, tr, post())) // closed: any may
 		halfOpen(t, b)
@@ -135,7 +135,7 @@ func TestProbes(t *testing.T) {
 				t.Errorf("%s refused with %+v, body closed %d times; want half-open, and once", method, got, body.closed.Load())
 			}
 		}
-		tr.Respond = true
+		tr.Options().RefuseWithResponse = true
 		resp := send(t, tr, post())
 		if got := resp.Header.Get("Retry-After"); got != "1" {
 			t.Errorf("Retry-After: %q, want 1", got)
@@ -153,7 +153,7 @@ func TestProbes(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			tr, a := behind(t, answers(http.StatusOK, ""), core.Config{})
 			_, b := behind(t, nil, oneProbe())
-			tr.Gate, tr.Probes = core.All(a, b), roundtrip.Safe
+			tr.Options().Gate, tr.Options().AllowProbe = core.All(a, b), roundtrip.IsSafeMethod
 			halfOpen(t, b)
 			wantRefused(t, tr, request(t, http.MethodPost, "http://example.com", nil))
 			wantTotals(t, a, core.Totals{Calls: 1, Ignored: 1})
@@ -177,13 +177,13 @@ func TestAGateThatCannotBeAsked(t *testing.T) {
 		tr     *roundtrip.Transport
 		reason string
 	}{
-		"a nil Breaker":              {&roundtrip.Transport{Gate: (*core.Breaker)(nil)}, "make it with New"},
-		"the zero Breaker":           {&roundtrip.Transport{Gate: new(core.Breaker)}, "make it with New"},
-		"a Config that is not valid": {&roundtrip.Transport{Registry: invalid}, "Timeout"},
-		"an error of its own":        {&roundtrip.Transport{Gate: gate{errors.New("not connected")}}, "not connected"},
+		"a nil Breaker":              {roundtrip.New(nil, &roundtrip.Options{Gate: (*core.Breaker)(nil)}), "make it with New"},
+		"the zero Breaker":           {roundtrip.New(nil, &roundtrip.Options{Gate: new(core.Breaker)}), "make it with New"},
+		"a Config that is not valid": {roundtrip.New(invalid, nil), "Timeout"},
+		"an error of its own":        {roundtrip.New(nil, &roundtrip.Options{Gate: gate{errors.New("not connected")}}), "not connected"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.tr.Base, c.tr.Respond = answers(http.StatusOK, ""), true
+			c.tr.Options().Base, c.tr.Options().RefuseWithResponse = answers(http.StatusOK, ""), true
 			outer, outside := behind(t, c.tr, core.Config{FailureThreshold: 1})
 			_, err := outer.RoundTrip(request(t, http.MethodGet, "http://example.com", nil))
 			if err == nil || !strings.Contains(err.Error(), c.reason) || errors.Is(err, core.ErrOpen) || !errors.Is(err, roundtrip.ErrNotSent) {
@@ -198,7 +198,7 @@ func TestAGateThatCannotBeAsked(t *testing.T) {
 			}
 		})
 	}
-	tr := &roundtrip.Transport{Base: answers(http.StatusOK, ""), Respond: true, Gate: gate{fmt.Errorf("a gate: %w", core.ErrOpen)}}
+	tr := roundtrip.New(nil, &roundtrip.Options{Base: answers(http.StatusOK, ""), RefuseWithResponse: true, Gate: gate{fmt.Errorf("a gate: %w", core.ErrOpen)}})
 	if resp := get(t, tr, "http://example.com"); !roundtrip.Refused(resp) || resp.Header.Get("Switchgear-Refused") != "open" {
 		t.Errorf("of a gate that refuses with ErrOpen: %v, want a refusal as a response", resp)
 	}

@@ -44,7 +44,7 @@ const (
 // admitted and counted by its breaker and a refusal ends them at once. When the
 // attempts are used up, the last response is returned with its body readable, as
 // an http.Client does. It logs to [slog.Default]; set Logger of the result for
-// another. A nil t is New(nil). A request's body is held in memory, as
+// another. A nil t is New(nil, nil). A request's body is held in memory, as
 // go-retryablehttp does.
 //
 // The policy of a preset fits, one of a file, too; where it does not enable retries,
@@ -54,7 +54,7 @@ const (
 //	client := roundtrip.RetryClient(t, roundtrip.Retry{Attempts: r.Attempts, Wait: r.Wait, MaxWait: r.MaxDelay})
 func RetryClient(t *Transport, r Retry) *retryablehttp.Client {
 	if t == nil {
-		t = New(nil)
+		t = New(nil, nil)
 	}
 	if r.Attempts <= 0 {
 		r.Attempts = defaultAttempts

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -27,7 +27,7 @@ func asks(code int, h http.Header) base {
 	}
 }
 
-func TestRT26_RetryAfter(t *testing.T) {
+func TestRetryAfterKeepsTheBreakerOpen(t *testing.T) {
 	const timeout, most = 5 * time.Second, time.Minute
 	in := func(d time.Duration, layout string) func() http.Header {
 		return func() http.Header { return http.Header{"Retry-After": {time.Now().UTC().Add(d).Format(layout)}} }
@@ -97,7 +97,7 @@ func TestRT26_RetryAfter(t *testing.T) {
 	bubble(t, "of a response that does not open", func(t *testing.T) {
 		tr, b := behind(t, asks(http.StatusServiceUnavailable, is("30")()), core.Config{FailureThreshold: 2, Timeout: timeout})
 		_ = read(t, get(t, tr, "http://example.com"))
-		tr.Base = fails(errSick)
+		tr.Options().Base = fails(errSick)
 		_, _ = tr.RoundTrip(request(t, http.MethodGet, "http://example.com", nil))
 		snap := b.Snapshot()
 		if got := snap.RetryAt.Sub(snap.At); got != timeout {

@@ -1,4 +1,4 @@
-//nolint:bodyclose // helpers close them, out of its sight; TestRT35 counts
+//nolint:bodyclose // helpers close them, out of its sight; TestNothingLeaks counts
 package roundtrip_test
 
 import (
@@ -31,7 +31,7 @@ func retrying(tr *roundtrip.Transport, r roundtrip.Retry) *retryablehttp.Client 
 	return c
 }
 
-func TestRT27_RefusalIsNotRetried(t *testing.T) {
+func TestRefusalIsNotRetried(t *testing.T) {
 	bubble(t, "one attempt, at once", func(t *testing.T) {
 		for name, check := range map[string]retryablehttp.CheckRetry{
 			"default": nil,
@@ -50,7 +50,7 @@ func TestRT27_RefusalIsNotRetried(t *testing.T) {
 			if got := b.Snapshot().Totals.Refused; got != 1 {
 				t.Errorf("%s: asked %d times, want once", name, got)
 			}
-			tr.Respond = true
+			tr.Options().RefuseWithResponse = true
 			resp, err := client.Get("http://example.com")
 			if took := time.Since(begun); err != nil || took != 0 || !roundtrip.Refused(resp) {
 				t.Fatalf("%s: %v, err = %v after %v, want a response made here at once", name, resp, err, took)
@@ -77,7 +77,7 @@ func TestRT27_RefusalIsNotRetried(t *testing.T) {
 				}
 			}
 		})
-		tr := &roundtrip.Transport{Base: private(t)}
+		tr := roundtrip.New(nil, &roundtrip.Options{Base: private(t)})
 		sick, err := tr.Breakers().Get("sick.example:80")
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestRT27_RefusalIsNotRetried(t *testing.T) {
 	})
 }
 
-func TestRT28_BreakerOutsideOfRetries(t *testing.T) {
+func TestABreakerOutsideOfRetriesCountsThemAsOne(t *testing.T) {
 	attempts := 0
 	inner := retryablehttp.NewClient()
 	inner.HTTPClient = &http.Client{Transport: base(func(req *http.Request) (*http.Response, error) {
@@ -231,7 +231,7 @@ func TestRetryClient(t *testing.T) {
 		fault := errors.New("not this one")
 		tr, b := behind(t, statuses(none, 200), core.Config{})
 		var closed tracked
-		tr.Base = base(func(req *http.Request) (*http.Response, error) {
+		tr.Options().Base = base(func(req *http.Request) (*http.Response, error) {
 			resp := answer(req, 200, "")
 			closed.Reader = strings.NewReader("text")
 			resp.Body = &closed

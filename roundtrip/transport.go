@@ -5,138 +5,106 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/keycache"
 )
 
-// Transport is an [http.RoundTripper] behind circuit breakers. The zero Transport
-// has one breaker for each host, of the zero [core.Config], in front of
-// [http.DefaultTransport]. Its fields must not be changed once it is in use; it is
-// safe for concurrent use and starts no goroutine.
+// Transport is an [http.RoundTripper] behind circuit breakers, made by [New]. The
+// zero Transport is New(nil, nil). It is safe for concurrent use and starts no
+// goroutine. It must not be copied.
 //
-// It keeps to the contract of a RoundTripper: the caller's request is not changed,
-// its body is closed when it is refused, a response is returned whatever its
-// status, with the body unread. The response's body may be wrapped, with Read and
-// Close (and Write, if it has that).
+// It keeps to the contract of a RoundTripper: it does not change the caller's
+// request, closes the body of a request that it refuses, and returns a response
+// whatever its status, with the body unread. It may wrap the response's body, with
+// Read and Close (and Write, if the body has that).
 //
-// A request with a body goes on as a copy whose body is wrapped (GetBody makes
-// wrapped ones too): only the one who reads a body knows by construction that it could
-// not be read, had another length than its ContentLength, or came slowly, for which
-// the host is not to blame. Not wrapped are [http.NoBody], nil, and what
-// http.NewRequest makes of a [bytes.Reader], [bytes.Buffer] or [strings.Reader],
-// which net/http sends together with the headers; their length is compared
-// beforehand. A wrapped file is copied through memory and not by sendfile.
+// A request with a body is sent as a copy whose body is wrapped, also where GetBody
+// makes it anew. Only the reader of a body knows that it could not be read, had another
+// length than ContentLength, or came slowly, which is not the host's fault. Not wrapped are
+// [http.NoBody], nil, and what http.NewRequest makes of a [bytes.Reader],
+// [bytes.Buffer] or [strings.Reader]: net/http sends those together with the
+// headers, and their length is compared beforehand. A wrapped file is copied through
+// memory and not by sendfile.
 //
-// A call is settled by [DefaultClassify], or Classify: when the headers have come,
-// if that decides it (a failure status, no body, an upgraded connection, a
-// stream), else when the body has been read, could not be read, or was closed.
-// Its duration, for [core.Config.SlowAfter], is the time to the headers, without
-// the time in which the request's wrapped body was waited for. A body that is neither
-// read to its end nor closed, which holds its connection too, stays in flight.
+// [DefaultClassify], or Options.Classify, decides the outcome of a call. A call is
+// settled when the headers have come, if they decide it (a failure status, no body,
+// an upgraded connection, a stream). Otherwise it is settled when the body has been
+// read, could not be read, or was closed. Its duration, for
+// [core.Config.SlowAfter], is the time to the headers, without the time spent
+// waiting for the request's wrapped body. A response body that is neither read to
+// its end nor closed keeps its connection, and its call stays in flight.
 //
-// Calls that end because the HTTP/2 connection was lost which carried them count once
-// for each breaker.
+// When an HTTP/2 connection is lost, the calls on it count as one failure for each
+// breaker.
 //
-// A probe takes as long as its call takes; a slow one is settled when it ends. Only
-// three things end it before: when the host has answered it is settled as a success
-// after Lease at the latest; when the caller cancels it is ignored; and when the
-// request's body does not come, for 1 s at a stretch or for Lease altogether, its
-// place is given back (it is ignored), so that a client of a proxy that announces a
-// body and sends none holds no other up. The answer to such a call still counts, as a
-// call of its own, if the breaker is half-open then and has a place.
+// A probe takes as long as its call takes, and a slow one is settled when it ends.
+// Three things end it before:
+//
+//   - the host has answered and Options.ProbeLease has passed: a success;
+//   - the caller cancels: ignored;
+//   - the request's body does not come, for 1 s at a stretch or for ProbeLease
+//     altogether: ignored. So a client of a proxy that announces a body and sends
+//     none does not keep the breaker half-open. If the call is answered after all,
+//     the answer counts as a call of its own where the breaker is still half-open
+//     and has a place.
 //
 // A refusal is an [*core.OpenError], which errors.As finds in what http.Client
 // returns; nothing was sent. A 429 or 503 with a Retry-After that opens the breaker
 // keeps it open until then, within its MaxTimeout.
 //
 // A gate that neither admits nor refuses (a nil or zero Breaker, a registry whose
-// Config is not valid, a Gate whose error does not match [core.ErrOpen]) is a fault of
-// the program: the error says why, whether or not Respond is set, matches [ErrNotSent]
-// and is not tried again by [RetryClient].
+// Config is not valid, a Gate whose error does not match [core.ErrOpen]) is a fault
+// of the program. The error gives the reason, also with RefuseWithResponse, matches
+// [ErrNotSent] and is not tried again by [RetryClient].
 type Transport struct {
-	// Base makes the calls. Nil means [http.DefaultTransport].
-	Base http.RoundTripper
-	// Gate is asked for every request. Nil means a breaker of Registry.
-	Gate core.Gate
-	// Registry holds the breakers by Key. Nil means one of the Transport's own.
-	Registry *core.Registry
-	// Key names the breaker of a request. Nil means [Host].
-	Key func(*http.Request) string
-	// Classify decides what became of a call. Nil means [DefaultClassify]. It may
-	// be called by several goroutines at once, and must not read the body.
-	Classify func(Exchange) core.Outcome
-	// Streams reports whether a response is settled at its headers, because its
-	// body may take for ever. Nil means that text/event-stream is.
-	Streams func(*http.Response) bool
-	// Probes reports whether a request may be sent to find out whether a host is
-	// well again; others are refused while it is half-open. Nil means that all
-	// may. [Safe] is for those whose failed calls do harm.
-	Probes func(*http.Request) bool
-	// Lease is how long the body of a probe may be read before the probe counts
-	// as a success, and how long its own body may be waited for. Zero or negative
-	// means 10 s; it should be less than the breaker's ProbeTimeout, when the probe
-	// would be lost.
-	Lease time.Duration
-	// Respond answers a refusal with a response in place of an error, for code
-	// that understands nothing else: 503 with Retry-After and a problem+json body.
-	// [Refused] tells it from one that a server has sent.
-	Respond bool
-	// KeepIdle keeps CloseIdleConnections from reaching Base. Retrying clients
-	// call that after every failed call, and it closes the connections to all
-	// hosts.
-	KeepIdle bool
+	options  Options
+	registry *core.Registry // nil means own
 
 	own    core.Registry
-	keys   keys
+	keys   keycache.Cache[hostKey]
 	losses losses
 }
 
+var _ http.RoundTripper = (*Transport)(nil)
+
 // New returns a Transport with the breakers of a registry, one for each host. A
-// nil registry is one of its own, of breakers with the default configuration.
-func New(registry *core.Registry) *Transport { return &Transport{Registry: registry} }
-
-const defaultLease = 10 * time.Second
-
-func (t *Transport) lease() time.Duration {
-	if t.Lease > 0 {
-		return t.Lease
+// nil registry is one of its own, of breakers with the default configuration; nil
+// options are the zero ones.
+func New(registry *core.Registry, o *Options) *Transport {
+	t := &Transport{registry: registry}
+	if o != nil {
+		t.options = *o
 	}
-	return defaultLease
+	return t
 }
 
-func (t *Transport) base() http.RoundTripper {
-	if t.Base != nil {
-		return t.Base
-	}
-	return http.DefaultTransport
-}
-
-// Breakers returns the registry that holds the breakers, for a look at them.
+// Breakers returns the registry that holds the breakers.
 func (t *Transport) Breakers() *core.Registry {
-	if t.Registry != nil {
-		return t.Registry
+	if t.registry != nil {
+		return t.registry
 	}
 	return &t.own
 }
 
 // gate returns the gate of a request.
 func (t *Transport) gate(req *http.Request) core.Gate {
-	if t.Gate != nil {
-		return t.Gate
+	if t.options.Gate != nil {
+		return t.options.Gate
 	}
 	return t.Breakers().Gate(t.key(req))
 }
 
 // key returns what names the breaker of a request.
 func (t *Transport) key(req *http.Request) string {
-	if t.Key != nil {
-		return t.Key(req)
+	if t.options.Key != nil {
+		return t.options.Key(req)
 	}
-	return t.keys.of(req)
+	return t.cachedHost(req.URL)
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req == nil || req.URL == nil || req.URL.Host == "" {
-		return t.base().RoundTrip(req) // which knows what to say of it
+		return t.options.base().RoundTrip(req) // which knows what to say of it
 	}
 	ctx := req.Context()
 	gate := t.gate(req)
@@ -144,7 +112,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return t.refuse(req, err)
 	}
-	c := call{Exchange: Exchange{Request: req}}
+	c := call{Result: Result{Request: req}}
 	defer func() {
 		if !c.done { // Base, or what classifies, has panicked or exited
 			c.takeBack(&p)
@@ -152,7 +120,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			c.discard()
 		}
 	}()
-	if t.Probes != nil && p.Probe() && !t.Probes(req) {
+	if t.options.AllowProbe != nil && p.Probe() && !t.options.AllowProbe(req) {
 		c.done = true
 		p.Settle(ctx, core.Ignored)
 		return t.refuse(req, notAProbe(gate))
@@ -165,20 +133,20 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		out, c.carried = t.losses.trace(out)
 	}
 	var begun time.Time
-	if t.Classify != nil {
+	if t.options.Classify != nil {
 		begun = time.Now()
 	}
-	c.Response, c.Err = t.base().RoundTrip(out)
-	if t.Classify != nil {
+	c.Response, c.Err = t.options.base().RoundTrip(out)
+	if t.options.Classify != nil {
 		c.Elapsed = time.Since(begun)
 	}
 	c.sent(t, out, &p)
-	o := t.judge(&c.Exchange)
+	o := t.judge(&c.Result)
 	if c.forfeited && o != core.Ignored {
 		askAgain(ctx, gate, &p)
 	}
-	if o == core.Success && t.hasBody(&c.Exchange) {
-		c.Response.Body = t.watch(&p, &c.Exchange)
+	if o == core.Success && t.hasBody(&c.Result) {
+		c.Response.Body = t.wrapBody(&p, &c.Result)
 	} else {
 		p.Report(ctx, o, c.reason(o))
 	}
@@ -187,28 +155,28 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // hasBody reports whether there is a body that may yet show a failure.
-func (t *Transport) hasBody(e *Exchange) bool {
+func (t *Transport) hasBody(e *Result) bool {
 	resp := e.Response
 	switch {
 	case resp == nil || resp.Body == nil || resp.Body == http.NoBody,
 		resp.StatusCode == http.StatusSwitchingProtocols || e.Request.Method == http.MethodConnect, // a connection now
 		e.Request.Method == http.MethodHead:
 		return false
-	case t.Streams != nil:
-		return !t.Streams(resp)
+	case t.options.IsStream != nil:
+		return !t.options.IsStream(resp)
 	}
 	return !isEventStream(resp)
 }
 
-func (t *Transport) classify(e Exchange) core.Outcome {
-	if t.Classify == nil {
+func (t *Transport) classify(e Result) core.Outcome {
+	if t.options.Classify == nil {
 		return DefaultClassify(e)
 	}
-	return t.Classify(e)
+	return t.options.Classify(e)
 }
 
 // judge classifies what has not been counted yet.
-func (t *Transport) judge(e *Exchange) core.Outcome {
+func (t *Transport) judge(e *Result) core.Outcome {
 	o := t.classify(*e)
 	if o == core.Failure && e.Err != nil && t.counted(e) {
 		return core.Ignored
@@ -217,9 +185,9 @@ func (t *Transport) judge(e *Exchange) core.Outcome {
 }
 
 // counted reports whether a failure is the loss of a connection that was counted.
-func (t *Transport) counted(e *Exchange) bool {
+func (t *Transport) counted(e *Result) bool {
 	key := ""
-	if t.Gate == nil {
+	if t.options.Gate == nil {
 		key = t.key(e.Request)
 	}
 	return t.losses.counted(e, key)
@@ -228,7 +196,7 @@ func (t *Transport) counted(e *Exchange) bool {
 // CloseIdleConnections passes on what [http.Client.CloseIdleConnections] asks for,
 // if Base has that method and KeepIdle is not set.
 func (t *Transport) CloseIdleConnections() {
-	if base, ok := t.base().(interface{ CloseIdleConnections() }); ok && !t.KeepIdle {
+	if base, ok := t.options.base().(interface{ CloseIdleConnections() }); ok && !t.options.KeepIdle {
 		base.CloseIdleConnections()
 	}
 }

@@ -40,8 +40,8 @@ func TestSlowHostIsLetBack(t *testing.T) {
 						}
 						_, _ = io.WriteString(w, "b")
 					})
-					tr := roundtrip.New(nil)
-					tr.Base = inner
+					tr := roundtrip.New(nil, nil)
+					tr.Options().Base = inner
 					method := http.MethodGet
 					if body() != nil {
 						method = http.MethodPost

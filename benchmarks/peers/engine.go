@@ -19,7 +19,7 @@ const (
 )
 
 // engine returns our breaker in each configuration. The zero Config is five
-// failures in a row beside an exact window of the last 100 calls; rates add the
+// consecutive failures beside an exact window of the last 100 calls; rates add the
 // rule that the peers have, and keep the one in a row.
 func engine() []*subject {
 	rates := func(w core.Window) core.Config {

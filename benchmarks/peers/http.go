@@ -53,7 +53,9 @@ type client struct {
 func clients() []client {
 	return []client{
 		{name: "bare transport", wrap: func(base http.RoundTripper) http.RoundTripper { return base }},
-		{clientOurs, func(base http.RoundTripper) http.RoundTripper { return &roundtrip.Transport{Base: base} }, true},
+		{clientOurs, func(base http.RoundTripper) http.RoundTripper {
+			return roundtrip.New(nil, &roundtrip.Options{Base: base})
+		}, true},
 		{clientFailsafe, func(base http.RoundTripper) http.RoundTripper {
 			return failsafehttp.NewRoundTripper(base, circuitbreaker.NewWithDefaults[*http.Response]()) //nolint:bodyclose // a type, no response
 		}, true},

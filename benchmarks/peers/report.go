@@ -32,7 +32,7 @@ times if they allocate. Parallel is %d goroutines for each core. %s
 
 All are set alike, as far as they can be: half of at least %d calls failed, in a
 window of %v or of %d calls; open for longer than a sample lasts. "in a row" is
-gobreaker's default, more than five failures in a row, and "switchgear default"
+gobreaker's default, more than five consecutive failures, and "switchgear default"
 is the zero Config: five in a row, beside an exact window of 100 calls. The
 other exceptions are the libraries' own limits. Bytedance has 100 buckets,
 go-zero a fixed 10 s of 40 buckets and factor 1.5, aegis a factor of 1 / 0.6 and

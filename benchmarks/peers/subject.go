@@ -25,7 +25,7 @@ type subject struct {
 	overruns bool
 	// sizeOnly is for a configuration that is there for its window size.
 	sizeOnly bool
-	// noMix is set if 1 % of failures in a row of calls would open it.
+	// noMix is set if 1 % of consecutive failures of calls would open it.
 	noMix bool
 	// noCreate is set if a breaker cannot be let go of once made.
 	noCreate bool

@@ -54,7 +54,7 @@ func TestAnAttackIsJudgedByTheHonestClient(t *testing.T) {
 		{"holds", func(g core.Gate) (func(), error) {
 			var release func()
 			if p, err := g.Allow(context.Background()); err == nil {
-				held := p.Take()
+				held := p.Move()
 				release = func() { held.Settle(context.Background(), core.Ignored) }
 			}
 			return release, nil

@@ -44,7 +44,7 @@ func (w *world) addGRPC() error {
 		return err
 	}
 	w.closers = append(w.closers, server.kill)
-	o := &grpcmw.ClientOptions{Lease: lease}
+	o := &grpcmw.ClientOptions{ProbeLease: lease}
 	cc, err := grpc.NewClient(server.addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1, MaxDelay: 20 * time.Millisecond}, MinConnectTimeout: time.Second}),
 		grpc.WithChainUnaryInterceptor(grpcmw.UnaryClientInterceptor(atClient, o), markUnary),

@@ -168,7 +168,7 @@ func (s *grpcServer) kill() {
 // guardedServer has the interceptors, and outside of them what counts refusals
 // and ends panics.
 func guardedServer(t *tally, registry *core.Registry, s service) *grpc.Server {
-	o := &grpcmw.ServerOptions{Lease: lease}
+	o := &grpcmw.ServerOptions{ProbeLease: lease}
 	after := func(err *error) {
 		if p := recover(); p != nil {
 			*err = status.Error(codes.Internal, "the handler panicked")

@@ -51,7 +51,7 @@ func (w *world) addHTTP() error {
 		base := &http.Transport{Protocols: new(http.Protocols)}
 		set(base)
 		w.closers = append(w.closers, base.CloseIdleConnections)
-		return &http.Client{Transport: &roundtrip.Transport{Base: marking{base}, Registry: atClient, Lease: lease}}
+		return &http.Client{Transport: roundtrip.New(atClient, &roundtrip.Options{Base: marking{base}, ProbeLease: lease})}
 	}
 	d := &httpDriver{
 		tally: client, guarded: guarded, crude: crude, arrivals: arrivals,

@@ -127,7 +127,7 @@ const (
 // guardedHandler is a mux behind httpmw whose handlers count what they do.
 func guardedHandler(t *tally, registry *core.Registry, a *arrivals) http.Handler {
 	guard := httpmw.New(registry, &httpmw.Options{
-		Lease: lease,
+		ProbeLease: lease,
 		Refuse: func(w http.ResponseWriter, r *http.Request, refusal *core.OpenError) {
 			t.refused.Add(1)
 			httpmw.Refuse(w, r, refusal)

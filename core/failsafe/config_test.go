@@ -149,14 +149,3 @@ func TestSection(t *testing.T) {
 		t.Errorf("read %+v", c)
 	}
 }
-
-func TestSeverity(t *testing.T) {
-	if order := []Severity{0, Low, Medium, High, Critical}; !slices.IsSorted(order) {
-		t.Errorf("severities are not in order: %v", order)
-	}
-	for s, want := range map[Severity]string{0: "none", Low: "low", Medium: "medium", High: "high", Critical: "critical", 9: "Severity(9)"} {
-		if got := s.String(); got != want {
-			t.Errorf("%d is %q, want %q", s, got, want)
-		}
-	}
-}

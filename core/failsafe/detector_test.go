@@ -115,7 +115,7 @@ func TestCheckErrors(t *testing.T) {
 		if c := only(t, got); err != nil || c.Type != ConsecutiveErrors || c.Metadata["breaker"] != "sick" {
 			t.Errorf("%+v, %v", c, err)
 		}
-		d.Errors = ErrorLimits{InRow: -1, MinimumCalls: -1}
+		d.Errors = ErrorLimits{Consecutive: -1, MinimumCalls: -1}
 		all, err := d.CheckAll(bg)
 		if c := only(t, all); err != nil || c.Type != ErrorRate || c.Severity != Critical {
 			t.Errorf("%+v, %v", c, err)

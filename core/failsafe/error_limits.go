@@ -23,15 +23,15 @@ type ErrorLimits struct {
 	// MinimumCalls is how many calls there must be in Over for Rate to count.
 	// Zero means 10; negative means no minimum.
 	MinimumCalls int `json:"minimum_calls,omitzero"`
-	// InRow is how many failures in a row are a condition. Zero means 5.
-	InRow int `json:"in_row,omitzero"`
+	// Consecutive is how many consecutive failures are a condition. Zero means 5.
+	Consecutive int `json:"consecutive,omitzero"`
 }
 
 const (
 	defaultRate         = 50.0
 	defaultOver         = time.Minute
 	defaultMinimumCalls = 10
-	defaultInRow        = 5
+	defaultConsecutive  = 5
 	highRate            = 70.0
 	criticalRate        = 90.0
 )
@@ -54,7 +54,7 @@ func (l ErrorLimits) Validate() error {
 // [Sensor] while Rate is on. l must be valid.
 func (l ErrorLimits) Conditions(s core.Snapshot) []Condition {
 	l.Rate, l.Over = or(l.Rate, defaultRate), or(l.Over, defaultOver)
-	l.MinimumCalls, l.InRow = or(l.MinimumCalls, defaultMinimumCalls), or(l.InRow, defaultInRow)
+	l.MinimumCalls, l.Consecutive = or(l.MinimumCalls, defaultMinimumCalls), or(l.Consecutive, defaultConsecutive)
 	var all []Condition
 	add := func(t Type, severity Severity, threshold, value float64, format string, args ...any) {
 		all = append(all, Condition{
@@ -75,8 +75,8 @@ func (l ErrorLimits) Conditions(s core.Snapshot) []Condition {
 				rate, s.Name, l.Over, failures, calls, l.Rate)
 		}
 	}
-	if n := failuresInRow(s); l.InRow > 0 && n >= l.InRow {
-		add(ConsecutiveErrors, High, float64(l.InRow), float64(n), "%d calls in a row of %q failed, and %d are too many", n, s.Name, l.InRow)
+	if n := consecutiveFailures(s); l.Consecutive > 0 && n >= l.Consecutive {
+		add(ConsecutiveErrors, High, float64(l.Consecutive), float64(n), "%d calls in a row of %q failed, and %d are too many", n, s.Name, l.Consecutive)
 	}
 	worstFirst(all)
 	return all
@@ -104,20 +104,20 @@ func recent(s core.Snapshot, over time.Duration) (calls, failures uint64) {
 	return calls, failures
 }
 
-// failuresInRow counts on when the breaker has opened: the failures that opened
+// consecutiveFailures counts on when the breaker has opened: the failures that opened
 // it, and the probes that failed since. A probe that succeeded ends the row.
-func failuresInRow(s core.Snapshot) int {
+func consecutiveFailures(s core.Snapshot) int {
 	switch {
 	case s.State == core.Closed:
-		return s.Window.InRow
-	case s.State == core.HalfOpen && s.Window.InRow > 0:
+		return s.Window.Consecutive
+	case s.State == core.HalfOpen && s.Window.Consecutive > 0:
 		return 0
 	}
 	for _, t := range slices.Backward(s.Transitions) {
 		since := s.Opens - t.Opens // openings since, each by a probe; some may be in no transition yet
 		switch {
 		case t.From == core.Closed && t.To == core.Open:
-			return t.Counts.InRow + since
+			return t.Counts.Consecutive + since
 		case t.From == core.HalfOpen && t.To == core.Open && t.Counts.Failures < t.Counts.Calls:
 			return 1 + since
 		}

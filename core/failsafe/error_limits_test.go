@@ -31,7 +31,7 @@ func play(t *testing.T, b *core.Breaker, calls string) {
 }
 
 // Of the last 60 s at least 50 % of the calls: medium; 70: high; 90: critical.
-// Five failures in a row: high.
+// Five consecutive failures: high.
 func TestErrorLimits(t *testing.T) {
 	history := core.Config{FailureThreshold: -1, History: time.Minute}
 	opens := core.Config{FailureThreshold: 3, History: time.Minute, Timeout: time.Second, SuccessThreshold: 2, HalfOpenMaxCalls: 1}
@@ -50,17 +50,17 @@ func TestErrorLimits(t *testing.T) {
 		{"50 %, of too few calls, the ignored not counted", history, ErrorLimits{}, "SFSFSFSFIIII", "", nil},
 		{"69 %", history, ErrorLimits{}, "SFFSFFSFFSFFF", "error_rate:medium", []float64{100 * 9. / 13}},
 		{"70 %", history, ErrorLimits{}, "SFFSFFSFFF", "error_rate:high", []float64{70}},
-		{"89 %", history, ErrorLimits{InRow: -1}, "FFFFFFFFSFFFFFFFFS", "error_rate:high", []float64{100 * 16. / 18}},
+		{"89 %", history, ErrorLimits{Consecutive: -1}, "FFFFFFFFSFFFFFFFFS", "error_rate:high", []float64{100 * 16. / 18}},
 		{"90 %", history, ErrorLimits{}, "FFFFSFFFFF", "error_rate:critical consecutive_errors:high", []float64{90, 5}},
 		{"after a minute it is forgotten", history, ErrorLimits{}, "SFSFSFSFSFR", "", nil},
 		{"after most of a minute it is not", history, ErrorLimits{}, "SFSFSFSFSF                                                          ", "error_rate:medium", []float64{50}},
 		{"what was before the minute does not count", history, ErrorLimits{}, "SSSSSSSSSSSSSSSSSSSSSSSSRSFSFSFSFSF", "error_rate:medium", []float64{50}},
 		{"nor does it when the breaker remembers more", core.Config{FailureThreshold: -1, History: 10 * time.Minute}, ErrorLimits{}, "FFFFSFFFFSFFFFRRSSSSSSSSSS", "", nil},
 		{"over another time", core.Config{FailureThreshold: -1, History: 10 * time.Minute}, ErrorLimits{Over: 5 * time.Minute}, "SFSFSFSFSFRRR", "error_rate:medium", []float64{50}},
-		{"limits of one's own", history, ErrorLimits{Rate: 20, MinimumCalls: 5, InRow: 2}, "SSSFF", "consecutive_errors:high error_rate:medium", []float64{2, 40}},
+		{"limits of one's own", history, ErrorLimits{Rate: 20, MinimumCalls: 5, Consecutive: 2}, "SSSFF", "consecutive_errors:high error_rate:medium", []float64{2, 40}},
 		{"no minimum", history, ErrorLimits{MinimumCalls: -1}, "F", "error_rate:critical", []float64{100}},
 		{"no minimum, no calls", history, ErrorLimits{MinimumCalls: -1}, "", "", nil},
-		{"off", history, ErrorLimits{Rate: -1, InRow: -1}, "FFFFFFFFFFFFFFFFFFFF", "", nil},
+		{"off", history, ErrorLimits{Rate: -1, Consecutive: -1}, "FFFFFFFFFFFFFFFFFFFF", "", nil},
 		{"no history, and that is told", core.Config{FailureThreshold: -1}, ErrorLimits{}, "FFFFF", "consecutive_errors:high sensor:low", []float64{5, 0}},
 		{"no history, and nobody wants one", core.Config{FailureThreshold: -1}, ErrorLimits{Rate: -1}, "FFFF", "", nil},
 
@@ -75,10 +75,10 @@ func TestErrorLimits(t *testing.T) {
 		{"the next one is", opens, ErrorLimits{}, "FFF F LRF", "consecutive_errors:high", []float64{5}},
 		{"a probe succeeds", opens, ErrorLimits{}, "FFF F F S", "", nil},
 		{"and the next fails", opens, ErrorLimits{}, "FFF F F SF", "", nil},
-		{"which begins a new row", opens, ErrorLimits{InRow: 3}, "FFF F F SF F F", "consecutive_errors:high", []float64{3}},
+		{"which begins a new row", opens, ErrorLimits{Consecutive: 3}, "FFF F F SF F F", "consecutive_errors:high", []float64{3}},
 		{"it has closed", opens, ErrorLimits{}, "FFF F F SS", "", nil},
 		{"it has closed, and opens again", opens, ErrorLimits{}, "FFF F F SSFFF", "error_rate:high", []float64{80}},
-		{"more than the breaker remembers of its transitions", opens, ErrorLimits{InRow: 30}, "FFF F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F", "error_rate:critical consecutive_errors:high", nil},
+		{"more than the breaker remembers of its transitions", opens, ErrorLimits{Consecutive: 30}, "FFF F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F F", "error_rate:critical consecutive_errors:high", nil},
 	} {
 		bubble(t, row.name, func(t *testing.T) {
 			b := core.MustNew("billing", row.cfg)
@@ -117,7 +117,7 @@ func TestErrorLimitsValidate(t *testing.T) {
 		want   []string
 	}{
 		{ErrorLimits{}, nil},
-		{ErrorLimits{Rate: -1, MinimumCalls: -1, InRow: -1}, nil},
+		{ErrorLimits{Rate: -1, MinimumCalls: -1, Consecutive: -1}, nil},
 		{ErrorLimits{Rate: 100, Over: time.Second}, nil},
 		{ErrorLimits{Rate: 0.5, Over: time.Millisecond}, []string{"Rate", "Over"}},
 		{ErrorLimits{Rate: nan, Over: -1}, []string{"Rate", "Over"}},

@@ -246,12 +246,12 @@ func TestHTTP(t *testing.T) {
 		t.Errorf("of the server: %+v, %v; want 503 with Retry-After 30", a, err)
 	}
 
-	transport := &roundtrip.Transport{Base: server.Client().Transport, Gate: core.All(core.MustNew("client", core.Config{FailureThreshold: 1}), vitals)}
-	client := &http.Client{Transport: transport}
+	base, gate := server.Client().Transport, core.All(core.MustNew("client", core.Config{FailureThreshold: 1}), vitals)
+	client := &http.Client{Transport: roundtrip.New(nil, &roundtrip.Options{Base: base, Gate: gate})}
 	if _, err := get(client); !errors.Is(err, ErrFailsafe) || !errors.Is(err, core.ErrOpen) {
 		t.Errorf("through the transport: %v", err)
 	}
-	transport.Respond = true
+	client.Transport = roundtrip.New(nil, &roundtrip.Options{Base: base, Gate: gate, RefuseWithResponse: true})
 	if a, err := get(client); err != nil || !a.unavailable() || !a.refused {
 		t.Errorf("of the transport: %+v, %v; want 503 with Retry-After 30", a, err)
 	}

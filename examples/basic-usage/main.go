@@ -46,7 +46,7 @@ func (s *service) forecast(context.Context) (string, error) {
 func run(ctx context.Context, out io.Writer) error {
 	weather := &service{up: true}
 
-	// 1. A breaker, and a call behind it. Three failures in a row open it, or half of
+	// 1. A breaker, and a call behind it. Three consecutive failures open it, or half of
 	// the last 100 calls; it stays open for a moment, and one success closes it again.
 	breaker, err := core.New("weather", core.Config{
 		FailureThreshold: 3, SuccessThreshold: 1, Timeout: 50 * time.Millisecond,

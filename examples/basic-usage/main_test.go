@@ -31,7 +31,7 @@ const want = `1. A breaker
 4. Statistics
    calls 5, failures 5, refused 1
    the last error: weather service is down
-   closed to open: failures in a row (5)
+   closed to open: consecutive failures (5)
    healthy: false
    - 0 % of all calls succeeded, at least 80 % should
    - 100 % of the calls failed lately, less than 20 % should

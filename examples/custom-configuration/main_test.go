@@ -3,13 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/blackbox4/switchgear/internal/exampletest"
 )
 
 // patient returns a file that is the program's own, but for the time that the
@@ -32,32 +33,17 @@ var lines = []*regexp.Regexp{
 	regexp.MustCompile(`^  search +opens after 2 failures, for 30s; .*\(in the code\)$`),
 	regexp.MustCompile(`^  charge, attempts: 2: the gateway does not answer$`),
 	regexp.MustCompile(`^  charge, attempts: 1: circuit breaker "payments" refused the call: .*the last: the gateway does not answer`),
-	regexp.MustCompile(`^  >> payments: closed -> open: failures in a row \(3\)$`),
+	regexp.MustCompile(`^  >> payments: closed -> open: consecutive failures \(3\)$`),
 	regexp.MustCompile(`^  search, which has a fallback: yesterday's lamps \(the index is being built\), <nil>$`),
 	regexp.MustCompile(`^  invoice, which has another breaker: <nil>$`),
 	regexp.MustCompile(`^  payments +opens after 4 failures, for 9h0m0s; closes after 1 successes; call timeout 5s \(as in the new file\)$`),
-	regexp.MustCompile(`^  payments +open: failures in a row \(3\); .* 1 successes then close it \(what it has seen is kept\)$`),
+	regexp.MustCompile(`^  payments +open: consecutive failures \(3\); .* 1 successes then close it \(what it has seen is kept\)$`),
 	regexp.MustCompile(`^  breakers.yaml:4:5: policies.payments.failure_treshold is not a known field; did you mean "failure_threshold"\?$`),
 	regexp.MustCompile(`^  payments +opens after 4 failures, .*\(as before\)$`),
 	regexp.MustCompile(`^  >> payments: open -> half-open: a health check passed$`),
 	regexp.MustCompile(`^  that is [89]h[0-9]+m[0-9.]+s before the end of the break$`),
 	regexp.MustCompile(`^  charge: paid 19.99, <nil>$`),
 	regexp.MustCompile(`^  >> payments: half-open -> closed: the probes passed$`),
-}
-
-// checkStory reports the first of lines that text does not have.
-func checkStory(t *testing.T, text string) {
-	t.Helper()
-	rest := strings.Split(text, "\n")
-	for _, want := range lines {
-		for len(rest) > 0 && !want.MatchString(rest[0]) {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 {
-			t.Fatalf("no line %q, or not in its place, in\n%s", want, text)
-		}
-		rest = rest[1:]
-	}
 }
 
 func TestWhatBecomesOfAFile(t *testing.T) {
@@ -67,7 +53,7 @@ func TestWhatBecomesOfAFile(t *testing.T) {
 	if err := run(t.Context(), &out, config); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	checkStory(t, out.String())
+	exampletest.WantLines(t, out.String(), lines)
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
@@ -110,27 +96,7 @@ func TestConfig(t *testing.T) {
 
 // TestInterrupted ends the program while it waits for something.
 func TestInterrupted(t *testing.T) {
-	for _, mark := range []string{"while the program runs", "in a hurry", "is well again"} {
-		ctx, cancel := context.WithCancel(t.Context())
-		out := &onLine{mark: mark, do: cancel}
-		if err := run(ctx, out, ""); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v", mark, err)
-		}
-		cancel()
-	}
-}
-
-// onLine calls do when what is written contains mark.
-type onLine struct {
-	mark string
-	do   func()
-}
-
-func (w *onLine) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte(w.mark)) {
-		w.do()
-	}
-	return len(p), nil
+	exampletest.WantInterrupted(t, func(ctx context.Context, w io.Writer) error { return run(ctx, w, "") }, "while the program runs", "in a hurry", "is well again")
 }
 
 // TestSchema checks that the editor finds the schema that the file names.
@@ -144,19 +110,8 @@ func TestSchema(t *testing.T) {
 
 // TestProgram builds the program and runs it as a person would.
 func TestProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and runs a program")
-	}
-	ctx := t.Context()
-	program := filepath.Join(t.TempDir(), "custom-configuration.exe") // the ending that every system takes
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if out, err := exec.CommandContext(ctx, program, "-config", patient(t)).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	} else {
-		checkStory(t, string(out))
-	}
+	program := exampletest.Build(t)
+	exampletest.WantLines(t, program.Output("-config", patient(t)), lines)
 	for _, c := range []struct {
 		args []string
 		exit int
@@ -167,9 +122,6 @@ func TestProgram(t *testing.T) {
 		{[]string{"-config", "my.yaml"}, 1, "my.yaml: the file cannot be read"},
 		{[]string{"-config", "."}, 1, "not a regular one"},
 	} {
-		out, err := exec.CommandContext(ctx, program, c.args...).CombinedOutput()
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != c.exit || !strings.Contains(string(out), c.want) {
-			t.Errorf("%q: %v\n%s", c.args, err, out)
-		}
+		program.WantExit(c.exit, c.want, c.args...)
 	}
 }

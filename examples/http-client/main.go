@@ -55,9 +55,7 @@ func start() int {
 // newClient returns a client that tries twice, with a breaker for each host, over
 // base; without one it would be http.DefaultTransport.
 func newClient(registry *core.Registry, base http.RoundTripper) *retryablehttp.Client {
-	transport := roundtrip.New(registry)
-	transport.Base = base
-	client := roundtrip.RetryClient(transport, roundtrip.Retry{
+	client := roundtrip.RetryClient(roundtrip.New(registry, &roundtrip.Options{Base: base}), roundtrip.Retry{
 		Attempts: 2,
 		Wait:     func(int) time.Duration { return 50 * time.Millisecond },
 	})

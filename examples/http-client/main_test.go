@@ -2,14 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/blackbox4/switchgear/internal/exampletest"
 )
 
 // lines are what the program prints, in this order, with others between.
@@ -19,11 +16,11 @@ var lines = []*regexp.Regexp{
 	regexp.MustCompile(`^payments falls sick\.`),
 	regexp.MustCompile(`^  payments  500 Internal Server Error, in .*, requests: 2$`),
 	regexp.MustCompile(`^  payments  500 Internal Server Error, in .*, requests: 2$`),
-	regexp.MustCompile(`^  >> payments: closed -> open: failures in a row \(5\)$`),
-	regexp.MustCompile(`^  payments  refused: failures in a row, in .*, requests: 1$`),
-	regexp.MustCompile(`^  payments  refused: failures in a row, in .*, requests: 0$`),
+	regexp.MustCompile(`^  >> payments: closed -> open: consecutive failures \(5\)$`),
+	regexp.MustCompile(`^  payments  refused: consecutive failures, in .*, requests: 1$`),
+	regexp.MustCompile(`^  payments  refused: consecutive failures, in .*, requests: 0$`),
 	regexp.MustCompile(`^payments is well again`),
-	regexp.MustCompile(`^  >> payments: open -> half-open: the break is over$`),
+	regexp.MustCompile(`^  >> payments: open -> half-open: timeout elapsed$`),
 	regexp.MustCompile(`^  payments  200 OK, in .*, requests: 1$`),
 	regexp.MustCompile(`^  >> payments: half-open -> closed: the probes passed$`),
 	regexp.MustCompile(`^  payments  200 OK, in .*, requests: 1$`),
@@ -36,8 +33,7 @@ var weather = regexp.MustCompile(`^  weather   200 OK, in .*, requests: 1$`)
 // happens to the host that is well.
 func checkStory(t *testing.T, text string) {
 	t.Helper()
-	rest := strings.Split(text, "\n")
-	for _, line := range rest {
+	for line := range strings.SplitSeq(text, "\n") {
 		if strings.HasPrefix(line, "  weather") && !weather.MatchString(line) || strings.HasPrefix(line, "  >> weather") {
 			t.Errorf("the host that is well is touched: %q", line)
 		}
@@ -45,15 +41,7 @@ func checkStory(t *testing.T, text string) {
 	if n := strings.Count(text, "\n  weather "); n != 9 {
 		t.Errorf("%d calls of the host that is well, want 9", n)
 	}
-	for _, want := range lines {
-		for len(rest) > 0 && !want.MatchString(rest[0]) {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 {
-			t.Fatalf("no line %q, or not in its place, in\n%s", want, text)
-		}
-		rest = rest[1:]
-	}
+	exampletest.WantLines(t, text, lines)
 }
 
 func TestTheStory(t *testing.T) {
@@ -66,48 +54,14 @@ func TestTheStory(t *testing.T) {
 
 // TestInterrupted ends the program in the middle of its story.
 func TestInterrupted(t *testing.T) {
-	for _, mark := range []string{"All is well", "falls sick", "well again"} {
-		ctx, cancel := context.WithCancel(t.Context())
-		if err := run(ctx, &onLine{mark: mark, do: cancel}); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v, want %v", mark, err, context.Canceled)
-		}
-		cancel()
-	}
-}
-
-// onLine calls do when what is written contains mark.
-type onLine struct {
-	mark string
-	do   func()
-}
-
-func (w *onLine) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte(w.mark)) {
-		w.do()
-	}
-	return len(p), nil
+	exampletest.WantInterrupted(t, run, "All is well", "falls sick", "well again")
 }
 
 // TestProgram builds the program and runs it as a person would.
 func TestProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and runs a program")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // most of it for a cold build
-	defer cancel()
-	program := filepath.Join(t.TempDir(), "http-client.exe") // the ending that every system takes
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if out, err := exec.CommandContext(ctx, program).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	} else {
-		checkStory(t, string(out))
-	}
+	program := exampletest.Build(t)
+	checkStory(t, program.Output())
 	for _, arg := range []string{"payments", "-fast"} {
-		out, err := exec.CommandContext(ctx, program, arg).CombinedOutput()
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 2 || len(out) == 0 {
-			t.Errorf("%s: %v\n%s\nwant exit 2, and why", arg, err, out)
-		}
+		program.WantExit(2, "", arg)
 	}
 }

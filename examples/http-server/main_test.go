@@ -4,17 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/blackbox4/switchgear/internal/exampletest"
 )
 
 // lines are what the program prints, in this order, with others between.
@@ -23,33 +21,18 @@ var lines = []*regexp.Regexp{
 	regexp.MustCompile(`^  GET /orders/1 -> 200 OK in .*: order 1$`),
 	regexp.MustCompile(`^  POST /database/down -> 200 OK in `),
 	regexp.MustCompile(`^  GET /orders/2 -> 500 Internal Server Error in [0-9.]+m?s: the database does not answer$`),
-	regexp.MustCompile(`^  >> GET /orders/\{id\}: closed -> open: failures in a row \(3\)$`),
+	regexp.MustCompile(`^  >> GET /orders/\{id\}: closed -> open: consecutive failures \(3\)$`),
 	regexp.MustCompile(`^  GET /orders/5 -> 503 Service Unavailable in .*, Retry-After: [12]$`),
 	regexp.MustCompile(`^  GET /orders/6 -> 503 Service Unavailable in .*, Retry-After: [12]$`),
 	regexp.MustCompile(`^  GET /prices/tea -> 200 OK in .*: tea is 4.20$`),
 	regexp.MustCompile(`^  GET /healthz -> 200 OK in .*: alive$`),
 	regexp.MustCompile(`^  POST /database/up -> 200 OK in `),
 	regexp.MustCompile(`^  A refusal says when to try again, so wait for [12]s\.$`),
-	regexp.MustCompile(`^  >> GET /orders/\{id\}: open -> half-open: the break is over$`),
+	regexp.MustCompile(`^  >> GET /orders/\{id\}: open -> half-open: timeout elapsed$`),
 	regexp.MustCompile(`^  GET /orders/7 -> 200 OK in .*: order 7$`),
 	regexp.MustCompile(`^  >> GET /orders/\{id\}: half-open -> closed: the probes passed$`),
 	regexp.MustCompile(`^  GET /orders/8 -> 200 OK in .*: order 8$`),
-	regexp.MustCompile(`^  GET /breakers -> 200 OK in .*GET /(orders/\{id\}|prices/\{item\}): closed: 0 of 3 failures in a row; failure rate [^;]*; GET /`),
-}
-
-// checkStory reports the first of lines that text does not have.
-func checkStory(t *testing.T, text string) {
-	t.Helper()
-	rest := strings.Split(text, "\n")
-	for _, want := range lines {
-		for len(rest) > 0 && !want.MatchString(rest[0]) {
-			rest = rest[1:]
-		}
-		if len(rest) == 0 {
-			t.Fatalf("no line %q, or not in its place, in\n%s", want, text)
-		}
-		rest = rest[1:]
-	}
+	regexp.MustCompile(`^  GET /breakers -> 200 OK in .*GET /(orders/\{id\}|prices/\{item\}): closed: 0 of 3 consecutive failures; failure rate [^;]*; GET /`),
 }
 
 func TestTheStory(t *testing.T) {
@@ -57,31 +40,12 @@ func TestTheStory(t *testing.T) {
 	if err := run(t.Context(), &out, "127.0.0.1:0", false); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	checkStory(t, out.String())
+	exampletest.WantLines(t, out.String(), lines)
 }
 
 // TestInterrupted ends the program in the middle of its story.
 func TestInterrupted(t *testing.T) {
-	for _, mark := range []string{"All is well", "goes down", "wait for"} {
-		ctx, cancel := context.WithCancel(t.Context())
-		if err := run(ctx, &onLine{mark: mark, do: cancel}, "127.0.0.1:0", false); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v, want %v", mark, err, context.Canceled)
-		}
-		cancel()
-	}
-}
-
-// onLine calls do when what is written contains mark.
-type onLine struct {
-	mark string
-	do   func()
-}
-
-func (w *onLine) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte(w.mark)) {
-		w.do()
-	}
-	return len(p), nil
+	exampletest.WantInterrupted(t, func(ctx context.Context, w io.Writer) error { return run(ctx, w, "127.0.0.1:0", false) }, "All is well", "goes down", "wait for")
 }
 
 // TestServe does what the curl lines do.
@@ -134,20 +98,8 @@ func tryCurlLines(t *testing.T, from io.Reader) {
 
 // TestProgram builds the program and runs it as a person would.
 func TestProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and runs a program")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // most of it for a cold build
-	defer cancel()
-	program := filepath.Join(t.TempDir(), "http-server.exe") // the ending that every system takes
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if out, err := exec.CommandContext(ctx, program).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	} else {
-		checkStory(t, string(out))
-	}
+	program := exampletest.Build(t)
+	exampletest.WantLines(t, program.Output(), lines)
 	for _, c := range []struct {
 		args []string
 		exit int
@@ -157,13 +109,10 @@ func TestProgram(t *testing.T) {
 		{[]string{"-port", "8080"}, 2, "-addr address"},
 		{[]string{"-addr", "here"}, 1, "http-server: listen tcp"},
 	} {
-		out, err := exec.CommandContext(ctx, program, c.args...).CombinedOutput()
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != c.exit || !strings.Contains(string(out), c.want) {
-			t.Errorf("%q: %v\n%s\nwant exit %d and %q", c.args, err, out, c.exit, c.want)
-		}
+		program.WantExit(c.exit, c.want, c.args...)
 	}
 
-	serving := exec.CommandContext(ctx, program, "-serve")
+	serving := program.Command("-serve")
 	out, err := serving.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

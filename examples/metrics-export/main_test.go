@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,6 +15,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"github.com/blackbox4/switchgear/internal/exampletest"
 )
 
 // section returns what follows a heading.
@@ -79,7 +79,7 @@ func checkPrometheus(t *testing.T, text string) {
 			t.Errorf("%v successes of %s", n, name)
 		}
 		failures, rejected := value("circuit_breaker_calls_total", of, "result=failure"), value("circuit_breaker_calls_total", of, "result=rejected")
-		trips := value("circuit_breaker_trips_total", of, "transition_reason=failures_in_row")
+		trips := value("circuit_breaker_trips_total", of, "transition_reason=consecutive_failures")
 		if few == 0 && failures+rejected+trips > 0 || failures < few || rejected < few || trips < min(few, 1) {
 			t.Errorf("%s: %v failures, %v rejected, %v trips", name, failures, rejected, trips)
 		}
@@ -144,7 +144,7 @@ func checkHistory(t *testing.T, text string) {
 		t.Fatalf("payments: %+v", payments.Transitions)
 	}
 	first, last := payments.Transitions[0], payments.Transitions[len(payments.Transitions)-1]
-	if first.From != "closed" || first.To != "open" || first.Reason != "failures in a row (5)" || first.Error != errDown.Error() || last.To != "closed" {
+	if first.From != "closed" || first.To != "open" || first.Reason != "consecutive failures (5)" || first.Error != errDown.Error() || last.To != "closed" {
 		t.Errorf("payments: %+v", payments.Transitions)
 	}
 }
@@ -167,35 +167,19 @@ func TestInterrupted(t *testing.T) {
 
 // TestProgram builds the program and runs it as a person would.
 func TestProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and runs a program")
+	program := exampletest.Build(t)
+	check(t, program.Output())
+	for _, arg := range []string{"orders", "-fast"} {
+		program.WantExit(2, "", arg)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // most of it for a cold build
-	defer cancel()
-	program := filepath.Join(t.TempDir(), "metrics-export.exe") // the ending that every system takes
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if out, err := exec.CommandContext(ctx, program).Output(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	} else {
-		check(t, string(out))
-	}
-	for _, args := range [][]string{{"orders"}, {"-fast"}} {
-		out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
-		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 2 || len(out) == 0 {
-			t.Errorf("%s: %v\n%s\nwant exit 2, and why", args, err, out)
-		}
-	}
-	if out, err := exec.CommandContext(ctx, program, "-listen", "nowhere").CombinedOutput(); err == nil || !strings.Contains(string(out), "nowhere") {
-		t.Errorf("%v\n%s", err, out)
-	}
-	testListen(t, ctx, program)
+	program.WantExit(1, "nowhere", "-listen", "nowhere")
+	testListen(t, program)
 }
 
 // testListen scrapes the program while it serves, and interrupts it.
-func testListen(t *testing.T, ctx context.Context, program string) { //nolint:revive // t is first, as usual
-	cmd := exec.CommandContext(ctx, program, "-listen", "127.0.0.1:0")
+func testListen(t *testing.T, program *exampletest.Program) {
+	t.Helper()
+	cmd := program.Command("-listen", "127.0.0.1:0")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -213,10 +197,10 @@ func testListen(t *testing.T, ctx context.Context, program string) { //nolint:re
 		}
 	}
 	var text bytes.Buffer
-	if err := scrape(ctx, &text, url); err != nil || !strings.Contains(text.String(), "circuit_breaker_calls_total{") {
+	if err := scrape(t.Context(), &text, url); err != nil || !strings.Contains(text.String(), "circuit_breaker_calls_total{") {
 		t.Errorf("%v\n%s", err, &text)
 	}
-	if runtime.GOOS == "windows" { // where nobody can interrupt another process
+	if runtime.GOOS == "windows" { // where a process cannot interrupt another
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		return

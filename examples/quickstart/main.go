@@ -77,7 +77,7 @@ func (p pace) of(d time.Duration) time.Duration { return time.Duration(float64(d
 // leave out what you have no opinion about and take the default.
 func breakerConfig(p pace) core.Config {
 	return core.Config{
-		// Open after five failures in a row, or when half of the last twenty
+		// Open after five consecutive failures, or when half of the last twenty
 		// calls failed, or when half of them were slow.
 		FailureThreshold:     5,
 		FailureRateThreshold: 0.5,

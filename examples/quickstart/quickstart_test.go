@@ -168,7 +168,7 @@ func checkStory(t *testing.T, s *summary) {
 	if !whileSlow || !whileFailing {
 		t.Errorf("opened while the server was slow: %t; while it failed or was down: %t", whileSlow, whileFailing)
 	}
-	if n := len(s.transitions); n < 3 || s.transitions[n-1].From != core.HalfOpen || s.transitions[n-1].Cause != core.ProbesPassed {
+	if n := len(s.transitions); n < 3 || s.transitions[n-1].From != core.HalfOpen || s.transitions[n-1].Cause != core.CauseProbesPassed {
 		t.Errorf("the breaker did not close from half-open by its probes: %+v", s.transitions)
 	}
 	if s.toOpen < 0 || s.toOpen > s.sick {
@@ -216,7 +216,7 @@ func checkLines(t *testing.T, s *summary, text string) {
 	if n := len(serverLine.FindAllString(text, -1)); n != len(schedule) {
 		t.Errorf("%d lines for %d conditions of the server", n, len(schedule))
 	}
-	for _, want := range []string{"with breaker", "spared", "sent to the sick server", "time to open", "time to recover", "failures in a row"} {
+	for _, want := range []string{"with breaker", "shadow_admitted", "sent to the sick server", "time to open", "time to recover", "consecutive failures"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output does not say %q", want)
 		}
@@ -276,7 +276,7 @@ func TestProgram(t *testing.T) {
 		}
 		text := stdout.String()
 		// What the breaker does in how much time is up to the machine.
-		for _, want := range []string{"connections are refused", "with breaker", "spared", "time to open", "time to recover"} {
+		for _, want := range []string{"connections are refused", "with breaker", "shadow_admitted", "time to open", "time to recover"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the output does not say %q:\n%s", want, text)
 			}

@@ -44,10 +44,10 @@ func TestReason(t *testing.T) {
 		t    core.Transition
 		want string
 	}{
-		{core.Transition{To: core.Open, Cause: core.SlowRate, At: at, RetryAt: at.Add(500 * time.Millisecond), Counts: core.Counts{Calls: 20, Slow: 10}}, "slow-call rate (50 %, 10 of 20 calls), so no calls for 500 ms"},
-		{core.Transition{To: core.Open, Cause: core.ProbeFailed, At: at, RetryAt: at.Add(time.Second), Err: errors.New("no answer")}, "a probe failed: no answer, so no calls for 1.00 s"},
-		{core.Transition{To: core.HalfOpen, Cause: core.BreakOver}, "the break is over, 2 probes at a time"},
-		{core.Transition{To: core.Closed, Cause: core.ProbesPassed}, "the probes passed"},
+		{core.Transition{To: core.Open, Cause: core.CauseSlowRate, At: at, RetryAt: at.Add(500 * time.Millisecond), Counts: core.Counts{Calls: 20, Slow: 10}}, "slow-call rate (50 %, 10 of 20 calls), so no calls for 500 ms"},
+		{core.Transition{To: core.Open, Cause: core.CauseProbeFailed, At: at, RetryAt: at.Add(time.Second), Err: errors.New("no answer")}, "a probe failed: no answer, so no calls for 1.00 s"},
+		{core.Transition{To: core.HalfOpen, Cause: core.CauseTimeoutElapsed}, "timeout elapsed, 2 probes at a time"},
+		{core.Transition{To: core.Closed, Cause: core.CauseProbesPassed}, "the probes passed"},
 	} {
 		if got := reason(c.t, &cfg); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)

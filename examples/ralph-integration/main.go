@@ -144,7 +144,7 @@ func (s *story) tell(e ralph.Event) {
 		text += fmt.Sprintf(", to be resumed in %v", e.ResumeAt.Sub(e.At))
 	}
 	if e.To == ralph.Recovering && e.Kind == ralph.EventResumed {
-		text += fmt.Sprintf(", on trial, attempt %d", e.Attempt)
+		text += fmt.Sprintf(", on probation, attempt %d", e.Attempt)
 	}
 	if e.By != "" {
 		text += ", by " + e.By

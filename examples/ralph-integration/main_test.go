@@ -23,15 +23,15 @@ var events = []string{
 
 	"0.20s mailer: nudged: transient, rule transient (3 of 3)",
 	"0.22s mailer: running -> paused: transient, rule transient (5 of 5), to be resumed in 1s",
-	"1.22s mailer: paused -> recovering, on trial, attempt 1",
+	"1.22s mailer: paused -> recovering, on probation, attempt 1",
 	"1.25s mailer: recovering -> running: it has shown progress",
 
 	"1.35s fixer: nudged: stuck, rule no_progress (3 of 3)",
 	"1.39s fixer: running -> paused: stuck, rule no_progress (5 of 5), to be resumed in 1s",
-	"2.39s fixer: paused -> recovering, on trial, attempt 1",
+	"2.39s fixer: paused -> recovering, on probation, attempt 1",
 	"2.46s fixer: nudged: stuck, rule no_progress (3 of 3)",
 	"2.46s fixer: recovering -> paused: stuck, rule recovery (3 of 3), to be resumed in 2s",
-	"4.46s fixer: paused -> recovering, on trial, attempt 2",
+	"4.46s fixer: paused -> recovering, on probation, attempt 2",
 	"4.53s fixer: nudged: stuck, rule no_progress (3 of 3)",
 	"4.53s fixer: recovering -> escalated: stuck, rule recovery (3 of 3): resumed 2 times by itself, and none of it lasted",
 	"4.53s fixer: escalated -> stopped, by sam: I do this one myself",

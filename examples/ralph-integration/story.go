@@ -62,7 +62,7 @@ func (s *story) repeats(ctx context.Context) error {
 
 // failing is an agent whose tool is away for a while.
 func (s *story) failing(ctx context.Context) error {
-	s.say("An agent's tool keeps failing. The agent is paused, and resumed by itself, on trial.")
+	s.say("An agent's tool keeps failing. The agent is paused, and resumed by itself, on probation.")
 	letters := []string{"ann", "bob", "cid", "dee", "eve", "fay"}
 	mailer, err := s.hire("mailer", ralph.Options{}, func(n int, _ bool) reply {
 		r := reply{done: n == 6}
@@ -89,7 +89,7 @@ func (s *story) failing(ctx context.Context) error {
 
 // nowhere is an agent that does something new each time, and nothing gets better.
 func (s *story) nowhere(ctx context.Context) error {
-	s.say("An agent gets nowhere. It is resumed on trial, twice, and then a person is asked.")
+	s.say("An agent gets nowhere. It is resumed on probation, twice, and then a person is asked.")
 	fixer, err := s.hire("fixer", ralph.Options{}, func(n int, _ bool) reply {
 		return reply{calls: []call{{"edit", fmt.Sprintf(`{"change": %d}`, n)}}}
 	})

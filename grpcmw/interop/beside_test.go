@@ -61,7 +61,7 @@ func hits(n *atomic.Int32, code codes.Code) []grpc.ServerOption {
 	}
 }
 
-func TestGR15_WhatRetriesOutside(t *testing.T) {
+func TestRetriesOutsideAreCountedOneByOne(t *testing.T) {
 	retrying := func(tries *atomic.Int32) []grpc.DialOption {
 		opts := []retry.CallOption{
 			retry.WithMax(4), retry.WithBackoff(retry.BackoffLinear(time.Millisecond)), retry.WithRetriable(grpcmw.Retriable(nil)),
@@ -113,7 +113,7 @@ func traced(t *testing.T) (*trace.TracerProvider, *tracetest.SpanRecorder) {
 	return provider, spans
 }
 
-func TestGR23_Tracing(t *testing.T) {
+func TestSpansOfCallsAndRefusals(t *testing.T) {
 	for name, call := range each {
 		t.Run(name, func(t *testing.T) {
 			clientSide, clientSpans := traced(t)

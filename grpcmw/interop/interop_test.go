@@ -109,7 +109,7 @@ func connect(t *testing.T, server []grpc.ServerOption, client []grpc.DialOption)
 	return cc
 }
 
-func TestGR01_Interop(t *testing.T) {
+func TestGRPCsOwnInteropSuitePasses(t *testing.T) {
 	succeeds := func(n uint64) counts { return counts{success: n} }
 	for _, c := range []struct {
 		name           string

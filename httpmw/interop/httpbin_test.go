@@ -126,10 +126,10 @@ func binAnswer(t *testing.T, s *httptest.Server, method, target string) string {
 	return changing.ReplaceAllString(out.String(), "")
 }
 
-// TestMW20_Httpbin compares the answers of httpbin with and without the
+// TestMiddlewareInFrontOfHTTPBin compares the answers of httpbin with and without the
 // middleware: all bytes by HTTP/1.1, and what a client sees by HTTP/2 and through
 // a reverse proxy.
-func TestMW20_Httpbin(t *testing.T) {
+func TestMiddlewareInFrontOfHTTPBin(t *testing.T) {
 	bin := httpbin.New(httpbin.WithHostname("bin"))
 	for name, c := range map[string]struct {
 		two    bool
@@ -163,8 +163,8 @@ func TestMW20_Httpbin(t *testing.T) {
 	}
 }
 
-// TestMW20_WebsocketEcho talks to httpbin's websocket behind the middleware.
-func TestMW20_WebsocketEcho(t *testing.T) {
+// TestMiddlewareInFrontOfAWebsocketEcho talks to httpbin's websocket behind the middleware.
+func TestMiddlewareInFrontOfAWebsocketEcho(t *testing.T) {
 	bin := httpbin.New()
 	for name, h := range map[string]http.Handler{"direct": bin, "a proxy": mwProxy(t, bin)} {
 		for _, secure := range []bool{false, true} {

@@ -123,7 +123,7 @@ func newEcho(around ...echo.MiddlewareFunc) *echo.Echo {
 
 // With each framework failures are counted by the route, which is then refused,
 // while the other one serves; a path that nobody has a route for makes no breaker.
-func TestMW15_Frameworks(t *testing.T) {
+func TestFrameworks(t *testing.T) {
 	around := func(r *core.Registry, key func(*http.Request) string) middleware {
 		return httpmw.New(r, &httpmw.Options{Key: key})
 	}
@@ -195,7 +195,7 @@ func TestMW15_Frameworks(t *testing.T) {
 // Within an echo, the error that a handler returns becomes a response only after
 // all middleware has returned: there the middleware sees 200, and a breaker never
 // opens. Put it around the echo.
-func TestMW15_EchoWrapMiddlewareSees200(t *testing.T) {
+func TestEchoWrapMiddlewareSees200(t *testing.T) {
 	var seen []int
 	e := newEcho(echo.WrapMiddleware(httpmw.New(nil, &httpmw.Options{Classify: func(r *http.Request, status int) core.Outcome {
 		seen = append(seen, status)
@@ -217,7 +217,7 @@ func mwSend(h http.Handler, method, target string) int {
 
 // A websocket is settled when it is accepted, and its place is free while it is
 // open, whatever becomes of it.
-func TestMW12_Websockets(t *testing.T) {
+func TestWebsocketsPass(t *testing.T) {
 	upgrade := func(serve func(*websocket.Conn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)

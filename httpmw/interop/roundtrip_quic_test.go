@@ -111,7 +111,7 @@ func TestFaultsOfTheRequestByHTTP3(t *testing.T) {
 					rtHalfOpen(t, b)
 					opened = 10
 				}
-				tr := &roundtrip.Transport{Base: inner, Gate: b}
+				tr := roundtrip.New(nil, &roundtrip.Options{Base: inner, Gate: b})
 				for range 3 {
 					req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, addr+row.path, row.body())
 					if err != nil {
@@ -136,7 +136,7 @@ func TestFaultsOfTheRequestByHTTP3(t *testing.T) {
 			t.Fatal(err)
 		}
 		front := httptest.NewServer(&httputil.ReverseProxy{
-			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: &roundtrip.Transport{Base: inner, Gate: b}, ErrorLog: log.New(io.Discard, "", 0),
+			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: roundtrip.New(nil, &roundtrip.Options{Base: inner, Gate: b}), ErrorLog: log.New(io.Discard, "", 0),
 		})
 		defer front.Close()
 		for _, text := range []string{

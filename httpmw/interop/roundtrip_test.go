@@ -39,7 +39,7 @@ func rtOpen(t *testing.T, base http.RoundTripper) *roundtrip.Transport {
 	if err := b.Force(core.ForcedOpen); err != nil {
 		t.Fatal(err)
 	}
-	return &roundtrip.Transport{Base: base, Gate: b}
+	return roundtrip.New(nil, &roundtrip.Options{Base: base, Gate: b})
 }
 
 // rtProtocol is one way to reach a server.
@@ -125,9 +125,9 @@ func rtDifference(got, want string) string {
 	return fmt.Sprintf("from byte %d of %d and %d:\n got %.300q\nwant %.300q", n, len(got), len(want), got[from:], want[from:])
 }
 
-// TestRT34_Httpbin compares what a client gets of httpbin with and without
+// TestTransportAgainstHTTPBin compares what a client gets of httpbin with and without
 // breakers, directly and through a reverse proxy that has them.
-func TestRT34_Httpbin(t *testing.T) {
+func TestTransportAgainstHTTPBin(t *testing.T) {
 	bin := httpbin.New(httpbin.WithHostname("bin"))
 	for _, p := range rtProtocols {
 		t.Run(p.name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestRT34_Httpbin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			guarded := &roundtrip.Transport{Base: plain, Registry: &core.Registry{Config: passing}}
+			guarded := roundtrip.New(&core.Registry{Config: passing}, &roundtrip.Options{Base: plain})
 			proxy := func(rt http.RoundTripper) (string, *http.Transport) {
 				return p.serve(t, &httputil.ReverseProxy{
 					Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(at); r.Out.Host = r.In.Host },
@@ -166,15 +166,15 @@ func TestRT34_Httpbin(t *testing.T) {
 	}
 }
 
-// TestRT20_WebsocketDial talks to httpbin's websocket through a breaker.
-func TestRT20_WebsocketDial(t *testing.T) {
+// TestWebsocketsDialThroughATransport talks to httpbin's websocket through a breaker.
+func TestWebsocketsDialThroughATransport(t *testing.T) {
 	bin := httpbin.New()
 	for _, p := range rtProtocols[:2] { // websockets are upgraded from HTTP/1.1
 		for _, proxied := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, a proxy: %t", p.name, proxied), func(t *testing.T) {
 				addr, plain := p.serve(t, bin)
 				b := core.MustNew("b", core.Config{})
-				guarded := &roundtrip.Transport{Base: plain, Gate: b}
+				guarded := roundtrip.New(nil, &roundtrip.Options{Base: plain, Gate: b})
 				client := &http.Client{Transport: guarded}
 				if proxied {
 					at, err := url.Parse(addr)
@@ -226,8 +226,8 @@ func rtSpans(t *testing.T, base http.RoundTripper) (*otelhttp.Transport, *tracet
 	return otelhttp.NewTransport(base, otelhttp.WithTracerProvider(provider)), spans
 }
 
-// TestRT29_RefusalIsFound: the rest of it is in the package's own tests.
-func TestRT29_RefusalIsFound(t *testing.T) {
+// TestErrorsAsFindsARefusal: the rest of it is in the package's own tests.
+func TestErrorsAsFindsARefusal(t *testing.T) {
 	want := func(t *testing.T, err error) {
 		t.Helper()
 		refused, ok := errors.AsType[*core.OpenError](err)
@@ -270,7 +270,7 @@ func TestSpans(t *testing.T) {
 	addr, plain := rtProtocols[0].serve(t, httpbin.New())
 	inside, spans := rtSpans(t, plain)
 	b := core.MustNew("b", core.Config{})
-	client := &http.Client{Transport: &roundtrip.Transport{Base: inside, Gate: b}}
+	client := &http.Client{Transport: roundtrip.New(nil, &roundtrip.Options{Base: inside, Gate: b})}
 	for _, target := range []string{"/bytes/100", "/status/500"} {
 		resp, err := client.Get(addr + target)
 		if err != nil {
@@ -312,7 +312,7 @@ func TestConnectStreams(t *testing.T) {
 			b := core.MustNew("b", core.Config{})
 			for _, option := range []connect.ClientOption{connect.WithGRPC(), connect.WithProtoJSON()} {
 				client := connect.NewClient[wrapperspb.StringValue, wrapperspb.StringValue](
-					&http.Client{Transport: &roundtrip.Transport{Base: plain, Gate: b}}, addr+procedure, option)
+					&http.Client{Transport: roundtrip.New(nil, &roundtrip.Options{Base: plain, Gate: b})}, addr+procedure, option)
 				stream := client.CallBidiStream(t.Context())
 				for i := range 5 {
 					said := fmt.Sprint("line ", i)
@@ -338,9 +338,9 @@ func TestConnectStreams(t *testing.T) {
 	}
 }
 
-// TestRT35_NoGoroutineIsLeft: of calls that end in every way, with probes and
+// TestNoGoroutineIsLeft: of calls that end in every way, with probes and
 // their leases; connections and bodies are counted in the package's own tests.
-func TestRT35_NoGoroutineIsLeft(t *testing.T) {
+func TestNoGoroutineIsLeft(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	bin := httpbin.New()
 	s := httptest.NewUnstartedServer(bin)
@@ -366,7 +366,7 @@ func TestRT35_NoGoroutineIsLeft(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	client := &http.Client{Transport: &roundtrip.Transport{Base: plain, Registry: registry}}
+	client := &http.Client{Transport: roundtrip.New(registry, &roundtrip.Options{Base: plain})}
 	for i := range 1000 {
 		ctx, cancel := context.WithCancel(t.Context())
 		target := s.URL + []string{"/bytes/100000", "/status/500", "/delay/0", "/sse?count=2&duration=0", "/stream-bytes/100000", "/get"}[i%6]

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/settle"
 )
 
 // perPlace is how many calls may have lent a place, for each place that there is, and
@@ -110,15 +111,43 @@ func (t *Table) Admit(ctx context.Context, gate core.Gate, key string) (core.Per
 	for {
 		p, err := gate.Allow(ctx)
 		if err == nil || !halfOpen(err) || !t.makeRoom(gate, key, 0) {
-			return p.Take(), err
+			return p.Move(), err
 		}
 	}
 }
 
-// Again asks for a place for a call that has lent its own, as Ask does.
-func (p *Place) Again(ctx context.Context, gate core.Gate) (core.Permit, bool) {
-	p.table.makeRoom(gate, p.key, 1)
-	return Ask(ctx, gate)
+// Reclaim asks for a place again for a call that has lent its own, as a call that
+// comes now would, and reports whether it got one. The lock of o guards place; wants,
+// which says whether the call still has a use for a place, and held, which is told
+// when it has one, run under it.
+func Reclaim(ctx context.Context, gate core.Gate, o *settle.Once, place **Place, wants func() bool, held func()) bool {
+	o.Lock()
+	old, asks := *place, o.Lent && wants()
+	o.Lent = o.Lent && !asks
+	o.Unlock()
+	if !asks {
+		return false
+	}
+	t := old.table
+	t.makeRoom(gate, old.key, 1)
+	p, ok := Ask(ctx, gate)
+	if !ok {
+		return false
+	}
+	next := t.Hold(old.key, old.lender) // not with the lock held
+	o.Lock()
+	if !wants() {
+		o.Unlock()
+		next.Over()
+		p.Settle(ctx, core.Ignored)
+		return false
+	}
+	o.Hold(&p)
+	*place = next
+	held()
+	o.Unlock()
+	old.Over()
+	return true
 }
 
 // Ask asks a gate, unless a refusal is certain: no client would have met that.
@@ -129,7 +158,7 @@ func Ask(ctx context.Context, gate core.Gate) (core.Permit, bool) {
 		}
 	}
 	permit, err := gate.Allow(ctx)
-	return permit.Take(), err == nil
+	return permit.Move(), err == nil
 }
 
 // makeRoom has the probe that has waited for its client the longest lend its place, if

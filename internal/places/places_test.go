@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/settle"
 )
 
 // lender is a call that waits for its client.
@@ -40,7 +41,7 @@ func idle(t *testing.T, table *Table, b core.Gate, most int) (all []*lender) {
 		if err != nil {
 			return all
 		}
-		l := &lender{permit: p.Take(), since: time.Duration(i)}
+		l := &lender{permit: p.Move(), since: time.Duration(i)}
 		l.place = table.Hold("key", l)
 		all = append(all, l)
 	}
@@ -122,17 +123,24 @@ func TestPlacesAreTakenBack(t *testing.T) {
 			t.Fatalf("%v; lent %t and %t, want the second to", err, two[0].lent, two[1].lent)
 		}
 		two[0].lent = true // it does not wait any more
-		if _, ok := two[1].place.Again(t.Context(), b); ok || b.Snapshot().Totals.Refused != 0 {
+		var o settle.Once
+		reclaim := func(wants bool) bool {
+			o.Lent = true
+			return Reclaim(t.Context(), b, &o, &two[1].place, func() bool { return wants }, func() {})
+		}
+		if ok := reclaim(true); ok || b.Snapshot().Totals.Refused != 0 {
 			t.Errorf("again: %t, %d refused; want neither", ok, b.Snapshot().Totals.Refused)
 		}
 		p.Settle(t.Context(), core.Success)
-		again, ok := two[1].place.Again(t.Context(), b)
-		if !ok || !again.Probe() {
+		if ok := reclaim(false); ok {
+			t.Error("a call that has no use for a place got one")
+		}
+		if ok := reclaim(true); !ok || !o.Probe {
 			t.Errorf("again: %t, want the place that is free", ok)
 		}
 		two[1].place.Over()
 		two[0].place.Over()
-		again.Settle(t.Context(), core.Success)
+		o.Settle(t.Context(), core.Success)
 		if n, keys := table.n.Load(), len(table.keys); n != 0 || keys != 0 {
 			t.Errorf("%d keys are kept, counted %d; want none", keys, n)
 		}

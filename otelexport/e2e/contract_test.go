@@ -28,7 +28,7 @@ const (
 
 var (
 	states     = []string{"closed", "open", "half_open", "forced_open", "disabled"}
-	reasons    = []string{"failures_in_row", "failure_rate", "slow_rate", "probe_failed", "probe_slow"}
+	reasons    = []string{"consecutive_failures", "failure_rate", "slow_rate", "probe_failed", "probe_slow"}
 	byName     = with("", nil)
 	byState    = with("circuit_breaker_state", states)
 	byVerdict  = with("circuit_breaker_result", []string{"success", "failure"})

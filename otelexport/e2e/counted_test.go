@@ -21,7 +21,7 @@ func counted(name string, s *snapshot) map[string]float64 {
 	set(t.Refused, "circuit_breaker.calls", "circuit_breaker_result", "rejected")
 	set(t.Slow, "circuit_breaker.slow_calls")
 	set(t.Timeouts, "circuit_breaker.timeouts")
-	set(t.Spared, "circuit_breaker.spared_calls")
+	set(t.ShadowAdmitted, "circuit_breaker.spared_calls")
 	set(t.InFlight, "circuit_breaker.active")
 
 	is := strings.NewReplacer("-", "_", " ", "_").Replace(s.State)
@@ -37,7 +37,7 @@ func counted(name string, s *snapshot) map[string]float64 {
 	}
 
 	reason := map[string]string{
-		"failures in a row": "failures_in_row", "failure rate": "failure_rate", "slow-call rate": "slow_rate",
+		"consecutive failures": "consecutive_failures", "failure rate": "failure_rate", "slow-call rate": "slow_rate",
 		"a probe failed": "probe_failed", "a probe was slow": "probe_slow",
 	}
 	for _, c := range s.Changes {

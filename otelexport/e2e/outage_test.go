@@ -45,7 +45,7 @@ var outage = []shown{
 	{panel: "Worst by failure share A", breakers: ".+", by: "circuit_breaker_name", want: map[string]span{"ledger": {0.5, 1}, "banned": exactly(0), "quotes": {0.001, 0.9}}},
 	{panel: "Time not closed A", breakers: ".+", by: "circuit_breaker_name", want: map[string]span{"quotes": {0.3, 1}, "banned": {0.3, 1}, "search": {0.05, 0.25}, "ledger": exactly(0), "exempt": exactly(0)}},
 	{panel: "Trips by breaker A", breakers: ".+", by: "circuit_breaker_name", want: map[string]span{"search": exactly(1), "quotes": exactly(4), "archive": exactly(4), "mail": more(20)}},
-	{panel: "Trips by reason A", breakers: ".+", by: "circuit_breaker_transition_reason", want: map[string]span{"failures_in_row": more(4), "probe_failed": more(2)}},
+	{panel: "Trips by reason A", breakers: ".+", by: "circuit_breaker_transition_reason", want: map[string]span{"consecutive_failures": more(4), "probe_failed": more(2)}},
 	{panel: "Open by version A", breakers: "search", by: "service_version", want: map[string]span{"1.0.0": exactly(0), "1.1.0": exactly(1)}, only: true},
 
 	{panel: "Escalated A", breakers: ".+", want: one(exactly(16))},

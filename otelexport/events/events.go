@@ -33,7 +33,7 @@ const maxErrorText = 256
 // The attributes are circuit_breaker.name, .state, .state.previous,
 // .transition.reason and .transition.seq; of the phase that ended
 // circuit_breaker.window.calls, .window.failures, .window.slow_calls and
-// .window.in_a_row; and, of a breaker that opens, circuit_breaker.open.duration in
+// .window.consecutive; and, of a breaker that opens, circuit_breaker.open.duration in
 // seconds, and exception.message with what the last call returned, of which 256
 // bytes are kept. Transitions are rare; calls cost what they did.
 func Hooks(logger log.Logger, next core.Hooks) core.Hooks {
@@ -71,7 +71,7 @@ func event(severity log.Severity, t core.Transition) (r log.Record) {
 		attribute.Int("circuit_breaker.window.calls", t.Counts.Calls),
 		attribute.Int("circuit_breaker.window.failures", t.Counts.Failures),
 		attribute.Int("circuit_breaker.window.slow_calls", t.Counts.Slow),
-		attribute.Int("circuit_breaker.window.in_a_row", t.Counts.InRow))
+		attribute.Int("circuit_breaker.window.consecutive", t.Counts.Consecutive))
 	if t.To == core.Open {
 		r.AddAttributes(attribute.Float64("circuit_breaker.open.duration", t.RetryAt.Sub(t.At).Seconds()))
 	}

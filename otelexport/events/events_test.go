@@ -81,8 +81,8 @@ func TestEvents(t *testing.T) {
 			severity                      log.Severity
 			at                            time.Duration
 		}{
-			{"open", "closed", "failures_in_row", "circuit breaker orders is open: failures in a row (3)", log.SeverityWarn, 0},
-			{"half_open", "open", "break_over", "circuit breaker orders is half-open: the break is over", log.SeverityInfo, time.Second},
+			{"open", "closed", "consecutive_failures", "circuit breaker orders is open: consecutive failures (3)", log.SeverityWarn, 0},
+			{"half_open", "open", "timeout_elapsed", "circuit breaker orders is half-open: timeout elapsed", log.SeverityInfo, time.Second},
 			{"closed", "half_open", "probes_passed", "circuit breaker orders is closed: the probes passed", log.SeverityInfo, 90 * time.Second},
 		} {
 			r := rec.records[i]
@@ -109,7 +109,7 @@ func TestEvents(t *testing.T) {
 		if n, of := has["circuit_breaker.window.failures"].AsInt64(), has["circuit_breaker.window.calls"].AsInt64(); n != 3 || of != 5 {
 			t.Errorf("%d failures of %d calls, want 3 of 5", n, of)
 		}
-		if row := has["circuit_breaker.window.in_a_row"].AsInt64(); row != 3 {
+		if row := has["circuit_breaker.window.consecutive"].AsInt64(); row != 3 {
 			t.Errorf("%d in a row, want 3", row)
 		}
 		if d := has["circuit_breaker.open.duration"].AsFloat64(); d != 1 {

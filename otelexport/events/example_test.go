@@ -18,5 +18,5 @@ func ExampleHooks() {
 		_ = b.Do(context.Background(), func(context.Context) error { return errors.New("down") })
 	}
 	// Output:
-	// open because of failures in a row (5)
+	// open because of consecutive failures (5)
 }

@@ -179,7 +179,7 @@ func against(t *testing.T, registry *core.Registry, got map[string]float64) {
 			check("circuit_breaker_state_transitions_total", float64(n),
 				fmt.Sprintf("circuit_breaker_state=%q", word(path[1])), fmt.Sprintf("circuit_breaker_state_previous=%q", word(path[0])))
 		}
-		check("circuit_breaker_trips_total", float64(trips[core.FailuresInRow]), `circuit_breaker_transition_reason="failures_in_row"`)
+		check("circuit_breaker_trips_total", float64(trips[core.CauseConsecutiveFailures]), `circuit_breaker_transition_reason="consecutive_failures"`)
 		for outcome, result := range map[core.Outcome]string{core.Success: "success", core.Failure: "failure"} {
 			count := uint64(0)
 			for _, n := range b.Buckets(outcome) {

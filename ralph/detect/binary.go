@@ -11,11 +11,11 @@ import (
 // What is written begins with a byte for the sort, one for the version, and the
 // checksum of the rest.
 const (
-	version   = 1
-	kindRun   = 'r'
-	kindGraph = 'g'
-	kindMoney = 'b'
-	headSize  = 6
+	version    = 2
+	kindRun    = 'r'
+	kindGraph  = 'g'
+	kindBudget = 'b'
+	headSize   = 6
 )
 
 // seal writes the head of what was appended to b from at on.
@@ -80,7 +80,7 @@ func (r *Run) UnmarshalBinary(data []byte) error {
 	if err := decode(data, &saved, "run"); err != nil {
 		return err
 	}
-	if s.Ring.Next >= ringSize || s.Ring.Len > ringSize || s.Period > maxPeriod || s.RateAt < 0 || saved.Clock.Last < 0 || !s.Fingerprints.valid() {
+	if s.Ring.Next >= ringSize || s.Ring.Len > ringSize || s.Cycle.Period > maxPeriod || s.ErrorRate.At < 0 || saved.Clock.Last < 0 || !s.Fingerprints.valid() {
 		return errDamaged("run")
 	}
 	r.s, r.clock, r.found = *s, clock{clockState: saved.Clock}, nil
@@ -200,7 +200,7 @@ func (b *Budget) AppendBinary(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return seal(data, at, kindMoney), nil
+	return seal(data, at, kindBudget), nil
 }
 
 // UnmarshalBinary makes what was used of b, but not of its parent, what it was when
@@ -210,7 +210,7 @@ func (b *Budget) UnmarshalBinary(data []byte) error {
 	if !b.made() {
 		return errNoBudget
 	}
-	data, err := unseal(data, kindMoney, "budget")
+	data, err := unseal(data, kindBudget, "budget")
 	if err != nil {
 		return err
 	}

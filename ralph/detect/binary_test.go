@@ -177,7 +177,7 @@ func TestDamagedStates(t *testing.T) {
 				t.Fatalf("%s, %s: changed", name, what)
 			}
 		}
-		if err := s.UnmarshalBinary(newer); !strings.Contains(err.Error(), "version 2, allowed: 1") {
+		if err := s.UnmarshalBinary(newer); !strings.Contains(err.Error(), "version 3, allowed: 2") {
 			t.Errorf("%v", err)
 		}
 		if err := s.UnmarshalBinary(good); err != nil {

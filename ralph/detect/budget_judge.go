@@ -2,8 +2,6 @@ package detect
 
 import (
 	"math"
-
-	"github.com/blackbox4/switchgear/core/failsafe"
 )
 
 // amount is one of the limits of a Budget.
@@ -27,7 +25,7 @@ func (b *Budget) amounts() [5]amount {
 }
 
 // judge compares what was used with the limits. Findings go to found, if not nil;
-// those that find nobody to go to are found again.
+// without it, they are found again.
 func (b *Budget) judge(found *[]Finding, idle bool) {
 	for _, a := range b.amounts() {
 		b.reach(found, a.rule, float64(a.used), a.limit, a.unit)
@@ -51,20 +49,8 @@ func (b *Budget) reach(found *[]Finding, rule Rule, n, limit, unit float64) {
 }
 
 func (b *Budget) finding(rule Rule, level Level, n, limit float64) Finding {
-	severity := failsafe.Low
-	if level == LevelTrip {
-		severity = ruleTable[rule].severity
-	}
-	return Finding{
-		Rule:      rule,
-		Level:     level,
-		Reason:    ruleTable[rule].reason,
-		Severity:  severity,
-		Count:     n,
-		Threshold: limit,
-		Message:   message(rule, n, ""),
-		At:        b.clock.time(b.clock.Last),
-	}
+	def := allRules.byRule[rule]
+	return def.finding(level, def.severityAt(nil, level, n), n, limit, "", b.clock.time(b.clock.Last))
 }
 
 // add and sub do not leave the range of what can be.
@@ -87,4 +73,12 @@ func (n *used) use() Use {
 		ToolCalls:  whole(n.Calls),
 		Hops:       whole(n.Hops),
 	}
+}
+
+// sum is a+b, neither of which is negative, at most the largest int64.
+func sum(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }

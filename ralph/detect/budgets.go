@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -21,10 +22,10 @@ type Budgets struct {
 // task returns the budgets of a task: the defaults filled in, and -1 for no limit
 // where 0 is something else.
 func (b Budgets) task() Budgets {
-	b.Iterations = max(or(b.Iterations, 100), never)
-	b.Wall = max(or(b.Wall, 300*time.Second), never)
-	b.Idle = max(or(b.Idle, 10*time.Minute), never)
-	b.Tokens, b.Cost, b.ToolCalls, b.Hops = max(b.Tokens, 0), max(b.Cost, 0), max(b.ToolCalls, 0), max(or(b.Hops, 200), never)
+	b.Iterations = max(cmp.Or(b.Iterations, 100), never)
+	b.Wall = max(cmp.Or(b.Wall, 300*time.Second), never)
+	b.Idle = max(cmp.Or(b.Idle, 10*time.Minute), never)
+	b.Tokens, b.Cost, b.ToolCalls, b.Hops = max(b.Tokens, 0), max(b.Cost, 0), max(b.ToolCalls, 0), max(cmp.Or(b.Hops, 200), never)
 	return b
 }
 

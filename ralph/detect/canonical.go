@@ -1,27 +1,16 @@
 package detect
 
-import "strings"
+import (
+	"strings"
+)
 
 const (
 	maxJSON  = 8192 // longer arguments are not parsed but compared as text
 	maxDepth = 64
 )
 
-// callKey is a hash of a tool and its arguments. Ids count for nothing, unless they
-// are all there is: then they are what the call is about. In exact they count.
-func callKey(tool, args string) (key, exact uint64) {
-	h := mixText(seed, tool)
-	key, masked, letters := argsKey(args, ids)
-	exact = key
-	if masked {
-		exact, _, _ = argsKey(args, verbatim)
-	}
-	if masked && !letters {
-		key = exact
-	}
-	return mix(h, key), mix(h, exact)
-}
-
+// argsKey is a hash of arguments without what m says. It reports whether something was
+// left out, and whether something with letters was not.
 func argsKey(args string, m masking) (key uint64, masked, letters bool) {
 	if len(args) <= maxJSON {
 		c := canonical{s: args, m: m}

@@ -1,6 +1,10 @@
 package detect
 
-import "strings"
+import (
+	"strings"
+)
+
+const maxName = 64 // bytes of a name that are kept
 
 // clip is a copy of at most the first 64 bytes of name, as valid UTF-8 without
 // control characters, so that it can be shown and does not hold on to a long text.

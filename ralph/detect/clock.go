@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -29,7 +30,7 @@ func (c *clock) now(at time.Time) time.Duration {
 	}
 	if c.base.IsZero() {
 		if c.Began == 0 {
-			c.Began = or(at.UnixNano(), 1)
+			c.Began = cmp.Or(at.UnixNano(), 1)
 			c.base = at
 			return 0
 		}

@@ -1,8 +1,25 @@
 package detect
 
 import (
+	"cmp"
+	"time"
+
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/core/failsafe"
 )
+
+//nolint:gochecknoglobals // a constant
+var confidence = definition{
+	rule: RuleConfidence, name: "confidence", reason: ReasonStuck, severity: failsafe.Medium,
+	message: "You are not sure enough of what you do ({x}). Check what you have with a test or a source before you go on, or ask.",
+	worse: func(rules *Rules, value float64) (failsafe.Severity, bool) {
+		return failsafe.High, value <= rules.Confidence.High
+	},
+	evidence: latestThree,
+	fill:     func(r *Rules) { r.Confidence = r.Confidence.withDefaults() },
+	faults:   func(r Rules) []error { return r.Confidence.faults() },
+	clear:    func(r *Run, _ time.Duration) { r.s.Confidence = confidenceState{} },
+}
 
 // ConfidenceLimits are the limits of [RuleConfidence]. They are for a moving average, in
 // which a new value counts 30 % and an old one the less the older it is; with Single,
@@ -27,23 +44,58 @@ type ConfidenceLimits struct {
 	Single bool `json:"single,omitzero"`
 }
 
-const (
-	newest      = 0.3 // the weight of a new value in a moving average
-	maxSamples  = 1000
-	fewOutputs  = 3   // for a decline
-	declined    = 0.3 // of the average
-	defaultWarn = 0.8
-)
+type confidenceState struct {
+	Average float64 // moving
+	Values  uint16
+}
+
+// observeConfidence takes in how sure the agent is. It is called for reports, too, which
+// are no step.
+func (r *Run) observeConfidence(v *float64) error {
+	if v == nil {
+		return nil
+	}
+	if !(*v >= 0 && *v <= 1) { // NaN too
+		return &core.ConfigError{Field: "Step.Confidence", Value: *v, Allowed: "0 to 1"}
+	}
+	s, lim := &r.s.Confidence, r.d.rules.Confidence
+	if s.Values == 0 {
+		s.Average = *v
+	}
+	s.Average += newest * (*v - s.Average)
+	s.Values = min(s.Values+1, 1000)
+	judged := s.Average // what trips
+	if lim.Single {
+		judged = *v
+	}
+	level, limit, count := Level(0), 0.0, s.Average
+	switch {
+	case lim.Single && *v >= lim.Leave: // it is sure again, whatever the average
+	case int(s.Values) >= lim.Samples && judged < lim.Trip:
+		count = judged
+		level, limit = LevelTrip, lim.Trip
+	case s.Average < lim.Nudge:
+		level, limit = LevelNudge, lim.Nudge
+	case *v <= lim.High && lim.Nudge > 0:
+		level, limit, count = LevelNudge, lim.High, *v
+	case s.Average < lim.Leave:
+		return nil // neither found anew nor over
+	}
+	if r.reach(RuleConfidence, level, count, limit) == LevelNudge {
+		r.stallSign(byConfidence)
+	}
+	return nil
+}
 
 func (c ConfidenceLimits) withDefaults() ConfidenceLimits {
-	c.Nudge = max(or(c.Nudge, 0.5), never)
-	c.Trip = max(or(c.Trip, 0.3), never)
-	c.High = max(or(c.High, 0.1), never)
-	c.Leave = or(c.Leave, max(0.6, c.Nudge, c.Trip))
+	c.Nudge = max(cmp.Or(c.Nudge, 0.5), never)
+	c.Trip = max(cmp.Or(c.Trip, 0.3), never)
+	c.High = max(cmp.Or(c.High, 0.1), never)
+	c.Leave = cmp.Or(c.Leave, max(0.6, c.Nudge, c.Trip))
 	if c.Single {
-		c.Samples = or(c.Samples, 1)
+		c.Samples = cmp.Or(c.Samples, 1)
 	}
-	c.Samples = or(c.Samples, 3)
+	c.Samples = cmp.Or(c.Samples, 3)
 	return c
 }
 
@@ -58,7 +110,7 @@ func (c ConfidenceLimits) faults() []error {
 	check(share(c.Nudge), "Nudge", c.Nudge, "in (0, 1]; 0 for 0.5, negative for never")
 	check(share(c.Trip), "Trip", c.Trip, "in (0, 1]; 0 for 0.3, negative for never")
 	check(share(c.High), "High", c.High, "in (0, 1]; 0 for 0.1, negative for never")
-	check(c.Leave >= 0 && c.Leave <= 1 && !(or(c.Leave, 1) < max(c.Nudge, c.Trip)), "Leave", c.Leave, "at least Nudge and Trip, at most 1; 0 for 0.6")
-	check(c.Samples >= 0 && c.Samples <= maxSamples, "Samples", c.Samples, "1 to 1000; 0 for 3")
+	check(c.Leave >= 0 && c.Leave <= 1 && !(cmp.Or(c.Leave, 1) < max(c.Nudge, c.Trip)), "Leave", c.Leave, "at least Nudge and Trip, at most 1; 0 for 0.6")
+	check(c.Samples >= 0 && c.Samples <= 1000, "Samples", c.Samples, "1 to 1000; 0 for 3")
 	return faults
 }

@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Event is one event that a [Finding] is founded on. It holds no text of the
 // agent's, which may be secret; Index leads to it.

@@ -1,6 +1,8 @@
 package detect
 
-import "errors"
+import (
+	"errors"
+)
 
 // ErrExhausted matches, with [errors.Is], the error of a [Budget] that is used up.
 var ErrExhausted = errors.New("budget exhausted")

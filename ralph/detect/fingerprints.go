@@ -1,6 +1,8 @@
 package detect
 
-import "slices"
+import (
+	"slices"
+)
 
 // fingerprints remember the last different fingerprints of progress by their hashes.
 type fingerprints struct {

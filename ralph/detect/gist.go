@@ -1,6 +1,8 @@
 package detect
 
-import "slices"
+import (
+	"slices"
+)
 
 const (
 	maxPayload = 16 << 10 // of a payload, this much is looked at
@@ -72,7 +74,7 @@ func (g *gist) near(b *gist) bool {
 			x, y = precede(x[:len(x)-halfKept], y[:len(y)-halfKept])
 		}
 	}
-	return common(x, y) >= nearWords && !siblings(x, y)
+	return common(x, y) >= nearWords && !sameBatch(x, y)
 }
 
 // numbered reports whether g and b have the same words but for numbers.
@@ -135,40 +137,6 @@ func common(x, y []uint16) float64 {
 		}
 	}
 	return float64(both) / float64(max(a.size+b.size-both, 1))
-}
-
-// siblings reports whether x and y are two items of one batch: the same words but
-// for one place, or, with as many words, but for some, and what stands there in the
-// one has nothing in common with what stands there in the other. Numbers may.
-func siblings(x, y []uint16) bool {
-	if len(x) == len(y) && apart(x, y) {
-		return true
-	}
-	n := prefix(x, y)
-	x, y = x[n:], y[n:]
-	n = suffix(x, y)
-	x, y = x[:len(x)-n], y[:len(y)-n]
-	other := newBag(y)
-	return len(x) > 0 && len(y) > 0 && !slices.ContainsFunc(x, other.has)
-}
-
-// apart reports whether the words that differ place by place are others altogether,
-// numbers aside.
-func apart(x, y []uint16) bool {
-	differ := false
-	var other bag
-	for i := range y {
-		differ = differ || x[i] != y[i]
-		if x[i] != y[i] && x[i]&y[i]&1 == 0 {
-			other.add(y[i])
-		}
-	}
-	for i := range x {
-		if x[i] != y[i] && x[i]&y[i]&1 == 0 && other.has(x[i]) {
-			return false
-		}
-	}
-	return differ
 }
 
 // bag is a set of words: a hash table with open addressing, at most half full.

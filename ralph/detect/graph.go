@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 //
 // Its methods return findings and errors like those of [Run].
 //
-// That names come round means nothing: every answer goes back to who asked. So an
-// agent that hands to the one who handed to it last is taken to answer. Answers are
+// Names that come round mean nothing: every answer goes back to the agent that asked. So
+// an agent that hands to the one that handed to it last is taken to answer. Answers are
 // not counted as hand-offs between peers, nor is what goes to a child; see
 // [Graph.Parent]. An agent that gives work to one after another, and gets the answers
 // or does not wait for them, passes nothing on and on: only when work that was handed
@@ -24,8 +25,8 @@ import (
 //
 // Payloads are compared by their words; they are near if they have 60 % of them in
 // common. But where one has other words than the other only in the places where a
-// template would have its variables, they are two items of one batch. Who hands on the
-// same words by design, such as "go on", reports progress, or switches
+// template would have its variables, they are two items of one batch. A caller whose agents
+// hand on the same words by design, such as "go on", reports progress, or switches
 // [RuleHandoffStall] off.
 //
 // It is made by [Detector.NewGraph]. Of one that is nil or zero, methods that return an
@@ -48,28 +49,17 @@ func (g *Graph) made() bool { return g != nil && g.d.made() }
 type graphState struct {
 	Index        uint32 // of the last hand-off
 	Next         uint8  // the place of the next hop
-	Since        uint32 // Index from which on RuleHandoffRepeat counts
+	RepeatSince  uint32 // Index from which on RuleHandoffRepeat counts
 	Used         int64  // hand-offs of the task
-	Stall        uint32 // a bucket
-	Echo         uint32 // a bucket
+	Stall, Echo  bucket
 	Target       uint64 // who got work last
 	Acts         [5]uint64
-	Acting       uint8 // the place of the next act
-	Turn         turn  // what Target has done since
-	Fresh        bool  // something new was done since the last hand-off
-	Cycles       [8]lap
+	Acting       uint8    // the place of the next act
+	Activity     activity // of Target since
+	Fresh        bool     // something new was done since the last hand-off
+	Cycles       [8]cycleCount
 	Fingerprints fingerprints
 	Marks        marks
-}
-
-// turn is what was done for one hand-off.
-type turn struct{ Acted, New bool }
-
-// lap is how often work went round one cycle.
-type lap struct {
-	Key   uint64
-	Count uint32
-	At    uint32 // Index of the last time
 }
 
 type agent struct {
@@ -101,7 +91,7 @@ func (g *Graph) Parent(child, parent string) error {
 	if !g.made() {
 		return errNoGraph
 	}
-	if err := named2(child, parent, "child", "parent"); err != nil {
+	if err := checkNames(child, parent, "child", "parent"); err != nil {
 		return err
 	}
 	p := g.agent(parent).Key
@@ -115,7 +105,7 @@ func (g *Graph) Handoff(h Handoff) ([]Finding, error) {
 	if !g.made() {
 		return nil, errNoGraph
 	}
-	if err := named2(h.From, h.To, "Handoff.From", "Handoff.To"); err != nil {
+	if err := checkNames(h.From, h.To, "Handoff.From", "Handoff.To"); err != nil {
 		return nil, err
 	}
 	now := g.clock.now(h.At)
@@ -124,28 +114,66 @@ func (g *Graph) Handoff(h Handoff) ([]Finding, error) {
 	g.agent(h.From) // makes room for both before either is pointed at
 	to := g.agent(h.To)
 	from := g.agent(h.From)
-	one := hop{From: from.Key, To: to.Key, At: now, Index: g.s.Index, Text: gistOf(h.Payload)}
-	one.Answer = from.Parent == to.Key || from.Giver == to.Key && from != to
-	alike, exact := g.compare(&one)
-	one.Stale = !g.s.Fresh && (one.Text.Words == 0 || alike || g.echoes(&one))
+	e := g.d.handoffs.take()
+	defer g.d.handoffs.giveBack(e)
+	*e = handoffEvent{hop: hop{From: from.Key, To: to.Key, At: now, Index: g.s.Index, Text: gistOf(h.Payload)}, from: from, to: to}
+	e.Answer = from.Parent == to.Key || from.Giver == to.Key && from != to
+	g.compare(e)
+	e.Stale = !g.s.Fresh && (e.Text.Words == 0 || e.alike || g.echoes(&e.hop))
 	g.s.Fresh = false
-	g.remember(&one)
-
-	if !one.Answer {
-		g.repeat(&one, exact)
-		g.stall(alike)
-		g.s.Target, g.s.Turn = one.To, turn{}
+	g.remember(&e.hop)
+	for _, d := range g.d.table.graphs {
+		d.handoff(g, e)
 	}
-	g.cycle()
-	g.pass(&one, from, to)
-	used, limit := float64(g.s.Used), float64(g.d.rules.Budgets.Hops)
-	level, reached := share(used, limit, g.d.rules.Warn)
-	g.reach(RuleHops, level, used, reached, nil)
+	if !e.Answer {
+		g.s.Target, g.s.Activity = e.To, activity{}
+	}
 	return g.take(), nil
 }
 
-// named2 is the error of an agent without a name.
-func named2(a, b, fieldA, fieldB string) error {
+// handoffEvent is a hand-off as the rules see it. The hop is the last one in the ring.
+type handoffEvent struct {
+	hop
+	from, to *agent
+	alike    bool // one like it was among the last between the same agents
+	exact    int  // how many of those were the very same
+}
+
+// compare looks for the same, and for nearly the same, between the same two agents,
+// among the last 8 hand-offs of the sort.
+func (g *Graph) compare(e *handoffEvent) {
+	if e.Text.Words == 0 {
+		return
+	}
+	for n, seen := 0, 0; n < len(g.hops) && seen < edgeNear; n++ {
+		h := g.back(n)
+		if h.Answer != e.Answer {
+			continue
+		}
+		seen++
+		if h.From != e.From || h.To != e.To {
+			continue
+		}
+		if h.Text.Exact == e.Text.Exact && h.Index > g.s.RepeatSince {
+			e.exact++
+		}
+		e.alike = e.alike || h.Text.near(&e.Text)
+	}
+}
+
+// echoes reports whether an agent hands on what it was handed last, but for numbers: a
+// count of the attempts does not make it another work.
+func (g *Graph) echoes(one *hop) bool {
+	for n := range g.hops {
+		if h := g.back(n); h.To == one.From {
+			return h.Text.numbered(&one.Text)
+		}
+	}
+	return false
+}
+
+// checkNames is the error of an agent without a name.
+func checkNames(a, b, fieldA, fieldB string) error {
 	var faults []error
 	for _, one := range [...]struct{ name, field string }{{a, fieldA}, {b, fieldB}} {
 		if one.name == "" {
@@ -169,8 +197,8 @@ func (g *Graph) Acted(agent string, call uint64) {
 	g.s.Acting = (g.s.Acting + 1) % uint8(len(g.s.Acts))
 	g.s.Fresh = g.s.Fresh || fresh
 	if nameKey(agent) == g.s.Target {
-		g.s.Turn.Acted = true
-		g.s.Turn.New = g.s.Turn.New || fresh
+		g.s.Activity.Acted = true
+		g.s.Activity.New = g.s.Activity.New || fresh
 	}
 }
 
@@ -207,14 +235,15 @@ func (g *Graph) Resume(at time.Time) {
 	g.s.Marks = marks{}
 }
 
-// clear forgets what was counted. Who gave work to whom still holds.
+// clear forgets what was counted. The agents still know from which they have their work.
 func (g *Graph) clear() {
 	g.hops, g.s.Next = g.hops[:0], 0
-	g.s.Stall, g.s.Echo, g.s.Turn, g.s.Fresh = 0, 0, turn{}, false
-	g.s.Cycles = [len(g.s.Cycles)]lap{}
-	g.s.Marks.forget(RuleHandoffRepeat, RuleHandoffStall, RuleHandoffEcho, RuleHandoffCycle, RuleHandoffs)
-	for i := range g.agents {
-		g.agents[i].Depth = 0
+	g.s.Activity, g.s.Fresh = activity{}, false
+	for _, d := range g.d.table.graphs {
+		if d.clearGraph != nil {
+			d.clearGraph(g)
+			g.s.Marks.forget(d.rule)
+		}
 	}
 }
 
@@ -224,27 +253,10 @@ func (g *Graph) Nudged(rule Rule) {
 	if !g.made() {
 		return
 	}
-	if rule == RuleHandoffRepeat {
-		g.s.Since = g.s.Index
-	}
-	if rule == RuleHandoffStall || rule == RuleHandoffEcho {
-		*g.level(rule) = 0
-		g.s.Marks.slot(rule, 0, g.s.Index).Level = LevelNudge
-	}
-	if rule == RuleHandoffCycle {
-		for i := range g.s.Cycles {
-			g.s.Cycles[i].Count = 0
-		}
+	if d := g.d.definition(rule); d != nil && d.nudgedGraph != nil {
+		d.nudgedGraph(g)
 	}
 	g.s.Marks.told(rule, g.s.Index)
-}
-
-// level is the bucket of one of the two rules that have one.
-func (g *Graph) level(rule Rule) *uint32 {
-	if rule == RuleHandoffEcho {
-		return &g.s.Echo
-	}
-	return &g.s.Stall
 }
 
 // agent returns the agent of a name, at the cost of the one that was used the
@@ -268,9 +280,13 @@ func (g *Graph) agent(name string) *agent {
 	return &g.agents[oldest]
 }
 
-const maxAgents = 64
+const (
+	maxAgents = 64
+	edgeRing  = 16 // hand-offs that a graph remembers
+	edgeNear  = 8  // of which so many are compared
+)
 
-func nameKey(name string) uint64 { return or(mixText(prime, name), 1) }
+func nameKey(name string) uint64 { return cmp.Or(mixText(prime, name), 1) }
 
 func (g *Graph) name(key uint64) string {
 	for i := range g.agents {

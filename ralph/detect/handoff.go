@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Handoff is one agent passing work, or the answer to it, to another.
 type Handoff struct {

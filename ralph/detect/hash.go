@@ -40,8 +40,8 @@ func load64(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// either is s, or else b without a copy: nothing here keeps or returns it.
-func either(s string, b []byte) string {
+// textOf is s, or else b without a copy: nothing here keeps or returns it.
+func textOf(s string, b []byte) string {
 	if s != "" || len(b) == 0 {
 		return s
 	}

@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Iteration is the end of one iteration of an agent: one pass of the loop that
 // starts it, one turn, one process. It has to be told on every way out of the pass,

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/blackbox4/switchgear/core"
@@ -20,8 +21,8 @@ const never = -1
 // that would not come before a trip does not come.
 func (l Limits) or(nudge, trip int) Limits {
 	given := l.Nudge != 0
-	l.Nudge = max(or(l.Nudge, nudge), never)
-	l.Trip = max(or(l.Trip, trip), never)
+	l.Nudge = max(cmp.Or(l.Nudge, nudge), never)
+	l.Trip = max(cmp.Or(l.Trip, trip), never)
 	if !given && l.Trip != never && l.Nudge >= l.Trip {
 		l.Nudge = never
 	}
@@ -66,12 +67,4 @@ func (l Limits) faults(field string, least, most int) []error {
 		})
 	}
 	return faults
-}
-
-func or[T comparable](v, zero T) T {
-	var z T
-	if v == z {
-		return zero
-	}
-	return v
 }

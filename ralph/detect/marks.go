@@ -1,6 +1,8 @@
 package detect
 
-import "github.com/blackbox4/switchgear/core/failsafe"
+import (
+	"github.com/blackbox4/switchgear/core/failsafe"
+)
 
 // marks remember what was reported, so that a rule reports a level once. Its fields
 // have capitals for encoding/binary, like those of all states here.

@@ -32,7 +32,7 @@ func TestMessagesHaveWholeNumbers(t *testing.T) {
 		{RuleRepeat, 3, "bash", "You have called bash 3 times in a row "},
 		{RuleRepeat, 3, "", "You have called a tool 3 times in a row "},
 	} {
-		if got := message(c.rule, c.count, c.tool); !strings.HasPrefix(got, c.want) {
+		if got := allRules.byRule[c.rule].text(c.count, c.tool); !strings.HasPrefix(got, c.want) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
@@ -191,5 +191,33 @@ func TestLargeUntrackedFiles(t *testing.T) {
 	}
 	if link("aa") == link("bb") {
 		t.Error("where a link leads does not count")
+	}
+}
+
+// TestTableHasEveryRule: each once, and each field of Rules that holds limits with
+// exactly one of them.
+func TestTableHasEveryRule(t *testing.T) {
+	fields := map[string]int{}
+	for rule := Rule(1); rule < numRules; rule++ {
+		d := allRules.byRule[rule]
+		if d == nil || d.name == "" || d.reason == 0 || d.message == "" {
+			t.Fatalf("rule %d is not defined: %+v", rule, d)
+		}
+		for _, l := range d.limits {
+			fields[l.field]++
+			var r Rules
+			*l.of(&r) = Limits{Nudge: 7, Trip: 8}
+			if got := reflect.ValueOf(r).FieldByName(l.field); !got.IsValid() || got.Interface() != (Limits{Nudge: 7, Trip: 8}) {
+				t.Errorf("%v: %s is %v", rule, l.field, got)
+			}
+		}
+	}
+	if len(table) != numRules-1 {
+		t.Errorf("%d rules are in the table, and there are %d", len(table), numRules-1)
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Rules]()) {
+		if want := f.Type == reflect.TypeFor[Limits](); want != (fields[f.Name] == 1) {
+			t.Errorf("%s is in the table %d times", f.Name, fields[f.Name])
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Progress takes in what the agent's work looks like now: any text that is the same
 // as long as nothing has changed, like that of [GitFingerprint]. It reports whether this is
@@ -11,34 +13,30 @@ import "time"
 //
 // The rules about progress begin to count with the first call; a caller that does
 // not make one is not judged by them. Progress ends what the rules about repetition
-// have counted. If nobody can tell, see [Run.ProgressUnknown].
+// have counted. If the caller cannot tell, see [Run.ProgressUnknown].
 func (r *Run) Progress(fingerprint string, at time.Time) bool {
 	if !r.made() {
 		return false
 	}
 	s, now := &r.s, r.clock.now(at)
 	if !s.Fingerprints.Armed {
-		s.ProgressAt = now
+		s.NoProgress.Since = now
 	}
 	if !s.Fingerprints.add(fingerprint) {
 		return false
 	}
 	s.Totals.Progress++
-	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, now
-	s.Marks.forget(RuleNoProgress)
-	r.unrepeat()
-	r.leak()
+	for _, forget := range r.d.table.progresses {
+		forget(r, now)
+	}
 	return true
 }
 
-// ProgressUnknown says that nobody can tell whether there was progress, because looking has
-// failed. The rules about progress count anew from here: what cannot be seen is not
-// missing.
+// ProgressUnknown says that the caller cannot tell whether there was progress: looking has
+// failed. The rules about progress count anew from here.
 func (r *Run) ProgressUnknown(at time.Time) {
 	if !r.made() {
 		return
 	}
-	s := &r.s
-	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, r.clock.now(at)
-	s.Marks.forget(RuleNoProgress)
+	forgetNoProgress(r, r.clock.now(at))
 }

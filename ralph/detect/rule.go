@@ -50,13 +50,32 @@ const (
 	numRules = iota + 1
 )
 
+// table has a line for each rule. A rule is defined in the file that has its name. The
+// order is that in which the rules look at an event.
+//
+//nolint:gochecknoglobals // a constant table
+var table = [...]*definition{
+	&compaction, &confidence, &calls,
+	&cycle, &poll, &repeat, &sameCall, &window,
+	&sameError, &permission, &unknownTool, &auth, &quota,
+	&empty, &stall,
+	&errorRate, &transient, &errorsInARow,
+	&failures, &blocked, &decline,
+	&handoffRepeat, &handoffStall, &handoffEcho, &handoffCycle, &handoffs,
+	&iterations, &tokens, &cost, &toolCalls, &hops, &wall, &idle,
+	&noProgress,
+}
+
+//nolint:gochecknoglobals // a constant table
+var allRules = newRuleSet(table[:])
+
 // String returns the rule's name, lower case with underscores.
 func (r Rule) String() string {
 	if r == 0 {
 		return "none"
 	}
-	if int(r) < len(ruleTable) {
-		return ruleTable[r].name
+	if int(r) < numRules {
+		return allRules.byRule[r].name
 	}
 	return "Rule(" + strconv.Itoa(int(r)) + ")"
 }

@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Rules are the limits of every rule.
 //
@@ -14,9 +16,8 @@ type Rules struct {
 	Repeat Limits `json:"repeat,omitzero"`
 	// Poll is for the same in a row of a tool of class [ClassPoll] or [ClassRepeatable], with
 	// at least PollEvery between, with passing errors, or, where they go well, with
-	// other ids in the arguments: somebody waits for something, or works through a
-	// batch. A trip also
-	// needs PollFor since the first. Zero means 10 and 20.
+	// other ids in the arguments: the agent waits for something, or works through a
+	// batch. A trip also needs PollFor since the first. Zero means 10 and 20.
 	Poll Limits `json:"poll,omitzero"`
 	// PollEvery is the time between two equal calls from which on they are a poll.
 	// Zero means 30 s, negative that only the class makes one.

@@ -45,49 +45,19 @@ func (r *Run) Observe(s Step) ([]Finding, error) {
 	switch {
 	case s.Own:
 	case s.Report():
-		err = errors.Join(err, r.confidence(s.Confidence))
+		err = errors.Join(err, r.observeConfidence(s.Confidence))
 	case s.Compaction:
-		bump(&r.s.Compactions, 1)
-		r.count(RuleCompaction, r.d.rules.Compaction, uint32(r.s.Compactions))
+		r.observeCompaction()
 	default:
-		r.s.Compactions = 0
-		r.s.Marks.Reached[RuleCompaction] = 0
-		if e := r.confidence(s.Confidence); e != nil {
+		r.endCompaction()
+		if e := r.observeConfidence(s.Confidence); e != nil {
 			err = errors.Join(err, e)
 		}
 		r.act(&s, now)
 	}
-	r.drain()
-	r.amounts()
-	r.times(now, false)
+	r.drainIdleStall()
+	r.budgets(now)
 	return r.take(), err
-}
-
-// act takes in what the agent itself has done.
-func (r *Run) act(s *Step, now time.Duration) {
-	bad := s.Failed || s.Err != "" || s.Exit != 0 || s.Kind != ErrorKindOther
-	if s.Question || s.Blocked {
-		r.s.Questioned = true
-	}
-	if s.Tool == "" {
-		r.s.LastCall = 0
-		r.reply(s, bad)
-	} else {
-		r.call(s, bad && !s.Refused, now)
-	}
-	if s.Refused {
-		r.s.Totals.Refused++
-		r.weak(byRefusal)
-	} else if bad || s.Tool != "" {
-		r.outcome(bad, s.Kind, r.d.rules.Tools[s.Tool] == ClassUnjudged, now)
-	}
-	if s.Blocked {
-		r.blocked(true)
-	}
-	if r.s.Fingerprints.Armed && !r.s.Iterates {
-		r.s.SinceSteps++
-		r.raise(RuleNoProgress, r.d.rules.NoProgressSteps, r.s.SinceSteps)
-	}
 }
 
 // Iteration takes in the end of an iteration.
@@ -97,14 +67,22 @@ func (r *Run) Iteration(it Iteration) ([]Finding, error) {
 	}
 	now := r.event(it.At)
 	err := r.meter(it.Tokens, it.Cost)
-	r.iteration(&it)
-	r.amounts()
-	r.times(now, false)
+	r.s.Totals.Iterations++
+	r.s.Used.Iterations++
+	r.s.Iterates = true
+	r.s.ErrorKinds.add(&it)
+	in := r.d.iterations.take()
+	*in = it
+	for _, look := range r.d.table.iterations {
+		look(r, in)
+	}
+	r.d.iterations.giveBack(in)
+	r.budgets(now)
 	return r.take(), err
 }
 
 // Iterating says that an iteration has begun, for who knows it. Without it, a task has
-// iterations once the first has ended. Within an iteration nobody may be able to tell
+// iterations once the first has ended. Within an iteration the caller may be unable to tell
 // what progress there is, see [Rules].
 func (r *Run) Iterating() {
 	if r.made() {
@@ -120,8 +98,7 @@ func (r *Run) HandedOff(at time.Time) {
 		return
 	}
 	r.event(at)
-	r.s.Empty, r.s.EmptySaid = 0, 0
-	r.s.Marks.forget(RuleEmpty)
+	forgetReplies(r, 0)
 }
 
 // Check returns the findings that come of time alone: idle, wall, no progress.
@@ -143,7 +120,7 @@ func (r *Run) NewTask(at time.Time) {
 	now := r.event(at)
 	r.s.TaskAt = now
 	r.s.Iterates = false
-	r.s.UsedIts, r.s.UsedTokens, r.s.UsedCost, r.s.UsedCalls = 0, 0, 0, 0
+	r.s.Used = usedState{}
 	r.clear(now)
 }
 
@@ -162,19 +139,11 @@ func (r *Run) Resume(at time.Time) {
 
 // clear forgets what was counted in a row or in a window.
 func (r *Run) clear(now time.Duration) {
-	s := &r.s
-	r.unrepeat()
-	s.Ring.Len, s.Ring.Next = 0, 0
-	s.Errors, s.Transient, s.Failures, s.FailedPass, s.FailedAlike = 0, 0, 0, 0, 0
-	s.Blocked, s.Questioned, s.Called, s.CallsHere = 0, false, false, 0
-	s.OutputHere, s.Outputs, s.Low = 0, 0, 0 // the first output replaces the average
-	s.SinceIts, s.SinceSteps, s.ProgressAt = 0, 0, now
-	s.Compactions, s.Empty, s.EmptySaid, s.Reply.Words = 0, 0, 0, 0
-	s.Confidence, s.Confidences = 0, 0
-	s.Bucket, s.BucketBy = 0, 0
-	s.Rate = [rateParts]ratePart{}
-	s.Marks = marks{}
-	s.LastCall = 0
+	for _, forget := range r.d.table.clears {
+		forget(r, now)
+	}
+	r.s.Ring.Len, r.s.Ring.Next, r.s.LastCall = 0, 0, 0
+	r.s.Marks = marks{}
 }
 
 // Nudged says that the agent has been told of a finding of the rule: what the rule
@@ -187,19 +156,10 @@ func (r *Run) Nudged(rule Rule) {
 	if !r.made() {
 		return
 	}
-	if rule == RuleRepeat { // the same calls lie in the window, too
-		if key, n := r.last(); n > 0 {
-			rule = RuleWindow
-			r.s.Marks.slot(rule, key, r.s.Calls).Level = LevelNudge
-		}
+	if d := r.d.definition(rule); d != nil && d.nudged != nil {
+		d.nudged(r)
 	}
-	if rule == RuleCycle {
-		r.s.Cycles = [maxPeriod - 1]uint16{}
-	}
-	if i := ringRule(rule); i >= 0 {
-		r.s.Since[i] = r.s.Calls
-	}
-	r.s.Marks.told(rule, r.s.Calls)
+	r.s.Marks.told(rule, r.s.Made)
 }
 
 // Call is a hash of the last call observed, for [Graph.Acted]; zero if the last step
@@ -225,10 +185,27 @@ func (r *Run) Used() Use {
 		return Use{}
 	}
 	return Use{
-		Iterations: int(r.s.UsedIts),
-		Tokens:     r.s.UsedTokens,
-		Cost:       float64(r.s.UsedCost) / nano,
-		ToolCalls:  int(r.s.UsedCalls),
+		Iterations: int(r.s.Used.Iterations),
+		Tokens:     r.s.Used.Tokens,
+		Cost:       float64(r.s.Used.Cost) / nano,
+		ToolCalls:  int(r.s.Used.Calls),
+	}
+}
+
+// budgets compares what the task has used, and how long it has taken, with its budgets.
+func (r *Run) budgets(now time.Duration) {
+	for _, d := range r.d.table.budgets {
+		used, limit, unit := d.used(r)
+		r.amount(d.rule, used, limit, unit)
+	}
+	r.times(now, false)
+}
+
+// times looks at what comes of time alone; that an agent is idle only shows between its
+// events.
+func (r *Run) times(now time.Duration, idle bool) {
+	for _, look := range r.d.table.times {
+		look(r, now, idle)
 	}
 }
 
@@ -249,4 +226,31 @@ func (r *Run) take() []Finding {
 	r.found = nil
 	worstFirst(found)
 	return found
+}
+
+// Due is when Check may find something next if nothing else happens; zero if never.
+func (r *Run) Due() time.Time {
+	if !r.made() {
+		return time.Time{}
+	}
+	rules := &r.d.rules
+	spans := func(limit time.Duration) DurationLimits {
+		return DurationLimits{Nudge: time.Duration(max(rules.Warn, 0) * float64(limit)), Trip: limit}
+	}
+	due := time.Duration(0)
+	consider := func(rule Rule, since time.Duration, s DurationLimits) {
+		// What was reached already is not found again.
+		if d := s.left(r.s.Marks.level(rule)); d > 0 && (due == 0 || since+d < due) {
+			due = since + d
+		}
+	}
+	consider(RuleWall, r.s.TaskAt, spans(rules.Budgets.Wall))
+	consider(RuleIdle, r.s.Event, spans(rules.Budgets.Idle))
+	if r.progressTimed() {
+		consider(RuleNoProgress, r.s.NoProgress.Since, rules.NoProgressFor)
+	}
+	if due == 0 {
+		return time.Time{}
+	}
+	return r.clock.time(due)
 }

@@ -1,6 +1,8 @@
 package detect
 
-import "math/bits"
+import (
+	"math/bits"
+)
 
 const (
 	fewWords = 4    // with fewer, only the very same words are near

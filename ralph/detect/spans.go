@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -15,8 +16,8 @@ type DurationLimits struct {
 
 func (s DurationLimits) or(nudge, trip time.Duration) DurationLimits {
 	given := s.Nudge != 0
-	s.Nudge = max(or(s.Nudge, nudge), never)
-	s.Trip = max(or(s.Trip, trip), never)
+	s.Nudge = max(cmp.Or(s.Nudge, nudge), never)
+	s.Trip = max(cmp.Or(s.Trip, trip), never)
 	if !given && s.Trip != never && s.Nudge >= s.Trip {
 		s.Nudge = never
 	}

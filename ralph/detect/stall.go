@@ -1,48 +1,84 @@
 package detect
 
-// What may fill the bucket of weak signs.
+import (
+	"time"
+
+	"github.com/blackbox4/switchgear/core/failsafe"
+)
+
+//nolint:gochecknoglobals // a constant
+var stall = definition{
+	rule: RuleStall, name: "stall", reason: ReasonStuck, severity: failsafe.Medium,
+	message:  "Several signs say that you are not getting on. Stop, sum up what you have tried, and choose another way.",
+	evidence: latestThree,
+	limits:   []limit{{"Stall", func(r *Rules) *Limits { return &r.Stall }, 2, 4, 1, 1000}},
+	step: func(r *Run, e *event) {
+		if e.Refused {
+			r.stallSign(byRefusal)
+		}
+	},
+	progress: func(r *Run, _ time.Duration) { r.drainStall() },
+	clear:    func(r *Run, _ time.Duration) { r.s.Stall.Level, r.s.Stall.By = 0, 0 },
+}
+
+// The weak signs that fill the bucket.
 const (
 	byRefusal = 1 << iota
-	byVaried
+	bySameCall
 	byErrors
 	byDecline
-	byDoubt
+	byConfidence
 )
 
 // drainEvery is after how many steps without a weak sign the bucket loses one.
 const drainEvery = 20
 
-// weak fills the bucket by one.
-func (r *Run) weak(by uint8) {
-	s := &r.s
-	bump(&s.Bucket, 1)
-	s.BucketBy |= by
-	s.BucketAt = uint32(s.Totals.Steps)
-	lim := r.d.rules.Stall
-	if s.BucketBy&(s.BucketBy-1) == 0 && s.BucketBy != byRefusal {
-		lim.Trip = never // one weak sign alone
-	}
-	r.count(RuleStall, lim, uint32(s.Bucket))
+type stallState struct {
+	At    uint32 // Totals.Steps when Level last changed
+	Level bucket
+	By    uint8 // bits of what has filled it
 }
 
-// leak empties the bucket by one.
-func (r *Run) leak() {
-	s := &r.s
-	s.BucketAt = uint32(s.Totals.Steps)
-	if s.Bucket > 0 {
-		s.Bucket--
-	}
-	if s.Bucket == 0 {
-		s.BucketBy = 0
-	}
-	if lim := r.d.rules.Stall; lim.Nudge < 0 || int(s.Bucket) < lim.Nudge {
-		s.Marks.forget(RuleStall)
+// bucket is filled by signs that an agent does not get on, and drained by others.
+type bucket uint16
+
+// add fills the bucket by one, or drains it by one.
+func (b *bucket) add(fill bool) {
+	if fill {
+		bump((*uint16)(b), 1)
+	} else {
+		*b = max(*b, 1) - 1
 	}
 }
 
-// drain empties it when nothing has filled it for a while.
-func (r *Run) drain() {
-	if r.s.Bucket > 0 && uint32(r.s.Totals.Steps)-r.s.BucketAt >= drainEvery {
-		r.leak()
+// stallSign fills the bucket by one.
+func (r *Run) stallSign(by uint8) {
+	s := &r.s.Stall
+	s.Level.add(true)
+	s.By |= by
+	s.At = uint32(r.s.Totals.Steps)
+	limits := r.d.limits[RuleStall]
+	if s.By&(s.By-1) == 0 && s.By != byRefusal {
+		limits.Trip = never // one weak sign alone
+	}
+	r.countIn(RuleStall, limits, uint32(s.Level))
+}
+
+func (r *Run) drainStall() {
+	s := &r.s.Stall
+	s.At = uint32(r.s.Totals.Steps)
+	s.Level.add(false)
+	if s.Level == 0 {
+		s.By = 0
+	}
+	if limits := r.d.limits[RuleStall]; limits.Nudge < 0 || int(s.Level) < limits.Nudge {
+		r.s.Marks.forget(RuleStall)
+	}
+}
+
+// drainIdleStall drains the bucket if nothing has filled it for a while.
+func (r *Run) drainIdleStall() {
+	if s := &r.s.Stall; s.Level > 0 && uint32(r.s.Totals.Steps)-s.At >= drainEvery {
+		r.drainStall()
 	}
 }

@@ -1,6 +1,8 @@
 package detect
 
-import "time"
+import (
+	"time"
+)
 
 // Step is one thing an agent has done: a call of a tool with its outcome, or a
 // reply without one. Nothing of it is kept but hashes, numbers and the tool's name.
@@ -47,7 +49,7 @@ type Step struct {
 	// Own says that the text was the caller's, such as a nudge. Nothing is counted
 	// but what it used, and nothing is ended by it.
 	Own bool
-	// Reasoning says that a reply was thought and not for anybody to read. Any
+	// Reasoning says that a reply was a thought that is not to be read. Any
 	// number of such replies in a row is at most a nudge.
 	Reasoning bool
 	// Compaction says that the step was nothing but the shortening of the context.

@@ -1,6 +1,8 @@
 package detect
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+)
 
 // firstWide is the rune from which on scripts do without spaces; each rune is a
 // word.

@@ -38,7 +38,7 @@ var (
 		{core.Open, core.Closed},
 	}
 	trips = [...]core.Cause{
-		core.FailuresInRow, core.FailureRate, core.SlowRate, core.ProbeFailed, core.ProbeSlow,
+		core.CauseConsecutiveFailures, core.CauseFailureRate, core.CauseSlowRate, core.CauseProbeFailed, core.CauseProbeSlow,
 	}
 )
 
@@ -55,34 +55,36 @@ func OfCause(c core.Cause) string {
 	switch c {
 	case core.NoCause:
 		return "none"
-	case core.FailuresInRow:
-		return "failures_in_row"
-	case core.FailureRate:
+	case core.CauseConsecutiveFailures:
+		return "consecutive_failures"
+	case core.CauseFailureRate:
 		return "failure_rate"
-	case core.SlowRate:
+	case core.CauseSlowRate:
 		return "slow_rate"
-	case core.ProbeFailed:
+	case core.CauseProbeFailed:
 		return "probe_failed"
-	case core.ProbeSlow:
+	case core.CauseProbeSlow:
 		return "probe_slow"
-	case core.ProbeLost:
+	case core.CauseProbeLost:
 		return "probe_lost"
-	case core.BreakOver:
-		return "break_over"
-	case core.ProbesPassed:
+	case core.CauseTimeoutElapsed:
+		return "timeout_elapsed"
+	case core.CauseProbesPassed:
 		return "probes_passed"
-	case core.ManualReset:
+	case core.CauseManualReset:
 		return "manual_reset"
-	case core.ProbesOut:
+	case core.CauseProbesOut:
 		return "probes_out"
-	case core.RampingUp:
+	case core.CauseRampingUp:
 		return "ramping_up"
-	case core.HeldOpen:
-		return "held_open"
-	case core.CheckPassed:
+	case core.CauseForcedOpen:
+		return "forced_open"
+	case core.CauseCheckPassed:
 		return "check_passed"
-	case core.Restored:
+	case core.CauseRestored:
 		return "restored"
+	case core.CauseLimitReached:
+		return "limit_reached"
 	}
 	return c.String()
 }

@@ -34,7 +34,7 @@ func (r *Reading) Read(b *core.Breaker) {
 
 	t := &snap.Totals
 	r.calls = [...]int64{int64(t.Successes), int64(t.Failures), int64(t.Ignored), int64(t.Refused)}
-	r.slow[0], r.timeouts[0], r.spared[0], r.lost[0] = int64(t.Slow), int64(t.Timeouts), int64(t.Spared), int64(t.Lost)
+	r.slow[0], r.timeouts[0], r.spared[0], r.lost[0] = int64(t.Slow), int64(t.Timeouts), int64(t.ShadowAdmitted), int64(t.Lost)
 	r.active[0] = t.InFlight
 	r.probes = [...]int64{int64(snap.Probes.Successes), int64(snap.Probes.Failures), int64(snap.Probes.Ignored)}
 

@@ -11,7 +11,7 @@ func agentsRow() row {
 			asks(shows{"", inState("escalated")}).now("time_series"),
 		number("Paused", "Agents that are held back, and go on by themselves or when their budget is raised.", at(1, "yellow")).size(6, 4).
 			asks(shows{"", inState("paused")}).now("time_series"),
-		number("Recovering", "Agents that were let go on, on trial.", at(1, "blue")).size(6, 4).
+		number("Recovering", "Agents that were let go on, on probation.", at(1, "blue")).size(6, 4).
 			asks(shows{"", inState("recovering")}).now("time_series"),
 		number("Agents at work", "Agents that are neither stopped nor forgotten, whatever else holds them back.").size(6, 4).
 			asks(shows{"", inState("running|paused|recovering|escalated")}).now("time_series"),

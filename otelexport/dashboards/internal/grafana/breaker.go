@@ -32,7 +32,7 @@ func breakerRow() row {
 			asks(
 				shows{"slow", `sum(rate(circuit_breaker_slow_calls_total{$b}[$__rate_interval]))`},
 				shows{"timed out", `sum(rate(circuit_breaker_timeouts_total{$b}[$__rate_interval]))`},
-				shows{"spared", `sum(rate(circuit_breaker_spared_calls_total{$b}[$__rate_interval]))`}),
+				shows{"shadow_admitted", `sum(rate(circuit_breaker_spared_calls_total{$b}[$__rate_interval]))`}),
 
 		percentiles,
 		heat,

@@ -1,0 +1,31 @@
+package detect
+
+import (
+	"time"
+
+	"github.com/blackbox4/switchgear/core/failsafe"
+)
+
+//nolint:gochecknoglobals // a constant
+var compaction = definition{
+	rule: RuleCompaction, name: "compaction", reason: ReasonStuck, severity: failsafe.Medium,
+	message: "The context was shortened {n} times with nothing done in between. Keep less in it: work on a smaller part.",
+	limits:  []limit{{"Compaction", func(r *Rules) *Limits { return &r.Compaction }, 3, 10, 1, 1000}},
+	clear:   func(r *Run, _ time.Duration) { r.s.Compaction = compactionState{} },
+}
+
+type compactionState struct {
+	InARow uint16 // steps that did nothing but shorten the context
+}
+
+// observeCompaction takes in a step that did nothing else.
+func (r *Run) observeCompaction() {
+	bump(&r.s.Compaction.InARow, 1)
+	r.count(RuleCompaction, uint32(r.s.Compaction.InARow))
+}
+
+// endCompaction takes in any other step of the agent.
+func (r *Run) endCompaction() {
+	r.s.Compaction.InARow = 0
+	r.s.Marks.Reached[RuleCompaction] = 0
+}

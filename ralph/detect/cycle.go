@@ -1,0 +1,83 @@
+package detect
+
+import (
+	"time"
+
+	"github.com/blackbox4/switchgear/core/failsafe"
+)
+
+//nolint:gochecknoglobals // a constant
+var cycle = definition{
+	rule: RuleCycle, name: "cycle", reason: ReasonStuck, severity: failsafe.High,
+	message:  "You have gone round the same few calls {n} times with the same results. Leave this circle: name what you have learned, and choose a step that you have not taken yet.",
+	evidence: func(*Run, int, int) bool { return true },
+	limits:   []limit{{"Cycle", func(r *Rules) *Limits { return &r.Cycle }, 2, 3, 2, 1000}},
+	step: func(r *Run, e *event) {
+		if e.judged {
+			r.observeCycle(e)
+		}
+	},
+	clear:    forgetCycles,
+	progress: forgetCycles,
+	nudged:   func(r *Run) { r.s.Cycle.Like = [maxPeriod - 1]uint16{} },
+}
+
+const maxPeriod = 8 // calls in a cycle
+
+// cycleState counts for each period from 2 on.
+type cycleState struct {
+	Began  [maxPeriod - 1]uint32 // when each began, in ticks
+	Like   [maxPeriod - 1]uint16 // calls in a row that were like the one a period before
+	Period uint8                 // of the cycle that the last call was in, or 0
+}
+
+// observeCycle counts, for each period, how many calls in a row were the same as the one
+// a period before. It notes how often the shortest cycle has gone round, from twice on,
+// and since when.
+func (r *Run) observeCycle(e *event) {
+	s, ring, key, period := &r.s.Cycle, &r.s.Ring, uint64(0), 0
+	last := ring.back(0)
+	for p := 2; p <= maxPeriod; p++ {
+		like := &s.Like[p-2]
+		if p >= int(ring.Len) {
+			*like = 0
+			continue
+		}
+		i := ring.back(p)
+		if ring.key(i) != ring.key(last) || e.flags&skipCycle != 0 {
+			*like, s.Began[p-2] = 0, ticks(e.now)
+			continue
+		}
+		*like = min(*like, 1<<16-2) + 1
+		if n := uint32(*like)/uint32(p) + 1; period == 0 && n >= 2 && int(r.s.Repeat.Same) < p {
+			period, e.rounds, e.cycleSince = p, n, time.Duration(s.Began[p-2])*tick
+			for back := range p {
+				key += ring.key(ring.back(back))
+			}
+		}
+	}
+	s.Period = uint8(period)
+	if period == 0 || r.cycleHasPoll() {
+		return
+	}
+	n := e.rounds
+	if s := r.s.Marks.find(RuleCycle, key, r.s.Made); s != nil && s.Told {
+		n-- // those before the nudge are cleared but for one to compare with
+	}
+	r.keyed(RuleCycle, key, n)
+}
+
+// cycleHasPoll reports whether the cycle that was found waits for something.
+func (r *Run) cycleHasPoll() bool {
+	for back := range int(r.s.Cycle.Period) {
+		if r.s.Ring.Flags[r.s.Ring.back(back)]&isPoll != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func forgetCycles(r *Run, _ time.Duration) {
+	r.s.Cycle.Like = [maxPeriod - 1]uint16{}
+	r.s.Marks.forget(RuleCycle)
+}

@@ -1,0 +1,57 @@
+package detect
+
+import (
+	"time"
+
+	"github.com/blackbox4/switchgear/core/failsafe"
+)
+
+//nolint:gochecknoglobals // a constant
+var repeat = definition{
+	rule: RuleRepeat, name: "repeat", reason: ReasonStuck, severity: failsafe.High,
+	message:  "You have called {tool} {n} times in a row with the same arguments and the same result. Another call will not change it: use the result you have, try something else, or say what is missing.",
+	evidence: func(r *Run, back, _ int) bool { return back < int(r.s.Repeat.Same) },
+	limits:   []limit{{"Repeat", func(r *Rules) *Limits { return &r.Repeat }, 3, 5, 2, maxCount}},
+	step: func(r *Run, e *event) {
+		if e.judged {
+			r.count(RuleRepeat, r.s.Repeat.NotPolls)
+		}
+	},
+	clear:    forgetRepeats,
+	progress: forgetRepeats,
+	nudged: func(r *Run) {
+		// The same calls lie in the window, too.
+		if r.s.Ring.Len > 0 && r.s.Repeat.Same > 0 {
+			r.s.Marks.slot(RuleWindow, r.s.Ring.key(r.s.Ring.back(0)), r.s.Made).Level = LevelNudge
+			r.Nudged(RuleWindow)
+		}
+	},
+}
+
+// repeatState counts calls in a row with the same outcome. Rules about other repetitions
+// leave to RuleRepeat and RulePoll what they have found.
+type repeatState struct {
+	Same     uint32
+	NotPolls uint32 // those of Same that were not polls
+	SameAt   uint32 // when the first was, in ticks
+}
+
+// add counts a call. Each poll makes up for one that was not: only the time can tell
+// whether polls are too many.
+func (s *repeatState) add(e *event) {
+	switch {
+	case !e.same:
+		s.Same, s.NotPolls, s.SameAt = 1, 1, ticks(e.now)
+	case e.flags&isPoll == 0:
+		s.Same++
+		s.NotPolls++
+	default:
+		s.Same++
+		s.NotPolls = max(s.NotPolls, 2) - 1
+	}
+}
+
+func forgetRepeats(r *Run, _ time.Duration) {
+	r.s.Repeat.Same, r.s.Repeat.NotPolls = 0, 0
+	r.s.Marks.forget(RuleRepeat)
+}

@@ -1,0 +1,30 @@
+package detect
+
+import (
+	"github.com/blackbox4/switchgear/core/failsafe"
+)
+
+//nolint:gochecknoglobals // a constant
+var sameError = definition{
+	rule: RuleSameError, name: "same_error", reason: ReasonFailing, severity: failsafe.High,
+	message: "The same error of {tool} has come {n} times. Do not try the same again: read what the error says, correct its cause, or do without the tool.",
+	evidence: func(r *Run, back, i int) bool {
+		return failedCalls(r, back, i) && r.s.Ring.Out[i] == r.s.Ring.Out[r.s.Ring.back(0)]
+	},
+	limits: []limit{{"SameError", func(r *Rules) *Limits { return &r.SameError }, 3, 5, 1, ringSize}},
+	step: func(r *Run, e *event) {
+		if e.Tool == "" || !e.failed || ruleOfKind(e.Kind) != 0 {
+			return
+		}
+		n := r.among(r.s.SameError.Since, func(i int) bool {
+			// Passing errors have another kind, and are counted in a row.
+			return r.s.Ring.Flags[i]&(failed|kindMask) == failed && r.s.Ring.Out[i] == uint32(e.outcome)
+		})
+		r.keyed(RuleSameError, e.outcome, n)
+	},
+	nudged: func(r *Run) { r.s.SameError.Since = r.s.Made },
+}
+
+type sameErrorState struct {
+	Since uint32 // number of the call after which the rule counts
+}
