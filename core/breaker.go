@@ -3,8 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"math"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -77,14 +75,6 @@ func nameIsValid(name string) bool {
 	return name != "" && len(name) <= maxName && utf8.ValidString(name) && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
-// later is the time d after at, or the end of time.
-func later(at, d time.Duration) time.Duration {
-	if sum := at + d; sum >= at {
-		return sum
-	}
-	return math.MaxInt64
-}
-
 var errNoBreaker = errors.New("core: the Breaker is nil or its zero value; make it with New")
 
 // made reports whether New has made the breaker.
@@ -146,7 +136,7 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 			if s.timed {
 				start = b.now()
 			}
-			return Permit{phase: ph, start: start, notes: notes{bits: flags(i) | quick | s.notes}}, nil
+			return Permit{phase: ph, start: start, meta: permitMeta{bits: flags(i) | quick | s.meta}}, nil
 		case ph.state == Open && s.silent && b.now() < ph.until:
 			st.shard(shardIndex()).refused.Add(1)
 			return Permit{}, ph.err
@@ -181,17 +171,17 @@ func (b *Breaker) admit(ctx context.Context, s *settings) (Permit, error) {
 			if r.admits(now-ph.since, ph.until-ph.since) {
 				return b.permit(s, ph, now, 0), nil
 			}
-			return b.turnAway(ctx, s, ph, now, ph.err)
+			return b.refuseOrShadow(ctx, s, ph, now, ph.err)
 		case Open:
 			now := b.now()
 			if now < ph.until {
-				return b.turnAway(ctx, s, ph, now, ph.err)
+				return b.refuseOrShadow(ctx, s, ph, now, ph.err)
 			}
 			b.advance(ctx)
 		case HalfOpen:
 			now := b.now()
 			if full := ph.half.full.Load(); full.holds(now) {
-				return b.turnAway(ctx, s, ph, now, full.err)
+				return b.refuseOrShadow(ctx, s, ph, now, full.err)
 			}
 			if now, number := b.probe(ctx, ph); number > 0 {
 				b.tellProbe(ctx)
@@ -206,29 +196,7 @@ func uncounted(s *settings) Permit {
 	if s.CallTimeout == 0 {
 		return Permit{}
 	}
-	return foreignPermit(&foreign{timeout: s.CallTimeout})
-}
-
-// probe issues the number of a probe in the half-open phase ph, or 0.
-func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, number uint32) {
-	now = b.lock()
-	s := b.settings.Load()
-	b.advanceLocked(ctx, s, now)
-	if b.phase.Load() == ph {
-		number = ph.half.issue(now, s)
-	}
-	b.mu.Unlock()
-	if number == 0 { // else the phase goes on, and there is no transition to tell
-		b.deliver()
-	}
-	return now, number
-}
-
-func (b *Breaker) tellProbe(ctx context.Context) {
-	if b.settings.Load().Hooks.Probe != nil {
-		b.ledgerOf().queueEvent(event{ctx: background(ctx), probe: true})
-		b.deliver()
-	}
+	return compositePermit(&composite{timeout: s.CallTimeout})
 }
 
 // permit counts an admission and makes its permit. A start of zero is read from
@@ -243,17 +211,17 @@ func (b *Breaker) permit(s *settings, ph *phase, start time.Duration, probe uint
 	if s.timed && start == 0 {
 		start = b.now()
 	}
-	return Permit{phase: ph, start: start, notes: notes{bits: flags(i) | s.notes, probe: probe}}
+	return Permit{phase: ph, start: start, meta: permitMeta{bits: flags(i) | s.meta, probe: probe}}
 }
 
-// turnAway refuses a call for the state machine. In [Shadow] it admits it all
+// refuseOrShadow refuses a call for the state machine. In [Shadow] it admits it all
 // the same, counts and reports it; the permit is of a phase that counts nothing,
 // unless that is a closed one with a ramp.
-func (b *Breaker) turnAway(ctx context.Context, s *settings, ph *phase, now time.Duration, err *OpenError) (Permit, error) {
+func (b *Breaker) refuseOrShadow(ctx context.Context, s *settings, ph *phase, now time.Duration, err *OpenError) (Permit, error) {
 	if s.override != Shadow {
 		return Permit{}, b.refuse(ctx, s, &ph.reported, err)
 	}
-	b.counted().spared.Add(1)
+	b.counted().shadowAdmitted.Add(1)
 	if s.Logger != nil || s.Hooks.Refused != nil {
 		told := *err
 		told.Shadow = true
@@ -303,26 +271,7 @@ func (b *Breaker) counted() *stats {
 		return st
 	}
 	st := &stats{shards: make([]counters, shards())}
-	b.equip(st, b.settings.Load())
+	b.applyStatsOptions(st, b.settings.Load())
 	b.phase.Load().stats.Store(st)
 	return st
-}
-
-// newPhase returns an unpublished phase.
-func (b *Breaker) newPhase(state State, cause Cause, since time.Duration) *phase {
-	ph := &phase{breaker: b, state: state, cause: cause, since: since, draw: rand.Float32()}
-	if old := b.phase.Load(); old != nil {
-		ph.stats.Store(old.stats.Load())
-	}
-	return ph
-}
-
-func (b *Breaker) newClosed(s *settings, since time.Duration, cause Cause) *phase {
-	ph := b.newPhase(Closed, cause, since)
-	if s.Window.For > 0 {
-		ph.buckets = newBuckets(s.Window.For)
-	}
-	ph.calls = int32(s.Window.Calls)
-	ph.stay = new(stay)
-	return ph
 }

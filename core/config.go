@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"time"
 )
 
@@ -252,29 +251,4 @@ func or[T comparable](v, zero T) T {
 		return zero
 	}
 	return v
-}
-
-// breakFor returns how long the breaker stays open after opens openings
-// without a close between: Timeout × TimeoutFactor^(opens-1), spread by
-// Jitter with draw in [0, 1), but no less than after asks for, and never more
-// than MaxTimeout.
-func (c Config) breakFor(opens int, draw float64, after time.Duration) time.Duration {
-	d := float64(c.Timeout)
-	if c.TimeoutFactor > 1 {
-		d *= math.Pow(c.TimeoutFactor, float64(opens-1)) // +Inf is capped below
-	}
-	d = min(d, float64(c.MaxTimeout))
-	d *= 1 + c.Jitter*(2*draw-1)
-	d = max(d, float64(after))
-	if d >= float64(c.MaxTimeout) {
-		return c.MaxTimeout
-	}
-	return time.Duration(d)
-}
-
-// reached reports whether part of whole is at least the rate. The slack keeps
-// 7 of 100 at a rate of 0.07 from being lost to binary fractions.
-func reached(rate float64, part, whole uint64) bool {
-	const slack = 1e-9
-	return rate > 0 && float64(part) >= rate*float64(whole)-slack
 }

@@ -53,6 +53,15 @@ func TestDeps(t *testing.T) {
 	}
 }
 
+// A program that observes agents alone compiles no reader of the host.
+func TestDetectReadsNoHost(t *testing.T) {
+	for _, path := range goList(t, "-deps", "./ralph/detect") {
+		if strings.Contains(path, "gopsutil") || path == modulePath+"/core/failsafe" {
+			t.Errorf("ralph/detect depends on %s", path)
+		}
+	}
+}
+
 // TestArrows: each dependency lives in one folder, and packages know each other
 // one way only, so that nobody compiles what he does not use.
 func TestArrows(t *testing.T) {

@@ -62,7 +62,7 @@ func within[T any](ctx context.Context, p *Permit, fn func(context.Context) (T, 
 	switch {
 	case context.Cause(inner) == errCallTimeout, //nolint:errorlint // our own value
 		ctx.Err() == nil && time.Since(started) >= limit:
-		p.overran(ctx, err)
+		p.timedOut(ctx, err)
 	default:
 		p.Done(ctx, err)
 	}

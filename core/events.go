@@ -15,7 +15,7 @@ import (
 type ledger struct {
 	queue queue.Queue[event]
 
-	record record // guarded by Breaker.mu
+	lifetime lifetime // guarded by Breaker.mu
 
 	mu          sync.Mutex // held to number an event and to queue it
 	settlements uint64

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Gate admits a call or refuses it. A [*Breaker] is one; adapters take any.
@@ -35,11 +36,11 @@ var errNilGate = errors.New("core: nil Gate")
 type allOf []Gate
 
 func (gates allOf) Allow(ctx context.Context) (Permit, error) {
-	all := &foreign{parts: make([]Permit, len(gates))}
+	all := &composite{parts: make([]Permit, len(gates))}
 	taken := 0
 	defer func() { // also when a gate panics
 		if taken < len(gates) {
-			(&foreign{parts: all.parts[:taken]}).settle(ctx, verdict{outcome: Ignored})
+			(&composite{parts: all.parts[:taken]}).settle(ctx, result{outcome: Ignored})
 		}
 	}()
 	for i, g := range gates {
@@ -56,5 +57,52 @@ func (gates allOf) Allow(ctx context.Context) (Permit, error) {
 			all.timeout = d
 		}
 	}
-	return foreignPermit(all), nil
+	return compositePermit(all), nil
+}
+
+// composite is a permit of a gate that is not a breaker: one made by [NewPermit], or
+// with parts by [All], or all permits of a limit.
+type composite struct {
+	limit   *Limit
+	relay   func(context.Context, Outcome)
+	parts   []Permit
+	timeout time.Duration // the shortest CallTimeout of the parts, or 0
+}
+
+// NewPermit returns a permit of a gate that is not a breaker: settle is called
+// with the outcome, at most once. A nil settle makes a permit that does nothing.
+func NewPermit(settle func(ctx context.Context, o Outcome)) Permit {
+	if settle == nil {
+		return Permit{}
+	}
+	return Permit{other: &composite{relay: settle}}
+}
+
+func compositePermit(f *composite) Permit {
+	if f.timeout > 0 {
+		return Permit{other: f, meta: permitMeta{bits: limited}}
+	}
+	return Permit{other: f}
+}
+
+// settle reports the result to the relay or to every part, each of which
+// classifies for itself; one that panics takes no other's settlement with it.
+func (f *composite) settle(ctx context.Context, v result) {
+	if f.relay != nil {
+		if v.outcome == 0 {
+			v.outcome = DefaultClassify(ctx, v.err)
+		}
+		f.relay(ctx, v.outcome)
+	}
+	for i := range f.parts {
+		p := &f.parts[i]
+		defer func() {
+			defer p.Settle(ctx, Failure) // if its Classify panics
+			if v.outcome == 0 {
+				p.Done(ctx, v.err)
+			} else {
+				p.settle(ctx, v)
+			}
+		}()
+	}
 }

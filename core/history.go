@@ -25,17 +25,17 @@ type Interval struct {
 type history struct {
 	width   time.Duration
 	begun   int64        // number of its first interval
-	base    noted        // before that
+	base    totalsAt     // before that
 	current atomic.Int64 // number of the interval that runs
 	mu      sync.Mutex
-	ends    [intervals + 1]noted // by number modulo its length; of begun and later ones
-	length  atomic.Uint64        // ns, of all timed calls
+	ends    [intervals + 1]totalsAt // by number modulo its length; of begun and later ones
+	length  atomic.Uint64           // ns, of all timed calls
 }
 
 const intervals = 60
 
-// noted are totals at the end of an interval.
-type noted struct {
+// totalsAt are the totals at the end of an interval.
+type totalsAt struct {
 	calls, failures, refused, length uint64
 }
 
@@ -48,9 +48,9 @@ func newHistory(s *stats, span, now time.Duration) *history {
 	return h
 }
 
-func (h *history) note(s *stats) noted {
+func (h *history) note(s *stats) totalsAt {
 	t := s.totals()
-	return noted{t.Successes + t.Failures, t.Failures, t.Refused, h.length.Load()}
+	return totalsAt{t.Successes + t.Failures, t.Failures, t.Refused, h.length.Load()}
 }
 
 // roll notes the totals if now is in a new interval. It must come before what
@@ -76,7 +76,7 @@ func (h *history) rollLocked(s *stats, now time.Duration) {
 	h.current.Store(at)
 }
 
-func (h *history) end(number int64) *noted { return &h.ends[number%int64(len(h.ends))] }
+func (h *history) end(number int64) *totalsAt { return &h.ends[number%int64(len(h.ends))] }
 
 // read returns the intervals up to the one that runs now, oldest first,
 // without those before the history was begun.

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"time"
 )
 
 // Hooks are told what happened; each func may be nil.
@@ -30,4 +31,17 @@ type Hooks struct {
 	Probe func(ctx context.Context, name string)
 	// Settled is told of each settlement.
 	Settled func(ctx context.Context, s Settlement)
+}
+
+// Settlement is one settled call.
+type Settlement struct {
+	Name     string        // the breaker
+	Seq      uint64        // numbers the settlements of a breaker, from 1; a gap was dropped
+	Outcome  Outcome       //
+	Err      error         // what the call returned, if the settler told
+	Duration time.Duration // 0 unless Durations or SlowAfter is set
+	Slow     bool          // it took longer than SlowAfter
+	TimedOut bool          // it outlived its CallTimeout, or failed by a deadline
+	Probe    bool          // it was a probe of a half-open breaker
+	Late     bool          // the phase that issued the permit had ended
 }

@@ -42,7 +42,7 @@ import (
 type Limit struct {
 	name     string
 	settings atomic.Pointer[LimitConfig] // with its defaults
-	self     foreign                     // what permits point to
+	self     composite                   // what permits point to
 	refusal  *OpenError
 	epoch    time.Time // the zero of the limit's clock
 	clock    func() time.Time
@@ -208,7 +208,7 @@ func (l *Limit) Allow(ctx context.Context) (Permit, error) {
 	if err != nil {
 		return Permit{}, err
 	}
-	return Permit{other: &l.self, start: l.startOf(bits), notes: notes{bits: bits}}, nil
+	return Permit{other: &l.self, start: l.startOf(bits), meta: permitMeta{bits: bits}}, nil
 }
 
 // startOf is the time now, if a permit with these flags needs it.

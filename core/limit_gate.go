@@ -78,24 +78,24 @@ func (g *limitedBreaker) join(p *Permit, bits flags) Permit {
 	if p.phase == nil { // the breaker is disabled: at most its CallTimeout is left
 		other := &l.self
 		if d := p.timeout(); d > 0 {
-			other, bits = &foreign{limit: l, timeout: d}, bits|limited
+			other, bits = &composite{limit: l, timeout: d}, bits|limited
 		}
-		return Permit{other: other, start: l.startOf(bits), notes: notes{bits: bits}}
+		return Permit{other: other, start: l.startOf(bits), meta: permitMeta{bits: bits}}
 	}
 	start := p.start
 	if bits&sampled != 0 && !p.has(timed) {
 		start = p.now()
 	}
-	bits |= p.notes.bits
+	bits |= p.meta.bits
 	if bits&quick != 0 {
 		bits ^= quick | quickPair
 	}
-	return Permit{phase: p.phase, other: &l.self, start: start, notes: notes{bits: bits, probe: p.notes.probe}}
+	return Permit{phase: p.phase, other: &l.self, start: start, meta: permitMeta{bits: bits, probe: p.meta.probe}}
 }
 
 // deliverLimited settles a permit of a limit, and of a breaker if there is one. A
 // limitOutcome of 0 is that of v.
-func (p *Permit) deliverLimited(ctx context.Context, v verdict, limitOutcome Outcome) {
+func (p *Permit) deliverLimited(ctx context.Context, v result, limitOutcome Outcome) {
 	l := p.other.limit
 	l.places.leave() // before code of the user's, which may not return
 	if p.phase != nil && !(v.outcome == Success && p.has(quickPair) && p.succeedQuickly()) {
@@ -124,7 +124,7 @@ func (p *Permit) succeedQuickly() bool {
 // doneLimited is Done for a permit of a limit. The limit and the breaker classify
 // each for itself.
 func (p *Permit) doneLimited(ctx context.Context, err error) {
-	l, v := p.other.limit, verdict{err: err}
+	l, v := p.other.limit, result{err: err}
 	var outcome Outcome
 	if p.phase != nil {
 		v = p.phase.breaker.classify(ctx, err) // may panic: then the permit is not settled yet

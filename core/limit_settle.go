@@ -8,8 +8,8 @@ import (
 
 // sample counts a call that was timed, and moves the limit if it completes a
 // window. The outcome of v may be unknown yet.
-func (l *Limit) sample(ctx context.Context, p *Permit, v *verdict) {
-	smp := sample{took: p.took(p.now()), inFlight: p.notes.bits.sampleLoad(), outcome: v.outcome}
+func (l *Limit) sample(ctx context.Context, p *Permit, v *result) {
+	smp := sample{took: p.took(p.now()), inFlight: p.meta.bits.sampleLoad(), outcome: v.outcome}
 	if smp.outcome == 0 {
 		smp.outcome = l.classify(ctx, v.err)
 	}
@@ -21,7 +21,7 @@ func (l *Limit) sample(ctx context.Context, p *Permit, v *verdict) {
 	now := l.now()
 
 	l.mu.Lock()
-	l.sampleLocked(ctx, smp, p.notes.bits.sampleWindow(), now)
+	l.sampleLocked(ctx, smp, p.meta.bits.sampleWindow(), now)
 	l.mu.Unlock()
 	l.queue.Deliver((*limitHandler)(l)) // costs a load if there is nothing
 }

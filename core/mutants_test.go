@@ -26,7 +26,7 @@ import (
 // A mutant is a file testdata/mutants/NAME.mutant:
 //
 //	# what is wrong with it
-//	file: settle.go, or a path from core
+//	file: settle.go (or a path from core)
 //	kill: TestModel|TestLinear
 //	tags: perturb
 //	--- old

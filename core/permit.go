@@ -32,22 +32,13 @@ type Permit struct {
 	// half of what a permit costs. Phase and other are both set only in a permit of
 	// a breaker and a limit.
 	phase *phase // of the breaker that issued it
-	other *foreign
+	other *composite
 	start time.Duration // when it was issued, if timed or sampled
-	notes notes
+	meta  permitMeta
 }
 
-// foreign is a permit of a gate that is not a breaker: one made by [NewPermit], or
-// with parts by [All], or all permits of a limit.
-type foreign struct {
-	limit   *Limit
-	relay   func(context.Context, Outcome)
-	parts   []Permit
-	timeout time.Duration // the shortest CallTimeout of the parts, or 0
-}
-
-// notes are small facts of a permit in one word.
-type notes struct {
+// permitMeta is what else there is of a permit, in one word.
+type permitMeta struct {
 	_     noCopy
 	bits  flags  // the shard in the low byte, flags above
 	probe uint32 // number in its phase, from 1; 0 is no probe
@@ -68,14 +59,16 @@ const (
 	sampleShift = 15 // what a limit keeps in a permit, see sampleFlags
 )
 
-func (p *Permit) has(f flags) bool { return p.notes.bits&f != 0 }
-func (p *Permit) shard() uint8     { return uint8(p.notes.bits & shardMask) }
+func (p *Permit) has(f flags) bool { return p.meta.bits&f != 0 }
+
+func (p *Permit) shard() uint8 { return uint8(p.meta.bits & shardMask) }
+
 func (p *Permit) count() *counters { return p.phase.stats.Load().shard(p.shard()) }
 
 // claim reports whether the caller is the first to settle.
 func (p *Permit) claim() bool {
 	first := !p.has(settled)
-	p.notes.bits |= settled
+	p.meta.bits |= settled
 	return first
 }
 
@@ -83,9 +76,9 @@ func (p *Permit) claim() bool {
 // counts as settled from now on. It is how a permit gets into a struct that
 // outlives the function that asked for it.
 func (p *Permit) Move() Permit {
-	bits := p.notes.bits
-	p.notes.bits |= settled
-	return Permit{phase: p.phase, other: p.other, start: p.start, notes: notes{bits: bits, probe: p.notes.probe}}
+	bits := p.meta.bits
+	p.meta.bits |= settled
+	return Permit{phase: p.phase, other: p.other, start: p.start, meta: permitMeta{bits: bits, probe: p.meta.probe}}
 }
 
 // Probe reports whether the call is one of the few that decide about a breaker
@@ -100,7 +93,7 @@ func (p *Permit) Probe() bool {
 		}
 		return false
 	}
-	return p.notes.probe > 0
+	return p.meta.probe > 0
 }
 
 // ResponseStarted ends the time that the call is said to have taken, though it is
@@ -110,7 +103,7 @@ func (p *Permit) ResponseStarted() {
 	case p.has(settled) || p.has(stopped):
 	case p.has(timed | sampled):
 		p.start = p.took(p.now())
-		p.notes.bits |= stopped
+		p.meta.bits |= stopped
 	case p.other != nil:
 		for i := range p.other.parts {
 			p.other.parts[i].ResponseStarted()
@@ -129,27 +122,12 @@ func (p *Permit) took(now time.Duration) time.Duration {
 // noCopy makes go vet report copies.
 type noCopy struct{}
 
-func (*noCopy) Lock()   {}
+func (*noCopy) Lock() {}
+
 func (*noCopy) Unlock() {}
 
-// NewPermit returns a permit of a gate that is not a breaker: settle is called
-// with the outcome, at most once. A nil settle makes a permit that does nothing.
-func NewPermit(settle func(ctx context.Context, o Outcome)) Permit {
-	if settle == nil {
-		return Permit{}
-	}
-	return Permit{other: &foreign{relay: settle}}
-}
-
-func foreignPermit(f *foreign) Permit {
-	if f.timeout > 0 {
-		return Permit{other: f, notes: notes{bits: limited}}
-	}
-	return Permit{other: f}
-}
-
-// verdict is what a settlement says about a call.
-type verdict struct {
+// result is what a settlement says about a call.
+type result struct {
 	outcome  Outcome // 0: to be classified from err
 	err      error
 	after    time.Duration // the dependency's own "not before", 0 if none
@@ -172,7 +150,7 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 			return
 		}
 	}
-	p.deliver(ctx, verdict{outcome: o.known()})
+	p.report(ctx, result{outcome: o.known()})
 }
 
 // abandon is the Settle as a failure that Do defers; it is all but always too
@@ -198,7 +176,7 @@ func (p *Permit) Done(ctx context.Context, err error) {
 		p.doneLimited(ctx, err)
 		return
 	}
-	v := verdict{err: err}
+	v := result{err: err}
 	if p.phase != nil {
 		v = p.phase.breaker.classify(ctx, err) // may panic: then the permit is not settled yet
 	}
@@ -214,25 +192,25 @@ func (p *Permit) trivial() bool {
 // log, and of a [Failure] it may say when to come back ([RetryAfter]). It
 // is not classified.
 func (p *Permit) Report(ctx context.Context, o Outcome, err error) {
-	v := verdict{outcome: o.known(), err: err}
+	v := result{outcome: o.known(), err: err}
 	if v.outcome == Failure && err != nil {
 		v.after, v.timedOut = max(askedFor(err), 0), errors.Is(err, context.DeadlineExceeded)
 	}
 	p.settle(ctx, v)
 }
 
-// overran settles a call that outlived its CallTimeout.
-func (p *Permit) overran(ctx context.Context, err error) {
-	p.settle(ctx, verdict{outcome: Failure, err: err, after: max(askedFor(err), 0), timedOut: true})
+// timedOut settles a call that outlived its CallTimeout.
+func (p *Permit) timedOut(ctx context.Context, err error) {
+	p.settle(ctx, result{outcome: Failure, err: err, after: max(askedFor(err), 0), timedOut: true})
 }
 
-func (p *Permit) settle(ctx context.Context, v verdict) {
+func (p *Permit) settle(ctx context.Context, v result) {
 	if p.claim() {
-		p.deliver(ctx, v)
+		p.report(ctx, v)
 	}
 }
 
-func (p *Permit) deliver(ctx context.Context, v verdict) {
+func (p *Permit) report(ctx context.Context, v result) {
 	switch {
 	case p.other != nil && p.other.limit != nil:
 		p.deliverLimited(ctx, v, 0)
@@ -254,24 +232,20 @@ func (p *Permit) timeout() time.Duration {
 	return 0
 }
 
-// settle hands the verdict to the relay or to every part, each of which
-// classifies for itself; one that panics takes no other's settlement with it.
-func (f *foreign) settle(ctx context.Context, v verdict) {
-	if f.relay != nil {
-		if v.outcome == 0 {
-			v.outcome = DefaultClassify(ctx, v.err)
+// Waited takes d off the time that the call is said to have taken: what its holder
+// has spent waiting for its own caller says nothing about the dependency. It may be
+// called several times before the permit is settled; what is taken off in excess of
+// the time so far makes it zero. Zero or less does nothing.
+func (p *Permit) Waited(d time.Duration) {
+	switch {
+	case d <= 0 || p.has(settled):
+	case p.has(stopped):
+		p.start = max(p.start-d, 0)
+	case p.has(timed | sampled):
+		p.start += d
+	case p.other != nil:
+		for i := range p.other.parts {
+			p.other.parts[i].Waited(d)
 		}
-		f.relay(ctx, v.outcome)
-	}
-	for i := range f.parts {
-		p := &f.parts[i]
-		defer func() {
-			defer p.Settle(ctx, Failure) // if its Classify panics
-			if v.outcome == 0 {
-				p.Done(ctx, v.err)
-			} else {
-				p.settle(ctx, v)
-			}
-		}()
 	}
 }

@@ -34,14 +34,14 @@ type recentCall struct {
 
 func newRecent(calls int) *recent { return &recent{slots: make([]recentCall, calls)} }
 
-func (r *recent) add(at time.Duration, told *Settlement) {
-	err := reasonOf(told.Err) // the user's code: not under the lock
+func (r *recent) add(at time.Duration, settlement *Settlement) {
+	err := reasonOf(settlement.Err) // the user's code: not under the lock
 	number := r.last.Add(1)
 	slot := &r.slots[number%uint64(len(r.slots))]
 	slot.mu.Lock()
 	defer slot.mu.Unlock()
 	if slot.number < number { // else the ring came round
-		slot.number, slot.at, slot.took, slot.outcome, slot.err = number, at, told.Duration, told.Outcome, err
+		slot.number, slot.at, slot.took, slot.outcome, slot.err = number, at, settlement.Duration, settlement.Outcome, err
 	}
 }
 

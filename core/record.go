@@ -1,68 +1,49 @@
 package core
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// record is what a breaker has been through. It lies in the ledger, which is made
-// when there is something to record, for most breakers never, but is guarded by
-// Breaker.mu.
-type record struct {
-	changes [changeCount]uint64
-	probes  Probes
-	times   TimeIn        // until then
-	then    time.Duration // on the breaker's clock; within the current stay, or its end was met late
+// Record counts a call that was made elsewhere, without a permit: what became of
+// it, the error that it returned, if any, and how long it took. An error may say
+// when to come back, see [RetryAfter]; it is not classified, and an outcome that is
+// not one of the constants is a [Failure].
+//
+// A call that is recorded counts as if it had been admitted: in a closed breaker
+// for the rules, in a half-open one as a probe if a place is free. A call that began
+// before the stay in that state did, by the time that it is said to have taken, and any
+// call while the breaker is open are late: they are in the totals and change nothing
+// else. While the breaker is [Disabled] it is not counted. Record refuses nothing and calls no
+// Hooks.Probe. A negative time is zero. A nil ctx is [context.Background]; hooks are
+// given it. A nil or zero Breaker records nothing.
+func (b *Breaker) Record(ctx context.Context, o Outcome, err error, took time.Duration) {
+	if !b.made() {
+		return
+	}
+	ctx, took = background(ctx), max(took, 0)
+	s := b.settings.Load()
+	if s.override == Disabled {
+		return
+	}
+	p := b.recorded(ctx, s, took)
+	p.start, p.meta.bits = took, p.meta.bits|timed|stopped
+	p.Report(ctx, o, err)
 }
 
-// recordLocked returns the breaker's record.
-func (b *Breaker) recordLocked() *record { return &b.ledgerOf().record }
-
-// changed counts a change that took effect at a time.
-func (r *record) changed(from, to State, cause Cause, o Override, at time.Duration) {
-	for i, c := range changes() {
-		if c.From == from && c.To == to && c.Cause == cause {
-			r.changes[i]++
-		}
+// recorded returns the permit that a call which ends now would have had.
+func (b *Breaker) recorded(ctx context.Context, s *settings, took time.Duration) Permit {
+	b.advance(ctx)
+	ph := b.phase.Load()
+	now, probe := time.Duration(1), uint32(0) // not read by anyone
+	switch {
+	case ph.state == Open, ph.since > 0 && b.now()-took < ph.since:
+		over := b.newPhase(Closed, NoCause, 0) // one that has ended
+		over.tally.Store(uint64(sealed))
+		over.stay = new(stay)
+		return b.permit(s, over, now, 0)
+	case ph.state == HalfOpen:
+		now, probe = b.probe(ctx, ph)
 	}
-	if o != ForcedOpen && o != Disabled {
-		r.pass(from, at)
-	}
-}
-
-// pass accounts the time until then for a state.
-func (r *record) pass(s State, at time.Duration) {
-	r.times.add(s, max(at-r.then, 0))
-	r.then = max(r.then, at)
-}
-
-// overriddenUntil accounts the time until then for an override, or, without one,
-// for the state.
-func (r *record) overriddenUntil(o Override, s State, at time.Duration) {
-	switch d := max(at-r.then, 0); o {
-	case ForcedOpen:
-		r.times.ForcedOpen += d
-	case Disabled:
-		r.times.Disabled += d
-	case NoOverride, Shadow:
-		r.times.add(s, d)
-	}
-	r.then = max(r.then, at)
-}
-
-// fill tells a Snapshot what is recorded and what v, the view of now, adds to it.
-func (r *record) fill(snap *Snapshot, v *view, now time.Duration) {
-	all := changes()
-	for i := range all {
-		all[i].Count = r.changes[i]
-	}
-	snap.Changes = all[:]
-	is := *r
-	is.roll(snap.Override, v, now)
-	snap.Probes, snap.TimeIn = is.probes, is.times
-}
-
-// roll adds to a copy of the record what v, the view of now, does.
-func (r *record) roll(o Override, v *view, now time.Duration) {
-	if v.over && o != ForcedOpen && o != Disabled {
-		r.pass(Open, v.since)
-	}
-	r.overriddenUntil(o, v.state, now)
+	return b.permit(s, ph, now, probe)
 }

@@ -192,5 +192,5 @@ func (b *Breaker) lostOut() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := b.viewLocked(b.phase.Load(), b.settings.Load(), b.now())
-	return int64(v.lost) + b.stats().astray.Load()
+	return int64(v.lost) + b.stats().lostOut.Load()
 }

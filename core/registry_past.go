@@ -10,13 +10,13 @@ import (
 // counters. The breaker that is made anew under its name adds it to what it counts.
 // It does not change.
 type past struct {
-	started time.Time // when its counters began
-	totals  Totals
-	changes [changeCount]uint64
-	probes  Probes
-	times   TimeIn
-	lengths *[2]lengthCounts // by failed; nil if Durations was never on
-	out     int64            // permits of the breaker itself, as stats.out; not kept
+	started   time.Time // when its counters began
+	totals    Totals
+	changes   [changeCount]uint64
+	probes    Probes
+	times     TimeIn
+	durations *[2]durationCounts // by failed; nil if Durations was never on
+	out       int64              // permits of the breaker itself, as stats.out; not kept
 }
 
 // toPast reads the breaker's past, what it continues included.
@@ -24,9 +24,9 @@ func (b *Breaker) toPast() past {
 	now := b.lock()
 	ph, s := b.phase.Load(), b.settings.Load()
 	v := b.viewLocked(ph, s, now)
-	var is record
+	var is lifetime
 	if l := b.ledger.Load(); l != nil {
-		is = l.record
+		is = l.lifetime
 	}
 	is.roll(s.override, &v, now)
 	p := past{started: b.epoch, changes: is.changes, probes: is.probes, times: is.times}
@@ -42,20 +42,20 @@ func (b *Breaker) toPast() past {
 			p.out -= st.past.totals.InFlight
 		}
 		st.past.addTo(&p)
-		if st.lengths.Load() != nil || p.lengths != nil {
-			p.lengths = &[2]lengthCounts{st.lengthsOf(Success), st.lengthsOf(Failure)}
+		if st.durations.Load() != nil || p.durations != nil {
+			p.durations = &[2]durationCounts{st.durationsOf(Success), st.durationsOf(Failure)}
 		}
 	}
 	return p
 }
 
 // addTo adds p to the past of the breaker that continues it, but for Totals and
-// lengths, which the breaker's stats have included.
+// durations, which the breaker's stats have included.
 func (p *past) addTo(sum *past) {
 	if p == nil {
 		return
 	}
-	sum.started, sum.lengths = p.started, p.lengths
+	sum.started, sum.durations = p.started, p.durations
 	for i, n := range p.changes {
 		sum.changes[i] += n
 	}
@@ -72,7 +72,7 @@ func (p *past) addTo(sum *past) {
 // continues makes a breaker that is not shared yet go on from p.
 func (b *Breaker) continues(p *past) {
 	st := &stats{shards: make([]counters, shards()), past: p}
-	b.equip(st, b.settings.Load())
+	b.applyStatsOptions(st, b.settings.Load())
 	b.phase.Load().stats.Store(st)
 }
 
@@ -100,14 +100,14 @@ func (s *stats) out() int64 {
 }
 
 // lengthsOf sums the buckets of durations, the past's included.
-func (s *stats) lengthsOf(o Outcome) (sum lengthCounts) {
-	if h := s.lengths.Load(); h != nil {
+func (s *stats) durationsOf(o Outcome) (sum durationCounts) {
+	if h := s.durations.Load(); h != nil {
 		sum = h.counts(o)
 	}
-	if s.past != nil && s.past.lengths != nil {
-		row := &s.past.lengths[0]
+	if s.past != nil && s.past.durations != nil {
+		row := &s.past.durations[0]
 		if o == Failure {
-			row = &s.past.lengths[1]
+			row = &s.past.durations[1]
 		}
 		for i := range sum {
 			sum[i] += row[i]
@@ -118,7 +118,7 @@ func (s *stats) lengthsOf(o Outcome) (sum lengthCounts) {
 
 const pastWords = 19 + changeCount
 
-// words are the numbers of p but for lengths, which come by the hundred.
+// words are the numbers of p but for durations, which come by the hundred.
 func (p *past) words() (w [pastWords]uint64) {
 	t, d := &p.totals, &p.times
 	n := copy(w[:], []uint64{
@@ -139,7 +139,7 @@ func (p *past) setWords(w *[pastWords]uint64) {
 }
 
 // pack writes p but for the start in few bytes, as most of its numbers are 0: a bit
-// for each word that is not 0, those words, and, if there are lengths, for successes
+// for each word that is not 0, those words, and, if there are durations, for successes
 // and failures how many buckets hold any, and for each its distance from the one
 // before and its count.
 func (p *past) pack(to []byte) []byte {
@@ -156,11 +156,11 @@ func (p *past) pack(to []byte) []byte {
 			to = binary.AppendUvarint(to, w)
 		}
 	}
-	if p.lengths == nil {
+	if p.durations == nil {
 		return to
 	}
-	for j := range p.lengths {
-		row, used, last := &p.lengths[j], 0, 0
+	for j := range p.durations {
+		row, used, last := &p.durations[j], 0, 0
 		for _, n := range row {
 			if n > 0 {
 				used++
@@ -197,12 +197,12 @@ func unpack(started time.Time, packed string) *past {
 	if len(from) == 0 {
 		return p
 	}
-	p.lengths = new([2]lengthCounts)
-	for j := range p.lengths {
+	p.durations = new([2]durationCounts)
+	for j := range p.durations {
 		at := 0
 		for range next() {
 			at += int(next())
-			p.lengths[j][at] = next()
+			p.durations[j][at] = next()
 		}
 	}
 	return p

@@ -44,9 +44,9 @@ func fullPast() past {
 // Every number of a past comes back, also of a field that was added later.
 func TestPastIsKeptWhole(t *testing.T) {
 	p := fullPast()
-	lengths := new([2]lengthCounts)
-	lengths[0][0], lengths[0][lengthBuckets-1], lengths[1][7], lengths[1][8] = 1, 1<<40, 3, 4
-	for _, p.lengths = range []*[2]lengthCounts{nil, lengths, {}} {
+	lengths := new([2]durationCounts)
+	lengths[0][0], lengths[0][durationBuckets-1], lengths[1][7], lengths[1][8] = 1, 1<<40, 3, 4
+	for _, p.durations = range []*[2]durationCounts{nil, lengths, {}} {
 		if got := unpack(p.started, string(p.pack(nil))); !reflect.DeepEqual(*got, p) {
 			t.Errorf("%+v, want %+v", *got, p)
 		}

@@ -16,14 +16,14 @@ func (p *Permit) succeed() bool {
 		if b.settings.Load().isSlow(length) {
 			return false
 		}
-		if h := st.lengths.Load(); h != nil {
+		if h := st.durations.Load(); h != nil {
 			h.add(now, p.shard(), Success, length)
 		}
 	} else if p.phase.buckets != nil {
 		now = b.now()
 	}
 	c := st.shard(p.shard())
-	if b.settleClosed(nil, nil, p, now, 0, nil) { //nolint:staticcheck // a success opens nothing: no context, settings or verdict
+	if b.settleClosed(nil, nil, p, now, 0, nil) { //nolint:staticcheck // a success opens nothing: no context, settings or result
 		c.late.Add(1)
 	}
 	c.successes.Add(1)
@@ -31,79 +31,79 @@ func (p *Permit) succeed() bool {
 }
 
 // settle counts what became of the call of p, a permit of this breaker.
-func (b *Breaker) settle(ctx context.Context, p *Permit, v verdict) {
+func (b *Breaker) settle(ctx context.Context, p *Permit, v result) {
 	s, st := b.settings.Load(), p.phase.stats.Load()
-	told := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.notes.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
+	settlement := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.meta.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
 
 	var now time.Duration
 	if p.has(timed) || p.phase.buckets != nil || s.History > 0 || s.RecentCalls > 0 {
 		now = b.now()
 	}
 	if p.has(timed) {
-		told.Duration = max(p.took(now), 0)
-		told.Slow = v.outcome != Ignored && s.isSlow(told.Duration)
+		settlement.Duration = max(p.took(now), 0)
+		settlement.Slow = v.outcome != Ignored && s.isSlow(settlement.Duration)
 	}
 
 	var m mark
 	if v.outcome == Failure {
 		m |= markFailed
 	}
-	if told.Slow {
+	if settlement.Slow {
 		m |= markSlow
 	}
 	switch p.phase.state {
 	case HalfOpen:
-		if p.notes.probe > 0 {
-			told.Late = b.settleProbe(ctx, p, v, m)
+		if p.meta.probe > 0 {
+			settlement.Late = b.settleProbe(ctx, p, v, m)
 		}
 	case Closed:
 		if v.outcome != Ignored {
-			told.Late = b.settleClosed(ctx, s, p, now, m, &v)
+			settlement.Late = b.settleClosed(ctx, s, p, now, m, &v)
 		} else {
-			told.Late = b.ended(p.phase)
+			settlement.Late = b.ended(p.phase)
 		}
 	case Open: // let through by Shadow
 	}
 
-	b.count(st, p, &told, now)
+	b.count(st, p, &settlement, now)
 	if s.Hooks.Settled != nil {
-		kept := told // so that told itself stays on the stack
+		kept := settlement // so that settlement itself stays on the stack
 		b.ledgerOf().queueEvent(event{ctx: background(ctx), settled: &kept})
 	}
 	b.deliver()
 }
 
 // count adds a settlement to the totals.
-func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duration) {
+func (b *Breaker) count(st *stats, p *Permit, settlement *Settlement, now time.Duration) {
 	if h := st.history.Load(); h != nil {
 		h.roll(st, now)
-		if told.Outcome != Ignored {
-			h.length.Add(uint64(max(told.Duration, 0)))
+		if settlement.Outcome != Ignored {
+			h.length.Add(uint64(max(settlement.Duration, 0)))
 		}
 	}
-	if h := st.lengths.Load(); h != nil && p.has(timed) && told.Outcome != Ignored {
-		h.add(now, p.shard(), told.Outcome, told.Duration)
+	if h := st.durations.Load(); h != nil && p.has(timed) && settlement.Outcome != Ignored {
+		h.add(now, p.shard(), settlement.Outcome, settlement.Duration)
 	}
 	if r := st.recent.Load(); r != nil {
 		if now == 0 { // an Update has just asked for it
 			now = b.now()
 		}
-		r.add(now, told)
+		r.add(now, settlement)
 	}
 	c := p.count()
-	if told.Late {
+	if settlement.Late {
 		c.late.Add(1)
 	}
-	if told.Slow {
+	if settlement.Slow {
 		c.slow.Add(1)
 	}
-	switch told.Outcome {
+	switch settlement.Outcome {
 	case Success:
 		c.successes.Add(1)
 	case Ignored:
 		c.ignored.Add(1)
 	case Failure:
-		if told.TimedOut {
+		if settlement.TimedOut {
 			c.timeouts.Add(1)
 		}
 		c.failures.Add(1)
@@ -113,7 +113,7 @@ func (b *Breaker) count(st *stats, p *Permit, told *Settlement, now time.Duratio
 // settleClosed credits a call to the window and the streak of the closed phase
 // that admitted it, and opens the breaker if that breaks a rule. It reports
 // whether the phase had ended.
-func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, v *verdict) (late bool) {
+func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, v *result) (late bool) {
 	ph := p.phase
 	credited := false // to a time window
 	for {
@@ -181,50 +181,6 @@ func (b *Breaker) ended(ph *phase) bool {
 		if ph = b.successor(ph); ph == nil {
 			return true
 		}
-	}
-	return false
-}
-
-// settleProbe settles a probe, lost or not, and reports whether it was late.
-func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v verdict, m mark) (late bool) {
-	if v.outcome == Failure {
-		v.reason = reasonOf(v.err) // the user's code: not under the lock
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	ph := p.phase
-	s, now := b.settings.Load(), b.now()
-	b.advanceLocked(ctx, s, now)
-	h := ph.half
-	lost := h.wasLost(p.notes.probe)
-	if lost {
-		ph.stats.Load().astray.Add(-1)
-	}
-	b.recordLocked().probes.add(v.outcome)
-	if b.phase.Load() != ph || !h.give(p.notes.probe) && !lost {
-		return true
-	}
-	if m.slow() {
-		h.slow++
-	}
-	switch {
-	case v.outcome == Ignored:
-		h.ignored(p.notes.probe, now)
-		h.mark(now, s)
-	case m.failed():
-		h.failed++
-		b.openLocked(ctx, s, now, CauseProbeFailed, h.counts(), &v)
-	case m.slow() && s.SlowRateThreshold > 0:
-		h.passed++
-		b.openLocked(ctx, s, now, CauseProbeSlow, h.counts(), &v)
-	default:
-		h.passed++
-		if h.passed >= s.SuccessThreshold {
-			b.closeLocked(ctx, s, now, CauseProbesPassed, h.counts())
-			break
-		}
-		h.waits, h.rounds = false, 0 // the dependency answers
-		h.mark(now, s)
 	}
 	return false
 }

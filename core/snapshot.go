@@ -52,50 +52,6 @@ type Snapshot struct {
 	HookPanics    uint64 `json:"hook_panics"`
 }
 
-// view is where a breaker stands at a time: the phase as it is, or what time
-// has made of it without a call.
-type view struct {
-	state        State
-	cause        Cause
-	since, until time.Duration
-	opens        int
-	lost         int  // probes that are lost by then and not yet counted
-	over         bool // a break ended at since, and no call has met that yet
-}
-
-// viewLocked looks without changing anything: reading a breaker must not fire
-// its hooks. It mirrors advanceLocked.
-func (b *Breaker) viewLocked(ph *phase, s *settings, now time.Duration) view {
-	v := view{state: ph.state, cause: ph.cause, since: ph.since, until: ph.until, opens: int(ph.opens)}
-	switch {
-	case v.state == HalfOpen:
-		v.lost = ph.half.lostBy(now, s)
-		v.until = ph.half.retryAt(v.lost, s)
-	case v.state == Open && now >= v.until:
-		v.state, v.cause, v.since, v.until, v.over = HalfOpen, CauseTimeoutElapsed, v.until, 0, true
-	}
-	return v
-}
-
-// State returns what a call would meet now: a break that is over reads
-// [HalfOpen]. It changes nothing. An override is not a state; see
-// [Snapshot.Override].
-func (b *Breaker) State() State {
-	if !b.made() {
-		return Closed
-	}
-	ph := b.phase.Load()
-	switch {
-	case ph.state == Closed:
-		return Closed
-	case ph.state == Open && b.now() < ph.until:
-		return Open
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.viewLocked(b.phase.Load(), b.settings.Load(), b.now()).state
-}
-
 // Snapshot reads the breaker. State, window, streaks and transitions belong
 // together, but for a time window in which calls end all the time: then its rates
 // were true at a moment, and the streak may be older. The totals are read right
@@ -132,13 +88,13 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 			snap.RetryAt = b.epoch.Add(v.until)
 		}
 	}
-	been := new(record)
+	been := new(lifetime)
 	if l := b.ledger.Load(); l != nil {
 		l.mu.Lock()
 		snap.Transitions = l.transitions()
 		l.mu.Unlock()
 		snap.EventsDropped, snap.HookPanics = l.queue.Counts()
-		been = &l.record
+		been = &l.lifetime
 	}
 	st := ph.stats.Load()
 	if st != nil { // before the lock is given back, or a loss could be counted twice
@@ -155,7 +111,7 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 		if h := st.history.Load(); h != nil {
 			snap.History = h.read(st, b.epoch, now)
 		}
-		if h := st.lengths.Load(); h != nil {
+		if h := st.durations.Load(); h != nil {
 			snap.Durations = h.read(now)
 		}
 		if r := st.recent.Load(); r != nil {
@@ -196,10 +152,10 @@ func (b *Breaker) Buckets(o Outcome) iter.Seq2[time.Duration, uint64] {
 		if st == nil || o != Success && o != Failure {
 			return
 		}
-		if st.lengths.Load() == nil {
+		if st.durations.Load() == nil {
 			return
 		}
-		for i, n := range st.lengthsOf(o) {
+		for i, n := range st.durationsOf(o) {
 			if n > 0 && !yield(bucketMiddle(i), n) {
 				return
 			}

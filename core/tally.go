@@ -1,6 +1,8 @@
 package core
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+)
 
 // tally is the mutable word of a closed phase. All of it changes in one
 // compare-and-swap, so a failure that completes a streak and a success that
@@ -37,7 +39,7 @@ type word uint64
 
 const (
 	sealed       word = 1
-	full         word = 1 << 1
+	windowFull   word = 1 << 1
 	pendingShift      = 2
 	pendingMask  word = 3 << pendingShift
 	streakShift       = 4
@@ -52,15 +54,23 @@ const (
 	slowMask word = countMask << slowShift
 )
 
-func (t *tally) read() word              { return word(t.Load()) }
+func (t *tally) read() word { return word(t.Load()) }
+
 func (t *tally) swap(from, to word) bool { return t.CompareAndSwap(uint64(from), uint64(to)) }
-func (w word) pending() mark             { return mark(w & pendingMask >> pendingShift) }
-func (w word) streak() int               { return int(w & streakMask >> streakShift) }
-func (w word) failures() int             { return int(w >> failShift & countMask) }
-func (w word) slow() int                 { return int(w >> slowShift & countMask) }
-func (w word) pos() int                  { return int(w >> posShift) }
-func (w word) has(bits word) bool        { return w&bits != 0 }
-func (w word) healthy() bool             { return w&(sealed|full|streakMask|failMask|slowMask) == full }
+
+func (w word) pending() mark { return mark(w & pendingMask >> pendingShift) }
+
+func (w word) streak() int { return int(w & streakMask >> streakShift) }
+
+func (w word) failures() int { return int(w >> failShift & countMask) }
+
+func (w word) slow() int { return int(w >> slowShift & countMask) }
+
+func (w word) pos() int { return int(w >> posShift) }
+
+func (w word) has(bits word) bool { return w&bits != 0 }
+
+func (w word) healthy() bool { return w&(sealed|windowFull|streakMask|failMask|slowMask) == windowFull }
 
 func (w word) withStreak(m mark) word {
 	if !m.failed() {
@@ -70,15 +80,6 @@ func (w word) withStreak(m mark) word {
 		return w
 	}
 	return w + 1<<streakShift
-}
-
-// counts reads a count window of n calls from the word.
-func (w word) counts(n int) Counts {
-	calls := w.pos()
-	if w.has(full) {
-		calls = n
-	}
-	return Counts{Calls: calls, Failures: w.failures(), Slow: w.slow(), Consecutive: w.streak()}
 }
 
 // seal ends the phase. It needs Breaker.mu, see invariant 1.
@@ -91,14 +92,3 @@ func (t *tally) seal() word {
 		}
 	}
 }
-
-// mark is what one call leaves in a window: two bits.
-type mark uint8
-
-const (
-	markFailed mark = 1 << iota
-	markSlow
-)
-
-func (m mark) failed() bool { return m&markFailed != 0 }
-func (m mark) slow() bool   { return m&markSlow != 0 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -169,17 +170,6 @@ func (b *buckets) countsTo(newest uint64, first mark) (c Counts, until uint64) {
 	return c, until
 }
 
-// addMarks counts calls that left mark m.
-func addMarks(c *Counts, m mark, calls int) {
-	c.Calls += calls
-	if m.failed() {
-		c.Failures += calls
-	}
-	if m.slow() {
-		c.Slow += calls
-	}
-}
-
 // tenthCounts is what one tenth holds, by mark.
 type tenthCounts struct {
 	tenth uint64
@@ -253,4 +243,24 @@ func (b *buckets) put(tenth uint64, calls [4]uint64) {
 		}
 		counter.Store(b.word(tenth+1, count+calls[m]))
 	}
+}
+
+// marksOf returns the marks of the newest n calls of a time window, oldest first.
+// The order within a tenth is not known; of one that does not fit whole, the
+// share of each mark is kept, rounded in favour of the good.
+func marksOf(window []tenthCounts, n int) []mark {
+	var newestFirst []mark
+	for _, t := range slices.Backward(window) {
+		all := t.calls[0] + t.calls[1] + t.calls[2] + t.calls[3]
+		fit := min(all, uint64(n-len(newestFirst)))
+		good := fit
+		for m := mark(3); m > 0; m-- {
+			bad := t.calls[m] * fit / all
+			newestFirst = append(newestFirst, slices.Repeat([]mark{m}, int(bad))...)
+			good -= bad
+		}
+		newestFirst = append(newestFirst, make([]mark, good)...)
+	}
+	slices.Reverse(newestFirst)
+	return newestFirst
 }

@@ -21,7 +21,7 @@ type ClientOptions struct {
 	Key func(cc *grpc.ClientConn, method string) string
 	// Classify decides what became of a call; err is nil at the good end of a
 	// stream. Nil means [DefaultClassifyClient]. It is asked once for each call, and may
-	// use the stream. Of one that ends while nobody uses it, it runs on a goroutine
+	// use the stream. Of one that ends while it is not in use, it runs on a goroutine
 	// of its own, where a panic ends the program.
 	Classify func(ctx context.Context, err error) core.Outcome
 	// StreamSuccess is when a stream that goes well is a success. Zero means at its end.

@@ -40,7 +40,7 @@ func (r *refusal) GRPCStatus() *status.Status {
 	return with
 }
 
-// wait is how long to wait before trying again: a second if nobody knows.
+// wait is how long to wait before trying again: a second if that is not known.
 func (r *refusal) wait() time.Duration {
 	open, ok := errors.AsType[*core.OpenError](r.error)
 	if !ok || open.RetryAt.IsZero() {

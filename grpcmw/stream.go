@@ -20,7 +20,7 @@ import (
 // status is known, or as [ClientOptions].StreamSuccess says: by what RecvMsg returns, by
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
 // the connection closed), or by the error of opening it. When RecvMsg returns an
-// error, the place of a probe is free. A stream that nobody finishes stays in
+// error, the place of a probe is free. A stream that is never finished stays in
 // flight; that of a probe is settled after ProbeLease, see [ClientOptions]. A stream that had received
 // messages is not counted when its connection is closed as planned, as servers do
 // to connections of some age.
@@ -127,7 +127,7 @@ func (s *stream) again() bool {
 }
 
 // finished notes how the stream has ended. gRPC calls it on any goroutine, and in
-// versions before 1.78 with its own lock held, with which nobody else's code is to
+// versions before 1.78 with its own lock held, with which no other code may
 // run: so a call that has not returned settles, or a goroutine.
 func (s *stream) finished(err error) {
 	if err == nil {
@@ -150,8 +150,8 @@ func (s *stream) note(over error, told bool) {
 	}
 }
 
-// ended returns whether gRPC says that the stream has ended, and how anybody says
-// so.
+// ended returns whether gRPC says that the stream has ended, and how it has
+// ended, as far as is known.
 func (s *stream) ended() (told bool, over error) {
 	s.once.Lock()
 	defer s.once.Unlock()
@@ -169,7 +169,7 @@ const (
 	planned   // receiving from a connection that was closed in order
 )
 
-// end settles by the error that the stream ended with, unless somebody has or is
+// end settles by the error that the stream ended with, unless that was done or is
 // about to. A call that has met the end may read the trailer, if gRPC has told of it:
 // from then on that does not change.
 func (s *stream) end(err error, at where) (first bool) {

@@ -100,7 +100,7 @@ func (c *call) push(next func() error) (err error) {
 
 func (c *call) hijack(next func() (net.Conn, *bufio.ReadWriter, error)) (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := next()
-	if err == nil { // a connection now; nobody tells what becomes of it
+	if err == nil { // a connection now, whose outcome is not known
 		c.began(http.StatusSwitchingProtocols)
 		c.end()
 	}

@@ -61,5 +61,5 @@ type agentBreakers struct{ of guarded }
 
 func (a agentBreakers) All() iter.Seq2[string, *core.Breaker] { return a.of.AgentBreakers() }
 
-//nolint:gochecknoglobals // the names in a meter are unique, whoever registers
+//nolint:gochecknoglobals // the names in a meter are unique, whichever package registers
 var supervised = meters[*agentsExporter]{create: newAgentsExporter, forget: true}

@@ -104,7 +104,7 @@ func (s *series) NextBackOff() time.Duration {
 	}](s.last); ok {
 		wait = max(wait, asked.RetryAfter())
 	}
-	// Nobody is served by a wait after which the caller has gone.
+	// A wait after which the caller has gone is of no use.
 	deadline, limited := s.ctx.Deadline()
 	if wait > s.MaxDelay || limited && time.Until(deadline) <= wait {
 		s.over = true

@@ -112,16 +112,19 @@ func TestRetriesThatNothingMakesAreTold(t *testing.T) {
 			t.Errorf("retries that were taken back: %v", err)
 		}
 	})
-	inBubble(t, "a breaker of a registry, once", func(t *testing.T) {
+	inBubble(t, "a breaker of a registry, once for each name", func(t *testing.T) {
 		log := loggedTo(func(logger *slog.Logger) {
 			r := registryFor(t, &presets.Fleet{Defaults: presets.Moderate().WithRetry()})
 			r.Attach = func(_ string, p *presets.Policy) { p.Logger = logger }
 			_ = protectNothing("protected", in(r, presets.Moderate().WithRetry()))
-			for _, name := range []string{"a", "b"} {
+			for _, name := range []string{"a", "b", "a"} {
 				breakerOf(t, r, name)
 			}
+			if err := r.Apply(&presets.Fleet{Defaults: presets.Moderate().WithRetry()}); err != nil { // makes every Config anew
+				t.Error(err)
+			}
 		})
-		if strings.Count(log, "roundtrip.RetryClient") != 1 || !strings.Contains(log, "breaker=a") {
+		if strings.Count(log, "roundtrip.RetryClient") != 2 || strings.Count(log, "breaker=a\n") != 1 || strings.Count(log, "breaker=b\n") != 1 {
 			t.Errorf("logged:\n%s", log)
 		}
 	})

@@ -37,7 +37,7 @@ type Registry struct {
 	// definitions counts what was entered there, before the breaker is updated.
 	definitions atomic.Int64
 	checks      checks
-	unmade      atomic.Bool // it was told of retries that no protected function makes
+	unmade      loggedNames // of breakers whose retries no protected function makes
 	state       atomic.Pointer[stateFile]
 	stateFile   string // of the Fleet; KeepState is called at the first use
 	stateAsked  atomic.Bool
@@ -134,11 +134,33 @@ func (r *Registry) policyOf(f *Fleet, name string, code *Policy) Policy {
 func (r *Registry) breakerConfig(name string) core.Config {
 	p := r.Policy(name)
 	if p.Retry.Enabled {
-		if _, protected := r.code.Load(name); !protected && !r.unmade.Swap(true) {
-			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (told once)", name)
+		if _, protected := r.code.Load(name); !protected && r.unmade.first(name) {
+			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (logged once for each name)", name)
 		}
 	}
 	return p.configIn(r, name)
+}
+
+// loggedNames are the first 100 names that something was logged about: clients may
+// make names up.
+type loggedNames struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// first reports whether a name is to be logged, and notes that it was.
+func (l *loggedNames) first(name string) bool {
+	const most = 100
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.names[name] || len(l.names) >= most {
+		return false
+	}
+	if l.names == nil {
+		l.names = make(map[string]bool)
+	}
+	l.names[name] = true
+	return true
 }
 
 // configIn is the Config of the breaker of a name in r.

@@ -550,7 +550,7 @@ func TestSchemaBounds(t *testing.T) {
 // beyondSchema reports whether a fault lies in how two values go together, or in
 // the length of a duration.
 func beyondSchema(problem string) bool {
-	for _, part := range []string{"which would stand for", "at least 1µs", "which they are not; add retry_enabled", "only with a rate", "at most History", "at least Timeout", "at least CallTimeout", "at most CallTimeout", "at least InitialDelay", "max_delay is", "1m to 24h", "10ms to 24h", "at least 10ms", "at most Window.Calls", "positive when SlowRateThreshold", "max_timeout"} {
+	for _, part := range []string{"which would stand for", "at least 1ms", "which they are not; add retry_enabled", "only with a rate", "at most history", "at least timeout", "at least call_timeout", "at most call_timeout", "at least initial_delay", "max_delay is", "1m to 24h", "10ms to 24h", "at least 10ms", "at most window.calls", "positive when slow_rate_threshold", "max_timeout"} {
 		if strings.Contains(problem, part) {
 			return true
 		}

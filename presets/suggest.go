@@ -1,13 +1,15 @@
 package presets
 
 import (
+	"math"
 	"strconv"
+	"strings"
 
 	"github.com/agnivade/levenshtein"
 )
 
 // didYouMean returns "; did you mean …?" if one of the known words is close to
-// word, else nothing.
+// word, or is a part of it, or has it as a part; else nothing.
 func didYouMean(word string, known []string) string {
 	const longest = 64 // the distance costs the product of the lengths
 	if len(word) > longest {
@@ -20,7 +22,25 @@ func didYouMean(word string, known []string) string {
 		}
 	}
 	if best == "" {
+		best = ofSameWords(word, known)
+	}
+	if best == "" {
 		return ""
 	}
 	return "; did you mean " + strconv.Quote(best) + "?"
+}
+
+// ofSameWords returns the known name that differs least in length of those that begin
+// or end with all words of name, or that name begins or ends with.
+func ofSameWords(name string, known []string) (best string) {
+	part := func(of, words string) bool {
+		return len(words) >= 3 && (strings.HasPrefix(of, words+"_") || strings.HasSuffix(of, "_"+words))
+	}
+	least := math.MaxInt
+	for _, k := range known {
+		if d := len(k) - len(name); part(k, name) && d < least || part(name, k) && -d < least {
+			best, least = k, max(d, -d)
+		}
+	}
+	return best
 }

@@ -12,11 +12,39 @@ import (
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
+// TestOpenBreakerPausesItsAgent: an agent whose iterations fail alternately never fails
+// often enough in a row for the rule; its breaker opens by the rate.
+func TestOpenBreakerPausesItsAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := supervise(t, ralph.Config{})
+		defer closeNow(t, s)
+		a := monitor(t, s, "a", ralph.Options{})
+		var err error
+		for i := 0; err == nil && i < 60; i++ {
+			var fault error
+			if i%2 == 1 {
+				fault = errWork
+			}
+			if err = iterate(a, fault); errors.Is(err, errWork) {
+				err = nil
+			}
+		}
+		open, ok := errors.AsType[*core.OpenError](err)
+		st := status(t, s, "a")
+		if !ok || open.Name != "a" || st.State != ralph.Paused || st.Cause.Rule != ralph.RuleBreaker || st.ResumeAt.IsZero() {
+			t.Errorf("%v: %+v", err, st)
+		}
+		if err := iterate(a, nil); !errors.Is(err, ralph.ErrAgentPaused) {
+			t.Error(err)
+		}
+	})
+}
+
 // What Validate accepts is what the first call works with.
 func TestManyFailuresAreAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []ralph.Config{
-			{AgentFailureThreshold: 1000},
+			{AgentFailureThreshold: 1000, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: 1000}}},
 			{Rules: detect.Rules{Failures: detect.Limits{Nudge: -1, Trip: 5000}}},
 		} {
 			s, err := ralph.New(c)
@@ -56,7 +84,7 @@ func TestBreakersThatOpenByTheirRateFirst(t *testing.T) {
 		}
 	}
 	for _, trip := range []int{-1, 0, 3, 10, 11, 49, 50, 51, 1000} {
-		if err := (ralph.Config{AgentFailureThreshold: trip}).Validate(); err != nil {
+		if err := (ralph.Config{AgentFailureThreshold: trip, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: -1}}}).Validate(); err != nil {
 			t.Errorf("%d: %v", trip, err)
 		}
 	}

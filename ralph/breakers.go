@@ -1,9 +1,13 @@
 package ralph
 
 import (
+	"errors"
 	"iter"
+	"time"
 
 	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
 // Breaker is the circuit breaker of the agent's iterations, which has the agent's id for
@@ -43,4 +47,17 @@ func (a *Agent) breakerOf() *core.Breaker {
 		}
 	}
 	return a.breaker
+}
+
+// pauseForBreaker pauses the agent if its circuit breaker is open, unless failures pause
+// no agent by Rules.Failures: refusals alone would tell no person that the agent gets
+// nowhere.
+func (a *Agent) pauseForBreaker(err error) {
+	open, ok := errors.AsType[*core.OpenError](err)
+	if !ok || open.State != core.Open || a.sup.cfg.failuresTrip() < 0 {
+		return
+	}
+	_ = a.tripFor(func(at time.Time) Cause {
+		return Cause{Rule: RuleBreaker, Reason: detect.ReasonFailing, Severity: failsafe.Medium, Message: "too many of its iterations failed: " + open.Error(), At: at}
+	}, nil)
 }

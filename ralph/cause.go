@@ -38,6 +38,7 @@ type Cause struct {
 const (
 	RuleManual   = "manual"   // a person or the caller paused the agent
 	RuleRecovery = "recovery" // it was resumed on probation and got nowhere, see [Probation]
+	RuleBreaker  = "breaker"  // its circuit breaker is open, and refused an iteration
 	RuleHost     = "host"     // the gate Vitals refused with an error of its own
 )
 

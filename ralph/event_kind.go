@@ -1,9 +1,8 @@
 package ralph
 
 import (
-	"strconv"
-
-	"github.com/blackbox4/switchgear/ralph/internal/enum"
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
 // EventKind is what an [Event] tells.
@@ -20,34 +19,14 @@ const (
 	EventReset                      // to running, with nothing counted
 	EventBudget                     // a budget was changed
 	EventStore                      // the store cannot be written, or can again
-
-	numKinds = iota
 )
 
+var eventKindNames = enum.Names[EventKind]{Type: "EventKind", Of: []string{ //nolint:gochecknoglobals // a table
+	EventNudged: "nudged", EventPaused: "paused", EventResumed: "resumed", EventRecovered: "recovered", EventEscalated: "escalated", EventStopped: "stopped", EventReset: "reset", EventBudget: "budget", EventStore: "store",
+}}
+
 // String returns the kind in a word.
-func (k EventKind) String() string {
-	switch k {
-	case EventNudged:
-		return "nudged"
-	case EventPaused:
-		return "paused"
-	case EventResumed:
-		return "resumed"
-	case EventRecovered:
-		return "recovered"
-	case EventEscalated:
-		return "escalated"
-	case EventStopped:
-		return "stopped"
-	case EventReset:
-		return "reset"
-	case EventBudget:
-		return "budget"
-	case EventStore:
-		return "store"
-	}
-	return "EventKind(" + strconv.Itoa(int(k)) + ")"
-}
+func (k EventKind) String() string { return eventKindNames.String(k) }
 
 // MarshalText makes a Kind readable in JSON and YAML. It never fails.
 func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
@@ -55,5 +34,8 @@ func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), ni
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (k *EventKind) UnmarshalText(text []byte) error {
-	return enum.Parse(k, text, EventNudged, numKinds-1, "EventKind")
+	if allowed := eventKindNames.Parse(text, k); allowed != "" {
+		return &core.ConfigError{Field: eventKindNames.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

@@ -25,7 +25,7 @@ func (a *Agent) Allow(ctx context.Context) (core.Permit, error) { return a.Allow
 // AllowIteration admits an iteration, one pass of the loop that drives the agent,
 // with a permit that must be settled on every way out of it, or refuses it: with a
 // [*PausedError] for the agent, the host or a budget, or with the [*core.OpenError]
-// of the agent's circuit breaker. It returns ctx.Err() if ctx is already done, and
+// of the agent's circuit breaker, which pauses the agent if the breaker is open. It returns ctx.Err() if ctx is already done, and
 // [ErrClosed] or [ErrUnknownAgent] for what they say. A nil ctx is
 // [context.Background].
 //

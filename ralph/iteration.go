@@ -46,6 +46,7 @@ func (it *iteration) Allow(ctx context.Context) (core.Permit, error) {
 	defer host.Settle(ctx, core.Ignored) // unless it was taken
 	own, err := a.breakerOf().Allow(ctx)
 	if err != nil {
+		a.pauseForBreaker(err)
 		return core.Permit{}, err
 	}
 	defer own.Settle(ctx, core.Ignored)

@@ -16,6 +16,7 @@ import (
 
 const (
 	defaultConfidence = 0.3
+	defaultIterations = 100 // of package detect
 	mostThreshold     = 1_000_000
 	mostFailures      = 1000 // that a breaker counts in a row
 
@@ -62,6 +63,7 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 		check(one.value <= 0 || one.value >= 1 && one.value <= 100, one.field, one.value, percent)
 	}
 
+	c.unreached(check)
 	twice := func(both bool, field string, value any, by string) {
 		check(!both, field, value, "none besides "+by+", which sets the same")
 	}
@@ -78,6 +80,19 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 	least, rate, minimum := opensByRate(c.resolved().Breaker)
 	check(least == 0 || trip <= 0 || least >= trip, "Breaker.MinimumCalls", minimum,
 		fmt.Sprintf("so many that at a failure rate of %.4g at least %d calls must have failed, as many as pause the agent; or a negative FailureRateThreshold", rate, trip))
+}
+
+// unreached checks that a task does not end, by its budget of iterations, before the
+// options that count iterations can pause the agent.
+func (c Config) unreached(check func(ok bool, field string, value any, allowed string)) {
+	if most := cmp.Or(c.Rules.Budgets.Iterations, defaultIterations); most > 0 {
+		for _, one := range []struct {
+			field      string
+			value, max int
+		}{{"AgentFailureThreshold", c.AgentFailureThreshold, mostFailures}, {"StuckTaskThreshold", c.StuckTaskThreshold, mostThreshold}} {
+			check(one.value <= most || one.value > one.max, one.field, one.value, fmt.Sprintf("at most %d, Rules.Budgets.Iterations, which ends the task before: raise that, too; negative for off", most))
+		}
+	}
 }
 
 // opensByRate returns after how many consecutive failures, at the least, a breaker opens by

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/blackbox4/switchgear/core/failsafe"
 	"github.com/blackbox4/switchgear/ralph/detect"
@@ -79,35 +78,28 @@ func TestStatusOfErrors(t *testing.T) {
 	}
 }
 
-// TestTheQueueOfEvents: how many wait, of each sort, and whose turn it is to tell them.
-func TestTheQueueOfEvents(t *testing.T) {
-	d := &delivery{hook: func(Event) {}}
-	if d.begin() {
-		t.Error("there is nothing to deliver")
-	}
+// TestNudgesAreDroppedFirst: half of the queue is for other events, which also take the
+// places of nudges that wait.
+func TestNudgesAreDroppedFirst(t *testing.T) {
+	told := map[EventKind]int{}
+	d := &delivery{hook: func(e Event) { told[e.Kind]++ }}
 	for range maxQueued/2 + 5 {
 		d.add(Event{Kind: EventNudged})
 	}
-	if dropped, _ := d.counts(); len(d.queue) != 2048 || dropped != 5 {
-		t.Errorf("%d nudges wait, %d are dropped", len(d.queue), dropped)
+	if dropped, _ := d.queue.Counts(); dropped != 5 {
+		t.Errorf("%d are dropped", dropped)
 	}
-	for range maxQueued {
+	for range maxQueued - 10 {
 		d.add(Event{Kind: EventPaused})
 	}
-	if dropped, _ := d.counts(); len(d.queue) != 4096 || dropped != 5+2048 {
-		t.Errorf("%d events wait, %d are dropped", len(d.queue), dropped)
-	}
-	if !d.begin() || d.begin() {
-		t.Error("the first delivers, and no other")
-	}
-	d.run(time.Time{})
-	if d.queue != nil || d.delivering || d.waiting.Load() || d.begin() {
-		t.Error("it has not ended")
+	d.deliver()
+	if dropped, _ := d.queue.Counts(); told[EventPaused] != maxQueued-10 || told[EventNudged] != 10 || dropped != 5+maxQueued/2-10 {
+		t.Errorf("told %v, dropped %d", told, dropped)
 	}
 	none := new(delivery)
 	none.add(Event{Kind: EventPaused})
-	if none.waiting.Load() || len(none.queue) != 0 {
-		t.Error("an event waits that there is no one to tell of")
+	if none.queue.Waiting() {
+		t.Error("an event waits though there is no hook and no logger")
 	}
 }
 

@@ -1,9 +1,8 @@
 package ralph
 
 import (
-	"strconv"
-
-	"github.com/blackbox4/switchgear/ralph/internal/enum"
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
 // State is where an [Agent] stands. The zero State is [Running].
@@ -20,22 +19,12 @@ const (
 	numStates = iota
 )
 
+var stateNames = enum.Names[State]{Type: "State", Of: []string{ //nolint:gochecknoglobals // a table
+	Running: "running", Paused: "paused", Recovering: "recovering", Escalated: "escalated", Stopped: "stopped",
+}}
+
 // String returns "running", "paused", "recovering", "escalated" or "stopped".
-func (s State) String() string {
-	switch s {
-	case Running:
-		return "running"
-	case Paused:
-		return "paused"
-	case Recovering:
-		return "recovering"
-	case Escalated:
-		return "escalated"
-	case Stopped:
-		return "stopped"
-	}
-	return "State(" + strconv.Itoa(int(s)) + ")"
-}
+func (s State) String() string { return stateNames.String(s) }
 
 // MarshalText makes a State readable in JSON and YAML. It never fails.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -43,5 +32,8 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (s *State) UnmarshalText(text []byte) error {
-	return enum.Parse(s, text, Running, numStates-1, "State")
+	if allowed := stateNames.Parse(text, s); allowed != "" {
+		return &core.ConfigError{Field: stateNames.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

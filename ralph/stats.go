@@ -31,7 +31,7 @@ func (s *Supervisor) Stats() Stats {
 		st.States[State(i)] = int(s.states[i].Load())
 	}
 	maps.DeleteFunc(st.States, func(_ State, n int) bool { return n == 0 })
-	st.EventsDropped, st.HookPanics = s.delivery.counts()
+	st.EventsDropped, st.HookPanics = s.delivery.queue.Counts()
 	if s.store != nil {
 		st.Unsaved, st.StoreError = s.store.health()
 	}

@@ -182,7 +182,7 @@ func (st *store) report(err error) {
 		e.Note = err.Error()
 	}
 	s.delivery.add(e)
-	s.delivery.aside() // a hook must not hold or end the writer
+	s.delivery.queue.DeliverAside(&s.delivery) // a hook must not hold or end the writer
 }
 
 // write writes all that has changed. What could not be written waits on.

@@ -128,7 +128,7 @@ func (s *Supervisor) Close(ctx context.Context) error {
 	}
 	s.closed.Store(true)
 	s.schedule.close(ctx.Done())
-	return cmp.Or(s.closeAll(ctx), s.delivery.wait(ctx))
+	return cmp.Or(s.closeAll(ctx), s.delivery.queue.Wait(ctx))
 }
 
 // Monitor returns the agent of an id, which begins to be looked after if it is new;

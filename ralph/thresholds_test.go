@@ -17,9 +17,10 @@ import (
 func TestThresholdsSayWhatIsAllowed(t *testing.T) {
 	yes, no := true, false
 	for _, c := range []ralph.Config{
-		{AgentFailureThreshold: 1000, Breaker: core.Config{FailureThreshold: -1}},
+		{AgentFailureThreshold: 1000, Breaker: core.Config{FailureThreshold: -1}, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: 1000}}},
+		{AgentFailureThreshold: 100, StuckTaskThreshold: 100},
 		{HandoffThreshold: 1_000_000},
-		{StuckTaskThreshold: 1_000_000},
+		{StuckTaskThreshold: 1_000_000, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: -1}}},
 		{AgentFailureThreshold: -1, HandoffThreshold: -1, StuckTaskThreshold: -1, LowConfidenceThreshold: -1},
 		{LowConfidenceThreshold: 1},
 		{CPUThreshold: 1, MemoryThreshold: 100, DiskThreshold: -1},
@@ -42,16 +43,18 @@ func TestThresholdsSayWhatIsAllowed(t *testing.T) {
 	share := "percent, 1 to 100; 0 for 90, negative for not read"
 	sure := "in (0, 1], how sure the agent is; 0 for 0.3, negative for off"
 	for want, c := range map[string]ralph.Config{
-		"AgentFailureThreshold is 1001, allowed: 1 to 1000; 0 for 3, negative for off":                  {AgentFailureThreshold: 1001, Breaker: core.Config{FailureThreshold: -1}},
-		"HandoffThreshold is 1000001, allowed: 1 to 1000000; 0 for 200, negative for off":               {HandoffThreshold: 1_000_001},
-		"StuckTaskThreshold is 1000001, allowed: 1 to 1000000; 0 for 10, negative for off":              {StuckTaskThreshold: 1_000_001},
-		"LowConfidenceThreshold is 1.5, allowed: " + sure + "; 1.5 percent is 0.015":                    {LowConfidenceThreshold: 1.5},
-		"LowConfidenceThreshold is 100, allowed: " + sure + "; 100 percent is 1":                        {LowConfidenceThreshold: 100},
-		"LowConfidenceThreshold is 100.5, allowed: " + sure:                                             {LowConfidenceThreshold: 100.5},
-		"CPUThreshold is 0.5, allowed: " + share + "; the share 0.5 is 50 percent":                      {CPUThreshold: 0.5},
-		"MemoryThreshold is 100.5, allowed: " + share:                                                   {MemoryThreshold: 100.5},
-		"DiskThreshold is 0.9, allowed: " + share + "; the share 0.9 is 90 percent":                     {DiskThreshold: 0.9},
-		"AutoResumeAfter is -1ns, allowed: not negative, which is off, while AutoResumeEnabled is true": {AutoResumeEnabled: &yes, AutoResumeAfter: -1},
+		"AgentFailureThreshold is 1001, allowed: 1 to 1000; 0 for 3, negative for off":                                                              {AgentFailureThreshold: 1001, Breaker: core.Config{FailureThreshold: -1}},
+		"StuckTaskThreshold is 101, allowed: at most 100, Rules.Budgets.Iterations, which ends the task before: raise that, too; negative for off":  {StuckTaskThreshold: 101},
+		"AgentFailureThreshold is 51, allowed: at most 50, Rules.Budgets.Iterations, which ends the task before: raise that, too; negative for off": {AgentFailureThreshold: 51, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: 50}}},
+		"HandoffThreshold is 1000001, allowed: 1 to 1000000; 0 for 200, negative for off":                                                           {HandoffThreshold: 1_000_001},
+		"StuckTaskThreshold is 1000001, allowed: 1 to 1000000; 0 for 10, negative for off":                                                          {StuckTaskThreshold: 1_000_001},
+		"LowConfidenceThreshold is 1.5, allowed: " + sure + "; 1.5 percent is 0.015":                                                                {LowConfidenceThreshold: 1.5},
+		"LowConfidenceThreshold is 100, allowed: " + sure + "; 100 percent is 1":                                                                    {LowConfidenceThreshold: 100},
+		"LowConfidenceThreshold is 100.5, allowed: " + sure:                                                                                         {LowConfidenceThreshold: 100.5},
+		"CPUThreshold is 0.5, allowed: " + share + "; the share 0.5 is 50 percent":                                                                  {CPUThreshold: 0.5},
+		"MemoryThreshold is 100.5, allowed: " + share:                                                                                               {MemoryThreshold: 100.5},
+		"DiskThreshold is 0.9, allowed: " + share + "; the share 0.9 is 90 percent":                                                                 {DiskThreshold: 0.9},
+		"AutoResumeAfter is -1ns, allowed: not negative, which is off, while AutoResumeEnabled is true":                                             {AutoResumeEnabled: &yes, AutoResumeAfter: -1},
 		"Breaker.FailureThreshold is 2, allowed: at least 3, as many failures as pause the agent: a breaker that opens before refuses it and tells no person; 0 for the same": {
 			Breaker: core.Config{FailureThreshold: 2},
 		},

@@ -44,8 +44,8 @@ func TestEveryOperationStopsTheTree(t *testing.T) {
 		"Supervisor.Status", "Supervisor.Statuses", "Supervisor.Close",
 	}
 	for _, of := range []reflect.Type{reflect.TypeFor[*Agent](), reflect.TypeFor[*Supervisor]()} {
-		for i := range of.NumMethod() {
-			name := of.Elem().Name() + "." + of.Method(i).Name
+		for method := range of.Methods() {
+			name := of.Elem().Name() + "." + method.Name
 			if (operations[name] != nil) == slices.Contains(readers, name) {
 				t.Errorf("%s is in none of the lists, or in both", name)
 			}

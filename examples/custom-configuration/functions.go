@@ -63,7 +63,7 @@ func (g *gateway) charge(_ context.Context, cents int) (string, error) {
 	return fmt.Sprintf("paid %d.%02d", cents/100, cents%100), nil
 }
 
-// ping asks whether the gateway is well, without charging anybody.
+// ping asks whether the gateway is well, without a charge.
 func (g *gateway) ping(context.Context) error {
 	if g.down.Load() {
 		return errDown

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
@@ -28,7 +28,7 @@ func TestIterations(t *testing.T) {
 	}
 	d.want(detect.RuleIterations, "80 nudge", "100 trip")
 	f := d.fired[len(d.fired)-1]
-	if f.Severity != failsafe.High || f.Reason != detect.ReasonExhausted || f.Count != 100 || f.Threshold != 100 {
+	if f.Severity != condition.High || f.Reason != detect.ReasonExhausted || f.Count != 100 || f.Threshold != 100 {
 		t.Errorf("%+v", f)
 	}
 	d.run.NewTask(d.now)
@@ -47,7 +47,7 @@ func TestWall(t *testing.T) {
 		d.fresh()
 	}
 	d.want(detect.RuleWall, "241 nudge", "301 trip") // since the first event
-	if f := d.fired[len(d.fired)-1]; f.Severity != failsafe.High || f.Reason != detect.ReasonExhausted {
+	if f := d.fired[len(d.fired)-1]; f.Severity != condition.High || f.Reason != detect.ReasonExhausted {
 		t.Errorf("%v %v", f.Severity, f.Reason)
 	}
 }
@@ -73,7 +73,7 @@ func TestIdle(t *testing.T) {
 	if due := d.run.Due(); !due.IsZero() {
 		t.Errorf("due %v", due)
 	}
-	if f := d.fired[1]; f.Severity != failsafe.Medium || f.Reason != detect.ReasonStuck {
+	if f := d.fired[1]; f.Severity != condition.Medium || f.Reason != detect.ReasonStuck {
 		t.Errorf("%v %v", f.Severity, f.Reason)
 	}
 	d.now = d.now.Add(time.Hour)
@@ -124,7 +124,7 @@ func TestNoProgressByIterations(t *testing.T) {
 	}
 	d.want(detect.RuleNoProgress, "3 nudge", "10 trip")
 	f := d.fired[1]
-	if f.Severity != failsafe.Medium || f.Reason != detect.ReasonStuck || f.Count != 10 {
+	if f.Severity != condition.Medium || f.Reason != detect.ReasonStuck || f.Count != 10 {
 		t.Errorf("%+v", f)
 	}
 	if d.run.Progress("a", d.now) {
@@ -219,7 +219,7 @@ func TestNoProgressByTime(t *testing.T) {
 	d.keep(d.run.Check(from.Add(119 * time.Second)))
 	d.keep(d.run.Check(from.Add(120 * time.Second)))
 	d.want(detect.RuleNoProgress, "90 nudge", "102 trip")
-	if f := d.fired[1]; f.Severity != failsafe.Medium || f.Count != 120 || f.Threshold != 120 {
+	if f := d.fired[1]; f.Severity != condition.Medium || f.Count != 120 || f.Threshold != 120 {
 		t.Errorf("%+v", f)
 	}
 }

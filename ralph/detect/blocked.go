@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var blocked = definition{
-	rule: RuleBlocked, name: "blocked", reason: ReasonBlocked, severity: failsafe.High,
+	rule: RuleBlocked, name: "blocked", reason: ReasonBlocked, severity: condition.High,
 	message: "You are waiting for a human. If you can go on with an assumption, name it and go on; otherwise stop here.",
 	limits:  []limit{{"Blocked", func(r *Rules) *Limits { return &r.Blocked }, 1, 2, 1, 1000}},
 	step: func(r *Run, e *event) {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
@@ -73,7 +73,7 @@ func TestBordersOfConfidence(t *testing.T) {
 	say(detect.ConfidenceLimits{Trip: -1}, 0, 0, 0, 0).want(detect.RuleConfidence, "1 nudge")
 	say(detect.ConfidenceLimits{Leave: 0.5}, 0.4, 0.75, 0.75, 0.2).want(detect.RuleConfidence, "1 nudge", "4 nudge") // 0.4, 0.505, 0.58, 0.465
 	say(detect.ConfidenceLimits{}, 0.4, 0.75, 0.75, 0.2).want(detect.RuleConfidence, "1 nudge")                      // never back to 0.6
-	for trip, want := range map[float64]failsafe.Severity{0.11: failsafe.Medium, 0.1: failsafe.High} {
+	for trip, want := range map[float64]condition.Severity{0.11: condition.Medium, 0.1: condition.High} {
 		d := say(detect.ConfidenceLimits{Nudge: -1}, trip, trip, trip)
 		if len(d.fired) != 1 || d.fired[0].Severity != want || math.Abs(d.fired[0].Count-trip) > 1e-9 || d.fired[0].Threshold != 0.3 {
 			t.Errorf("of %v: %+v", trip, d.fired)

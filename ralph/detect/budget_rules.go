@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // The rules of what one task may use. A nudge comes at Rules.Warn of each.
@@ -17,7 +17,7 @@ const defaultWarn = 0.8
 
 //nolint:gochecknoglobals // a constant
 var iterations = definition{
-	rule: RuleIterations, name: "iterations", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleIterations, name: "iterations", reason: ReasonExhausted, severity: condition.High,
 	message: "{n} iterations are used. Finish with what you have, and say what is left.",
 	fill: func(r *Rules) {
 		r.Budgets = r.Budgets.task()
@@ -34,7 +34,7 @@ var iterations = definition{
 
 //nolint:gochecknoglobals // a constant
 var tokens = definition{
-	rule: RuleTokens, name: "tokens", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleTokens, name: "tokens", reason: ReasonExhausted, severity: condition.High,
 	message: "{n} tokens are used. Finish with what you have, and say what is left.",
 	used: func(r *Run) (used, limit, unit float64) {
 		return float64(r.s.Used.Tokens), float64(r.d.rules.Budgets.Tokens), 1
@@ -43,7 +43,7 @@ var tokens = definition{
 
 //nolint:gochecknoglobals // a constant
 var cost = definition{
-	rule: RuleCost, name: "cost", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleCost, name: "cost", reason: ReasonExhausted, severity: condition.High,
 	message: "The task has cost {x}. Finish with what you have, and say what is left.",
 	used: func(r *Run) (used, limit, unit float64) {
 		return float64(r.s.Used.Cost), nano * r.d.rules.Budgets.Cost, nano
@@ -52,7 +52,7 @@ var cost = definition{
 
 //nolint:gochecknoglobals // a constant
 var toolCalls = definition{
-	rule: RuleToolCalls, name: "tool_calls", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleToolCalls, name: "tool_calls", reason: ReasonExhausted, severity: condition.High,
 	message: "{n} tool calls are used. Finish with what you have, and say what is left.",
 	used: func(r *Run) (used, limit, unit float64) {
 		return float64(r.s.Used.Calls), float64(r.d.rules.Budgets.ToolCalls), 1
@@ -61,7 +61,7 @@ var toolCalls = definition{
 
 //nolint:gochecknoglobals // a constant
 var hops = definition{
-	rule: RuleHops, name: "hops", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleHops, name: "hops", reason: ReasonExhausted, severity: condition.High,
 	message: "{n} hand-offs are used. Finish with what you have, and say what is left.",
 	handoff: func(g *Graph, _ *handoffEvent) {
 		used, limit := float64(g.s.Used), float64(g.d.rules.Budgets.Hops)
@@ -72,7 +72,7 @@ var hops = definition{
 
 //nolint:gochecknoglobals // a constant
 var wall = definition{
-	rule: RuleWall, name: "wall", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleWall, name: "wall", reason: ReasonExhausted, severity: condition.High,
 	message: "The task has taken {n} seconds. Finish with what you have, and say what is left.",
 	time: func(r *Run, now time.Duration, _ bool) {
 		r.amount(RuleWall, (now - r.s.TaskAt).Seconds(), r.d.rules.Budgets.Wall.Seconds(), 1)
@@ -81,7 +81,7 @@ var wall = definition{
 
 //nolint:gochecknoglobals // a constant
 var idle = definition{
-	rule: RuleIdle, name: "idle", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RuleIdle, name: "idle", reason: ReasonStuck, severity: condition.Medium,
 	message: "Nothing has happened for {n} seconds. Go on, or say what you wait for.",
 	time: func(r *Run, now time.Duration, idle bool) {
 		if idle {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
@@ -37,7 +37,7 @@ func TestBudgetSpend(t *testing.T) {
 	}
 	err := b.Err()
 	spent, ok := errors.AsType[*detect.ExhaustedError](err)
-	if !ok || !errors.Is(err, detect.ErrExhausted) || spent.Finding.Rule != detect.RuleTokens || spent.Finding.Count != 1000 || spent.Finding.Severity != failsafe.High {
+	if !ok || !errors.Is(err, detect.ErrExhausted) || spent.Finding.Rule != detect.RuleTokens || spent.Finding.Count != 1000 || spent.Finding.Severity != condition.High {
 		t.Errorf("%v", err)
 	}
 	if err := b.Raise(detect.Budgets{Tokens: 2000}); err != nil || b.Err() != nil {

@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var calls = definition{
-	rule: RuleCalls, name: "calls", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleCalls, name: "calls", reason: ReasonExhausted, severity: condition.High,
 	message: "You have made {n} calls in this iteration. End it with what you have.",
 	limits:  []limit{{"Calls", func(r *Rules) *Limits { return &r.Calls }, 160, 200, 1, maxCount}},
 	step: func(r *Run, e *event) {

@@ -1,9 +1,8 @@
 package detect
 
 import (
-	"strconv"
-
-	"github.com/blackbox4/switchgear/ralph/internal/enum"
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
 // Class says how the calls of a tool are judged. The zero Class is [ClassOrdinary].
@@ -17,20 +16,12 @@ const (
 	ClassUnjudged                // is never a repeat nor part of a cycle; its errors and its use still count
 )
 
+var classNames = enum.Names[Class]{Type: "Class", Of: []string{ //nolint:gochecknoglobals // a table
+	ClassOrdinary: "ordinary", ClassPoll: "poll", ClassRepeatable: "repeatable", ClassUnjudged: "unjudged",
+}}
+
 // String returns "ordinary", "poll", "repeatable" or "unjudged".
-func (c Class) String() string {
-	switch c {
-	case ClassOrdinary:
-		return "ordinary"
-	case ClassPoll:
-		return "poll"
-	case ClassRepeatable:
-		return "repeatable"
-	case ClassUnjudged:
-		return "unjudged"
-	}
-	return "Class(" + strconv.Itoa(int(c)) + ")"
-}
+func (c Class) String() string { return classNames.String(c) }
 
 // MarshalText makes a Class readable in JSON and YAML. It never fails.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
@@ -38,5 +29,8 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (c *Class) UnmarshalText(text []byte) error {
-	return enum.Parse(c, text, ClassOrdinary, ClassUnjudged, "Class")
+	if allowed := classNames.Parse(text, c); allowed != "" {
+		return &core.ConfigError{Field: classNames.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

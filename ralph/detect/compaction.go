@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var compaction = definition{
-	rule: RuleCompaction, name: "compaction", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RuleCompaction, name: "compaction", reason: ReasonStuck, severity: condition.Medium,
 	message: "The context was shortened {n} times with nothing done in between. Keep less in it: work on a smaller part.",
 	limits:  []limit{{"Compaction", func(r *Rules) *Limits { return &r.Compaction }, 3, 10, 1, 1000}},
 	clear:   func(r *Run, _ time.Duration) { r.s.Compaction = compactionState{} },

@@ -5,15 +5,15 @@ import (
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var confidence = definition{
-	rule: RuleConfidence, name: "confidence", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RuleConfidence, name: "confidence", reason: ReasonStuck, severity: condition.Medium,
 	message: "You are not sure enough of what you do ({x}). Check what you have with a test or a source before you go on, or ask.",
-	worse: func(rules *Rules, value float64) (failsafe.Severity, bool) {
-		return failsafe.High, value <= rules.Confidence.High
+	worse: func(rules *Rules, value float64) (condition.Severity, bool) {
+		return condition.High, value <= rules.Confidence.High
 	},
 	evidence: latestThree,
 	fill:     func(r *Rules) { r.Confidence = r.Confidence.withDefaults() },

@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var cycle = definition{
-	rule: RuleCycle, name: "cycle", reason: ReasonStuck, severity: failsafe.High,
+	rule: RuleCycle, name: "cycle", reason: ReasonStuck, severity: condition.High,
 	message:  "You have gone round the same few calls {n} times with the same results. Leave this circle: name what you have learned, and choose a step that you have not taken yet.",
 	evidence: func(*Run, int, int) bool { return true },
 	limits:   []limit{{"Cycle", func(r *Rules) *Limits { return &r.Cycle }, 2, 3, 2, 1000}},

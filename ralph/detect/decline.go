@@ -4,12 +4,12 @@ import (
 	"math"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var decline = definition{
-	rule: RuleDecline, name: "decline", reason: ReasonStuck, severity: failsafe.Low,
+	rule: RuleDecline, name: "decline", reason: ReasonStuck, severity: condition.Low,
 	message: "You produce less and less. If the work is done, say so; if not, say what holds you up.",
 	limits:  []limit{{"Decline", func(r *Rules) *Limits { return &r.Decline }, 3, never, 1, 1000}},
 	step: func(r *Run, e *event) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // definition is all there is to know about a rule: what it is called, what it tells the
@@ -16,8 +16,8 @@ type definition struct {
 	rule     Rule
 	name     string
 	reason   Reason
-	severity failsafe.Severity                                           // of a trip
-	worse    func(rules *Rules, count float64) (failsafe.Severity, bool) // of a trip, where the count matters
+	severity condition.Severity                                           // of a trip
+	worse    func(rules *Rules, count float64) (condition.Severity, bool) // of a trip, where the count matters
 
 	// message tells the model what happened and what to do instead; {n} and {x} in it
 	// stand for what was counted, as a whole number and with two decimals, {tool} for
@@ -99,9 +99,9 @@ func (d *definition) text(count float64, tool string) string {
 }
 
 // severityAt is the severity of a level. Nudges are low.
-func (d *definition) severityAt(rules *Rules, level Level, count float64) failsafe.Severity {
+func (d *definition) severityAt(rules *Rules, level Level, count float64) condition.Severity {
 	if level == LevelNudge {
-		return failsafe.Low
+		return condition.Low
 	}
 	if d.worse != nil {
 		if severity, ok := d.worse(rules, count); ok {
@@ -112,7 +112,7 @@ func (d *definition) severityAt(rules *Rules, level Level, count float64) failsa
 }
 
 // finding is what the rule has found, without evidence.
-func (d *definition) finding(level Level, severity failsafe.Severity, count, limit float64, tool string, at time.Time) Finding {
+func (d *definition) finding(level Level, severity condition.Severity, count, limit float64, tool string, at time.Time) Finding {
 	return Finding{
 		Rule: d.rule, Level: level, Reason: d.reason, Severity: severity, Count: count, Threshold: limit,
 		Message: d.text(count, tool), At: at,

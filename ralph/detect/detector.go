@@ -4,7 +4,7 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // Detector is a set of [Rules], checked and ready. It is safe for concurrent use
@@ -50,7 +50,7 @@ func (p *inputs[T]) giveBack(in *T) {
 }
 
 // severity is that of a rule at a level.
-func (d *Detector) severity(rule Rule, level Level, count float64) failsafe.Severity {
+func (d *Detector) severity(rule Rule, level Level, count float64) condition.Severity {
 	return d.table.byRule[rule].severityAt(&d.rules, level, count)
 }
 

@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var empty = definition{
-	rule: RuleEmpty, name: "empty", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RuleEmpty, name: "empty", reason: ReasonStuck, severity: condition.Medium,
 	message: "Your last {n} replies said nothing new. Call a tool, give the final answer, or say what is missing.",
 	limits:  []limit{{"Empty", func(r *Rules) *Limits { return &r.Empty }, 2, 3, 1, 1000}},
 	step: func(r *Run, e *event) {

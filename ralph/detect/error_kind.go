@@ -1,9 +1,8 @@
 package detect
 
 import (
-	"strconv"
-
-	"github.com/blackbox4/switchgear/ralph/internal/enum"
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
 // ErrorKind says what sort of error a step ended with, where the caller knows. The
@@ -20,25 +19,13 @@ const (
 	ErrorKindTransient                    // rate limits, 5xx, timeouts: the same may work later
 )
 
+var errorKindNames = enum.Names[ErrorKind]{Type: "ErrorKind", Of: []string{ //nolint:gochecknoglobals // a table
+	ErrorKindOther: "other", ErrorKindPermission: "permission", ErrorKindUnknownTool: "unknown_tool", ErrorKindAuth: "auth", ErrorKindQuota: "quota", ErrorKindTransient: "transient",
+}}
+
 // String returns "other", "permission", "unknown_tool", "auth", "quota" or
 // "transient".
-func (k ErrorKind) String() string {
-	switch k {
-	case ErrorKindOther:
-		return "other"
-	case ErrorKindPermission:
-		return "permission"
-	case ErrorKindUnknownTool:
-		return "unknown_tool"
-	case ErrorKindAuth:
-		return "auth"
-	case ErrorKindQuota:
-		return "quota"
-	case ErrorKindTransient:
-		return "transient"
-	}
-	return "ErrorKind(" + strconv.Itoa(int(k)) + ")"
-}
+func (k ErrorKind) String() string { return errorKindNames.String(k) }
 
 // MarshalText makes an ErrorKind readable in JSON and YAML. It never fails.
 func (k ErrorKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
@@ -46,5 +33,8 @@ func (k ErrorKind) MarshalText() ([]byte, error) { return []byte(k.String()), ni
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (k *ErrorKind) UnmarshalText(text []byte) error {
-	return enum.Parse(k, text, ErrorKindOther, ErrorKindTransient, "ErrorKind")
+	if allowed := errorKindNames.Parse(text, k); allowed != "" {
+		return &core.ConfigError{Field: errorKindNames.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

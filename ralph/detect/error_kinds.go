@@ -3,7 +3,7 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // The rules for errors of which more is known than their text: they differ in nothing
@@ -11,7 +11,7 @@ import (
 
 //nolint:gochecknoglobals // a constant
 var permission = definition{
-	rule: RulePermission, name: "permission", reason: ReasonBlocked, severity: failsafe.High,
+	rule: RulePermission, name: "permission", reason: ReasonBlocked, severity: condition.High,
 	message:   "{n} calls were not permitted. Do not ask for them again: use what you are allowed to, or tell a human what you need and why.",
 	evidence:  showsKind(ErrorKindPermission),
 	limits:    []limit{{"Permission", func(r *Rules) *Limits { return &r.Permission }, 1, 2, 1, ringSize}},
@@ -23,7 +23,7 @@ var permission = definition{
 
 //nolint:gochecknoglobals // a constant
 var unknownTool = definition{
-	rule: RuleUnknownTool, name: "unknown_tool", reason: ReasonFailing, severity: failsafe.Medium,
+	rule: RuleUnknownTool, name: "unknown_tool", reason: ReasonFailing, severity: condition.Medium,
 	message:   "You have called tools that do not exist {n} times. Use only the tools in your list, by their exact names.",
 	evidence:  showsKind(ErrorKindUnknownTool),
 	limits:    []limit{{"UnknownTool", func(r *Rules) *Limits { return &r.UnknownTool }, 2, 3, 1, ringSize}},
@@ -35,7 +35,7 @@ var unknownTool = definition{
 
 //nolint:gochecknoglobals // a constant
 var auth = definition{
-	rule: RuleAuth, name: "auth", reason: ReasonBlocked, severity: failsafe.High,
+	rule: RuleAuth, name: "auth", reason: ReasonBlocked, severity: condition.High,
 	message:   "The credentials were not accepted. No repetition will help: tell a human which access is missing.",
 	evidence:  showsKind(ErrorKindAuth),
 	limits:    []limit{{"Auth", func(r *Rules) *Limits { return &r.Auth }, never, 1, 1, ringSize}},
@@ -47,7 +47,7 @@ var auth = definition{
 
 //nolint:gochecknoglobals // a constant
 var quota = definition{
-	rule: RuleQuota, name: "quota", reason: ReasonExhausted, severity: failsafe.High,
+	rule: RuleQuota, name: "quota", reason: ReasonExhausted, severity: condition.High,
 	message:   "A quota is used up. Stop, and report what is done and what is left.",
 	evidence:  showsKind(ErrorKindQuota),
 	limits:    []limit{{"Quota", func(r *Rules) *Limits { return &r.Quota }, never, 1, 1, ringSize}},

@@ -5,18 +5,18 @@ import (
 	"slices"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var errorRate = definition{
-	rule: RuleErrorRate, name: "error_rate", reason: ReasonFailing, severity: failsafe.Medium,
+	rule: RuleErrorRate, name: "error_rate", reason: ReasonFailing, severity: condition.Medium,
 	message: "{n} % of the latest steps failed. Stop and find out what they have in common.",
-	worse: func(_ *Rules, share float64) (failsafe.Severity, bool) {
+	worse: func(_ *Rules, share float64) (condition.Severity, bool) {
 		if share >= 90 {
-			return failsafe.Critical, true
+			return condition.Critical, true
 		}
-		return failsafe.High, share >= 70
+		return condition.High, share >= 70
 	},
 	evidence: failedCalls,
 	limits:   []limit{{"ErrorRate", func(r *Rules) *Limits { return &r.ErrorRate }, never, 50, 1, 100}},

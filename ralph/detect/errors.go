@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var errorsInARow = definition{
-	rule: RuleErrors, name: "errors", reason: ReasonFailing, severity: failsafe.High,
+	rule: RuleErrors, name: "errors", reason: ReasonFailing, severity: condition.High,
 	message:  "The last {n} steps all failed. Stop and think: check your assumptions with a small step that cannot fail, then go on from there.",
 	evidence: failedCalls,
 	limits:   []limit{{"Errors", func(r *Rules) *Limits { return &r.Errors }, 4, 5, 1, maxCount}},

@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var failures = definition{
-	rule: RuleFailures, name: "failures", reason: ReasonFailing, severity: failsafe.Medium,
+	rule: RuleFailures, name: "failures", reason: ReasonFailing, severity: condition.Medium,
 	message: "{n} iterations in a row have failed. Do not start the next one in the same way: find out why they fail.",
 	limits:  []limit{{"Failures", func(r *Rules) *Limits { return &r.Failures }, 2, 3, 1, maxCount}},
 	iteration: func(r *Run, it *Iteration) {

@@ -6,15 +6,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // Finding is a rule that has reached a level.
 type Finding struct {
-	Rule     Rule              `json:"rule"`
-	Level    Level             `json:"level"`
-	Reason   Reason            `json:"reason"`
-	Severity failsafe.Severity `json:"severity"`
+	Rule     Rule               `json:"rule"`
+	Level    Level              `json:"level"`
+	Reason   Reason             `json:"reason"`
+	Severity condition.Severity `json:"severity"`
 	// Count is what the rule has counted and Threshold what it has reached: a
 	// number of events, seconds, tokens, a share, by the rule.
 	Count     float64 `json:"count"`
@@ -30,10 +30,10 @@ type Finding struct {
 	At time.Time `json:"at,omitzero"`
 }
 
-// Condition is f in the terms of package failsafe. Its type is the name of the
+// Condition is f in the terms of package condition. Its type is the name of the
 // rule; its metadata are "level", "reason" and, if there are some, "agents" and
 // "steps", the indexes of the evidence.
-func (f Finding) Condition() failsafe.Condition {
+func (f Finding) Condition() condition.Condition {
 	meta := map[string]string{"level": f.Level.String(), "reason": f.Reason.String()}
 	if len(f.Agents) > 0 {
 		meta["agents"] = strings.Join(f.Agents, ",")
@@ -48,8 +48,8 @@ func (f Finding) Condition() failsafe.Condition {
 		}
 		meta["steps"] = string(steps)
 	}
-	return failsafe.Condition{
-		Type:      failsafe.Type(f.Rule.String()),
+	return condition.Condition{
+		Type:      condition.Type(f.Rule.String()),
 		Severity:  f.Severity,
 		Message:   f.Message,
 		Threshold: f.Threshold,

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
@@ -82,7 +82,7 @@ func TestHandoffsBetweenPeers(t *testing.T) {
 	g.want(detect.RuleHandoffs, "4 nudge", "5 trip")
 	g.quiet(detect.RuleHandoffs)
 	f := g.fired[1]
-	if f.Severity != failsafe.High || f.Count != 5 || !slices.Equal(f.Agents, []string{"e", "f"}) || len(f.Evidence) != 5 {
+	if f.Severity != condition.High || f.Count != 5 || !slices.Equal(f.Agents, []string{"e", "f"}) || len(f.Evidence) != 5 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -172,7 +172,7 @@ func TestHandoffCycle(t *testing.T) {
 			g.want(detect.RuleHandoffCycle, fmt.Sprintf("%d nudge", 2*n), fmt.Sprintf("%d trip", 3*n))
 			g.quiet(detect.RuleHandoffCycle)
 			f := g.fired[1]
-			if slices.Sort(f.Agents); !slices.Equal(f.Agents, c.agents) || f.Severity != failsafe.High {
+			if slices.Sort(f.Agents); !slices.Equal(f.Agents, c.agents) || f.Severity != condition.High {
 				t.Errorf("%v %v", f.Agents, f.Severity)
 			}
 		})
@@ -305,7 +305,7 @@ func TestHandoffEcho(t *testing.T) {
 	}
 	g.want(detect.RuleHandoffEcho, "4 trip") // two turns with nothing but what was done before
 	g.want(detect.RuleHandoffStall, "4 nudge")
-	if f := g.fired[0]; f.Severity != failsafe.Medium {
+	if f := g.fired[0]; f.Severity != condition.Medium {
 		t.Errorf("%v", f.Severity)
 	}
 

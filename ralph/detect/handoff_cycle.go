@@ -3,12 +3,12 @@ package detect
 import (
 	"slices"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var handoffCycle = definition{
-	rule: RuleHandoffCycle, name: "handoff_cycle", reason: ReasonStuck, severity: failsafe.High,
+	rule: RuleHandoffCycle, name: "handoff_cycle", reason: ReasonStuck, severity: condition.High,
 	message:    "The work has gone round the same agents {n} times without anything new. Whoever has it now should finish it, or say what is missing.",
 	limits:     []limit{{"HandoffCycle", func(r *Rules) *Limits { return &r.HandoffCycle }, 2, 3, 2, 1000}},
 	handoff:    func(g *Graph, _ *handoffEvent) { g.observeCycle() },

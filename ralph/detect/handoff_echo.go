@@ -1,12 +1,12 @@
 package detect
 
 import (
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var handoffEcho = definition{
-	rule: RuleHandoffEcho, name: "handoff_echo", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RuleHandoffEcho, name: "handoff_echo", reason: ReasonStuck, severity: condition.Medium,
 	message: "The answer to what you hand on is always what was done before. Ask for something else, or ask another agent.",
 	limits:  []limit{{"HandoffEcho", func(r *Rules) *Limits { return &r.HandoffEcho }, never, 2, 1, 1000}},
 	handoff: func(g *Graph, h *handoffEvent) {

@@ -1,12 +1,12 @@
 package detect
 
 import (
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var handoffRepeat = definition{
-	rule: RuleHandoffRepeat, name: "handoff_repeat", reason: ReasonStuck, severity: failsafe.High,
+	rule: RuleHandoffRepeat, name: "handoff_repeat", reason: ReasonStuck, severity: condition.High,
 	message: "The very same work was handed to the same agent {n} times. Use the answer you have, or ask for something else.",
 	limits:  []limit{{"HandoffRepeat", func(r *Rules) *Limits { return &r.HandoffRepeat }, 2, never, 2, edgeNear + 1}},
 	handoff: func(g *Graph, h *handoffEvent) {

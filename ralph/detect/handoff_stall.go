@@ -1,12 +1,12 @@
 package detect
 
 import (
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var handoffStall = definition{
-	rule: RuleHandoffStall, name: "handoff_stall", reason: ReasonStuck, severity: failsafe.High,
+	rule: RuleHandoffStall, name: "handoff_stall", reason: ReasonStuck, severity: condition.High,
 	message: "Nearly the same work is handed on again and again. Say what is known by now, change the plan, and hand on only what is new.",
 	limits:  []limit{{"HandoffStall", func(r *Rules) *Limits { return &r.HandoffStall }, 2, 4, 1, 1000}},
 	handoff: func(g *Graph, h *handoffEvent) {

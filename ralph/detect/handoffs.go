@@ -1,12 +1,12 @@
 package detect
 
 import (
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var handoffs = definition{
-	rule: RuleHandoffs, name: "handoffs", reason: ReasonStuck, severity: failsafe.High,
+	rule: RuleHandoffs, name: "handoffs", reason: ReasonStuck, severity: condition.High,
 	message: "The work was passed on {n} times without progress. Whoever has it now should do it, or give it back with the reason.",
 	limits:  []limit{{"Handoffs", func(r *Rules) *Limits { return &r.Handoffs }, 4, 5, 1, 1000}},
 	handoff: func(g *Graph, h *handoffEvent) {

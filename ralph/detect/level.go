@@ -1,9 +1,8 @@
 package detect
 
 import (
-	"strconv"
-
-	"github.com/blackbox4/switchgear/ralph/internal/enum"
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
 // Level is how far a rule has got. A higher one is worse, so that they can be
@@ -16,18 +15,12 @@ const (
 	LevelTrip                   // stop the agent
 )
 
+var levelNames = enum.Names[Level]{Type: "Level", Of: []string{ //nolint:gochecknoglobals // a table
+	"none", LevelNudge: "nudge", LevelTrip: "trip",
+}}
+
 // String returns "nudge" or "trip", and "none" for zero.
-func (l Level) String() string {
-	switch l {
-	case 0:
-		return "none"
-	case LevelNudge:
-		return "nudge"
-	case LevelTrip:
-		return "trip"
-	}
-	return "Level(" + strconv.Itoa(int(l)) + ")"
-}
+func (l Level) String() string { return levelNames.String(l) }
 
 // MarshalText makes a Level readable in JSON and YAML. It never fails.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
@@ -35,5 +28,8 @@ func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (l *Level) UnmarshalText(text []byte) error {
-	return enum.Parse(l, text, Level(0), LevelTrip, "Level")
+	if allowed := levelNames.Parse(text, l); allowed != "" {
+		return &core.ConfigError{Field: levelNames.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

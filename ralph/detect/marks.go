@@ -1,7 +1,7 @@
 package detect
 
 import (
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // marks remember what was reported, so that a rule reports a level once. Its fields
@@ -27,7 +27,7 @@ type slot struct {
 
 // rise reports whether a level, or the severity at the same, is higher than what was
 // reported since the rule was last at none.
-func (m *marks) rise(rule Rule, level Level, sev failsafe.Severity) bool {
+func (m *marks) rise(rule Rule, level Level, sev condition.Severity) bool {
 	now := uint8(level) | uint8(sev)<<2
 	if level == 0 {
 		now = 0

@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var noProgress = definition{
-	rule: RuleNoProgress, name: "no_progress", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RuleNoProgress, name: "no_progress", reason: ReasonStuck, severity: condition.Medium,
 	message:  "There was no progress for a while. Name the smallest step that would change something, and take it; if there is none, say why.",
 	evidence: latestThree,
 	limits: []limit{

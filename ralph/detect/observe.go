@@ -31,7 +31,7 @@ func (r *Run) act(s *Step, now time.Duration) {
 	e := &in.event
 	*e = event{
 		Step: &in.step, now: now, class: r.d.rules.Tools[s.Tool],
-		failed: bad && !(s.Refused && s.Tool != ""), counts: !s.Refused && (bad || s.Tool != ""),
+		failed: bad && (!s.Refused || s.Tool == ""), counts: !s.Refused && (bad || s.Tool != ""),
 	}
 	r.s.LastCall = 0
 	if s.Refused {

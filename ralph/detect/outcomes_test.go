@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
@@ -112,7 +112,7 @@ func TestErrorsInARow(t *testing.T) {
 	}
 	d.want(detect.RuleErrors, "4 nudge", "12 nudge", "14 trip")
 	d.quiet(detect.RuleErrors, detect.RuleErrorRate, detect.RuleStall)
-	if f := d.fired[len(d.fired)-1]; f.Severity != failsafe.High || f.Reason != detect.ReasonFailing {
+	if f := d.fired[len(d.fired)-1]; f.Severity != condition.High || f.Reason != detect.ReasonFailing {
 		t.Errorf("%v %v", f.Severity, f.Reason)
 	}
 }
@@ -140,12 +140,12 @@ func TestErrorRate(t *testing.T) {
 	for _, c := range []struct {
 		errors int // of 10
 		want   []string
-		sev    failsafe.Severity
+		sev    condition.Severity
 	}{
 		{4, nil, 0},
-		{5, []string{"10 trip"}, failsafe.Medium},
-		{7, []string{"10 trip"}, failsafe.High},
-		{9, []string{"10 trip"}, failsafe.Critical},
+		{5, []string{"10 trip"}, condition.Medium},
+		{7, []string{"10 trip"}, condition.High},
+		{9, []string{"10 trip"}, condition.Critical},
 	} {
 		d := drive(t, detect.Rules{Errors: off(), Transient: off()})
 		for i := range 10 {
@@ -330,14 +330,14 @@ func TestConfidence(t *testing.T) {
 	sure(d, 0.3)  // 0.405
 	sure(d, 0.05) // 0.2985
 	d.want(detect.RuleConfidence, "1 nudge", "3 trip")
-	if f := d.fired[1]; f.Severity != failsafe.Medium || f.Threshold != 0.3 {
+	if f := d.fired[1]; f.Severity != condition.Medium || f.Threshold != 0.3 {
 		t.Errorf("%v at %v", f.Severity, f.Threshold)
 	}
 	for range 9 {
 		sure(d, 0.02)
 	}
 	d.want(detect.RuleConfidence, "1 nudge", "3 trip", "7 trip")
-	if f := d.fired[2]; f.Severity != failsafe.High {
+	if f := d.fired[2]; f.Severity != condition.High {
 		t.Errorf("%v", f.Severity)
 	}
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // TestMessagesHaveWholeNumbers, and shares two decimals.
@@ -51,8 +51,8 @@ func TestConditionsHaveWhatThereIs(t *testing.T) {
 		{Finding{Agents: []string{"a"}}, map[string]string{"agents": "a"}},
 		{Finding{Agents: []string{"a", "b"}}, map[string]string{"agents": "a,b"}},
 	} {
-		c.f.Rule, c.f.Level, c.f.Reason, c.f.Severity, c.f.Count, c.f.Threshold, c.f.Message, c.f.At = RuleRepeat, LevelTrip, ReasonStuck, failsafe.High, 3, 2, "m", at
-		want := failsafe.Condition{Type: "repeat", Severity: failsafe.High, Message: "m", Threshold: 2, Value: 3, At: at, Metadata: map[string]string{"level": "trip", "reason": "stuck"}}
+		c.f.Rule, c.f.Level, c.f.Reason, c.f.Severity, c.f.Count, c.f.Threshold, c.f.Message, c.f.At = RuleRepeat, LevelTrip, ReasonStuck, condition.High, 3, 2, "m", at
+		want := condition.Condition{Type: "repeat", Severity: condition.High, Message: "m", Threshold: 2, Value: 3, At: at, Metadata: map[string]string{"level": "trip", "reason": "stuck"}}
 		maps.Copy(want.Metadata, c.more)
 		if got := c.f.Condition(); !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, want %+v", got, want)

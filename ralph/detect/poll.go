@@ -4,14 +4,14 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // Of calls that wait for something only the time can tell whether they are too many.
 
 //nolint:gochecknoglobals // a constant
 var poll = definition{
-	rule: RulePoll, name: "poll", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RulePoll, name: "poll", reason: ReasonStuck, severity: condition.Medium,
 	message:  "You have asked {tool} {n} times and nothing has changed. Stop waiting: do other work, or report that what you wait for is not ready.",
 	evidence: func(r *Run, back, _ int) bool { return back < int(r.s.Repeat.Same) || r.s.Cycle.Period > 0 },
 	limits:   []limit{{"Poll", func(r *Rules) *Limits { return &r.Poll }, 10, 20, 2, maxCount}},

@@ -1,9 +1,8 @@
 package detect
 
 import (
-	"strconv"
-
-	"github.com/blackbox4/switchgear/ralph/internal/enum"
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
 // Reason is why an agent does not get on, which decides how it may go on again.
@@ -18,25 +17,13 @@ const (
 	ReasonTransient                   // something it needs is away for a while; waiting helps
 )
 
+var reasonNames = enum.Names[Reason]{Type: "Reason", Of: []string{ //nolint:gochecknoglobals // a table
+	"none", ReasonStuck: "stuck", ReasonFailing: "failing", ReasonExhausted: "exhausted", ReasonBlocked: "blocked", ReasonTransient: "transient",
+}}
+
 // String returns "stuck", "failing", "exhausted", "blocked" or "transient", and
 // "none" for zero.
-func (r Reason) String() string {
-	switch r {
-	case 0:
-		return "none"
-	case ReasonStuck:
-		return "stuck"
-	case ReasonFailing:
-		return "failing"
-	case ReasonExhausted:
-		return "exhausted"
-	case ReasonBlocked:
-		return "blocked"
-	case ReasonTransient:
-		return "transient"
-	}
-	return "Reason(" + strconv.Itoa(int(r)) + ")"
-}
+func (r Reason) String() string { return reasonNames.String(r) }
 
 // MarshalText makes a Reason readable in JSON and YAML. It never fails.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
@@ -44,5 +31,8 @@ func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (r *Reason) UnmarshalText(text []byte) error {
-	return enum.Parse(r, text, Reason(0), ReasonTransient, "Reason")
+	if allowed := reasonNames.Parse(text, r); allowed != "" {
+		return &core.ConfigError{Field: reasonNames.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var repeat = definition{
-	rule: RuleRepeat, name: "repeat", reason: ReasonStuck, severity: failsafe.High,
+	rule: RuleRepeat, name: "repeat", reason: ReasonStuck, severity: condition.High,
 	message:  "You have called {tool} {n} times in a row with the same arguments and the same result. Another call will not change it: use the result you have, try something else, or say what is missing.",
 	evidence: func(r *Run, back, _ int) bool { return back < int(r.s.Repeat.Same) },
 	limits:   []limit{{"Repeat", func(r *Rules) *Limits { return &r.Repeat }, 3, 5, 2, maxCount}},

@@ -1,9 +1,8 @@
 package detect
 
 import (
-	"strconv"
-
-	"github.com/blackbox4/switchgear/ralph/internal/enum"
+	"github.com/blackbox4/switchgear/core"
+	"github.com/blackbox4/switchgear/internal/enum"
 )
 
 // Rule is one way of not getting anywhere. There are no others than the constants,
@@ -69,16 +68,18 @@ var table = [...]*definition{
 //nolint:gochecknoglobals // a constant table
 var allRules = newRuleSet(table[:])
 
+//nolint:gochecknoglobals // a table
+var ruleNames = func() enum.Names[Rule] {
+	names := make([]string, numRules)
+	names[0] = "none"
+	for _, d := range table {
+		names[d.rule] = d.name
+	}
+	return enum.Names[Rule]{Type: "Rule", Of: names}
+}()
+
 // String returns the rule's name, lower case with underscores.
-func (r Rule) String() string {
-	if r == 0 {
-		return "none"
-	}
-	if int(r) < numRules {
-		return allRules.byRule[r].name
-	}
-	return "Rule(" + strconv.Itoa(int(r)) + ")"
-}
+func (r Rule) String() string { return ruleNames.String(r) }
 
 // MarshalText makes a Rule readable in JSON and YAML. It never fails.
 func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
@@ -86,5 +87,8 @@ func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // UnmarshalText reads what MarshalText has written. The error, a *core.ConfigError,
 // names what is allowed.
 func (r *Rule) UnmarshalText(text []byte) error {
-	return enum.Parse(r, text, Rule(0), Rule(numRules-1), "Rule")
+	if allowed := ruleNames.Parse(text, r); allowed != "" {
+		return &core.ConfigError{Field: ruleNames.Type, Value: string(text), Allowed: allowed}
+	}
+	return nil
 }

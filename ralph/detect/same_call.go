@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var sameCall = definition{
-	rule: RuleSameCall, name: "same_call", reason: ReasonStuck, severity: failsafe.Low,
+	rule: RuleSameCall, name: "same_call", reason: ReasonStuck, severity: condition.Low,
 	message:  "You have made the same call of {tool} {n} times in a row. If you are looking for something, say what, and look for it in another way.",
 	evidence: func(r *Run, back, _ int) bool { return back < int(r.s.SameCall.InARow) },
 	limits:   []limit{{"SameCall", func(r *Rules) *Limits { return &r.SameCall }, 10, never, 2, maxCount}},

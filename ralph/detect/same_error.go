@@ -1,12 +1,12 @@
 package detect
 
 import (
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var sameError = definition{
-	rule: RuleSameError, name: "same_error", reason: ReasonFailing, severity: failsafe.High,
+	rule: RuleSameError, name: "same_error", reason: ReasonFailing, severity: condition.High,
 	message: "The same error of {tool} has come {n} times. Do not try the same again: read what the error says, correct its cause, or do without the tool.",
 	evidence: func(r *Run, back, i int) bool {
 		return failedCalls(r, back, i) && r.s.Ring.Out[i] == r.s.Ring.Out[r.s.Ring.back(0)]

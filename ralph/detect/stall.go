@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var stall = definition{
-	rule: RuleStall, name: "stall", reason: ReasonStuck, severity: failsafe.Medium,
+	rule: RuleStall, name: "stall", reason: ReasonStuck, severity: condition.Medium,
 	message:  "Several signs say that you are not getting on. Stop, sum up what you have tried, and choose another way.",
 	evidence: latestThree,
 	limits:   []limit{{"Stall", func(r *Rules) *Limits { return &r.Stall }, 2, 4, 1, 1000}},

@@ -3,7 +3,7 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 // Passing errors alone are that, and not a failing agent: RuleErrors and RuleFailures
@@ -11,7 +11,7 @@ import (
 
 //nolint:gochecknoglobals // a constant
 var transient = definition{
-	rule: RuleTransient, name: "transient", reason: ReasonTransient, severity: failsafe.Medium,
+	rule: RuleTransient, name: "transient", reason: ReasonTransient, severity: condition.Medium,
 	message:  "What you call was not available {n} times in a row. Wait before you try again, or do something that does not need it.",
 	evidence: failedCalls,
 	limits:   []limit{{"Transient", func(r *Rules) *Limits { return &r.Transient }, 3, 5, 1, maxCount}},

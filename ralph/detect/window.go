@@ -3,12 +3,12 @@ package detect
 import (
 	"time"
 
-	"github.com/blackbox4/switchgear/core/failsafe"
+	"github.com/blackbox4/switchgear/core/failsafe/condition"
 )
 
 //nolint:gochecknoglobals // a constant
 var window = definition{
-	rule: RuleWindow, name: "window", reason: ReasonStuck, severity: failsafe.High,
+	rule: RuleWindow, name: "window", reason: ReasonStuck, severity: condition.High,
 	message:  "You have come back to the same call of {tool} {n} times, with the same result. What you did in between has not changed it: work on what causes the result, or try another way.",
 	evidence: func(r *Run, _, i int) bool { return r.s.Ring.key(i) == r.s.Ring.key(r.s.Ring.back(0)) },
 	limits:   []limit{{"Window", func(r *Rules) *Limits { return &r.Window }, 3, 5, 2, ringSize}},

@@ -6,6 +6,34 @@ import (
 	"time"
 )
 
+// Reset closes the breaker and forgets the window, the streak and the openings
+// in a row. Totals, history and transitions are kept, and so is an override.
+// Permits that are out become late.
+func (b *Breaker) Reset() {
+	if !b.made() {
+		return
+	}
+	ctx := context.Background()
+	now, s := b.lock(), b.settings.Load()
+	b.advanceLocked(ctx, s, now)
+	b.closeLocked(ctx, s, now, CauseManualReset, b.endLocked(b.phase.Load(), now))
+	b.mu.Unlock()
+	b.deliver()
+}
+
+// endLocked seals a phase that is about to be replaced by hand and returns what
+// it had counted.
+func (b *Breaker) endLocked(ph *phase, now time.Duration) Counts {
+	switch ph.state {
+	case Closed:
+		return b.countsOf(ph, ph.tally.seal(), now)
+	case HalfOpen:
+		return ph.half.counts()
+	case Open:
+	}
+	return Counts{}
+}
+
 // maxRestoredOpens bounds what a snapshot may say of openings.
 const maxRestoredOpens = 1 << 20
 

@@ -1,6 +1,8 @@
 package core
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+)
 
 // ring holds the marks of the last calls of a count window, 16 in the low half
 // of a word, under a version in the high half that grows with each write. The
@@ -57,7 +59,7 @@ func (p *phase) credit(w word, m mark) (word, bool) {
 		}
 	}
 	var gone mark
-	if w.has(full) {
+	if w.has(windowFull) {
 		slot := pos % n
 		gone = markAt(words[slot/marksPerWord].Load(), slot)
 	}
@@ -69,10 +71,43 @@ func (p *phase) credit(w word, m mark) (word, bool) {
 	next += word(m&markSlow>>1)<<slowShift - word(gone&markSlow>>1)<<slowShift
 	pos++
 	if pos == n {
-		next |= full
+		next |= windowFull
 	}
 	if pos == (posLimit/n-1)*n {
 		pos = n // the same slot, and never 0 again: 0 means that nothing is pending
 	}
 	return next&(1<<posShift-1) | word(pos)<<posShift, true
+}
+
+// counts reads a count window of n calls from the word.
+func (w word) counts(n int) Counts {
+	calls := w.pos()
+	if w.has(windowFull) {
+		calls = n
+	}
+	return Counts{Calls: calls, Failures: w.failures(), Slow: w.slow(), Consecutive: w.streak()}
+}
+
+// last returns the marks of a sealed count window whose word is w, oldest first.
+func (p *phase) last(w word) []mark {
+	n := int(p.calls)
+	words := p.ring.of(n)
+	held := w.counts(n).Calls
+	marks := make([]mark, held)
+	for i := range marks {
+		slot := (w.pos() - held + i) % n
+		marks[i] = markAt(words[slot/marksPerWord].Load(), slot)
+	}
+	if held > 0 {
+		marks[held-1] = w.pending()
+	}
+	return marks
+}
+
+// replay credits marks to the count window of an unpublished phase.
+func (p *phase) replay(marks []mark) {
+	for _, m := range marks[max(len(marks)-int(p.calls), 0):] {
+		next, _ := p.credit(p.tally.read(), m)
+		p.tally.Store(uint64(next))
+	}
 }

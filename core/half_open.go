@@ -1,6 +1,7 @@
 package core
 
 import (
+	"context"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ type half struct {
 	// full is set while no probe can go out. A settlement that ends the phase
 	// leaves it alone, for it is read without the lock: in between it would tell of
 	// a free place, or of a wait, that there never was.
-	full atomic.Pointer[occupied]
+	full atomic.Pointer[fullUntil]
 
 	breaker *Breaker
 	opens   int     // of the phase
@@ -52,9 +53,9 @@ func (s *settings) maxOut() int { return 2 * s.HalfOpenMaxCalls }
 // awaited is how long a lost probe keeps a newer one from going out.
 func (s *settings) awaited() time.Duration { return max(s.MaxTimeout, defaultMaxTimeout) }
 
-// patience is how long the phase waits before it lets out a further probe: as
+// retryWait is how long the phase waits before it lets out a further probe: as
 // long as if the lost probe had opened the breaker, without jitter.
-func (h *half) patience(s *settings) time.Duration {
+func (h *half) retryWait(s *settings) time.Duration {
 	const middle = 0.5
 	return s.breakFor(h.opens+1+h.rounds, middle, 0)
 }
@@ -63,7 +64,7 @@ func (h *half) patience(s *settings) time.Duration {
 func (h *half) issue(now time.Duration, s *settings) uint32 {
 	if len(h.probes) >= s.HalfOpenMaxCalls || now < h.nextAt(0, s) {
 		if !h.full.Load().holds(now) { // the clock was set back
-			h.mark(now, s)
+			h.updateFull(now, s)
 		}
 		return 0
 	}
@@ -74,15 +75,15 @@ func (h *half) issue(now time.Duration, s *settings) uint32 {
 	h.probes = append(h.probes, probe{h.issued, now})
 	if h.waits {
 		h.rounds++
-		h.next = later(now, h.patience(s))
+		h.next = later(now, h.retryWait(s))
 	}
-	h.mark(now, s)
+	h.updateFull(now, s)
 	return h.issued
 }
 
-// give takes back a probe that is out or lost; it reports false for one that is
-// no longer awaited. If the phase goes on, mark has to follow.
-func (h *half) give(number uint32) bool {
+// release frees the place of a probe that is out or lost; it reports false for one that is
+// no longer awaited. If the phase goes on, updateFull has to follow.
+func (h *half) release(number uint32) bool {
 	for _, out := range []*[]probe{&h.probes, &h.lost} {
 		if i := slices.IndexFunc(*out, func(p probe) bool { return p.number == number }); i >= 0 {
 			*out = slices.Delete(*out, i, i+1)
@@ -105,20 +106,20 @@ func (h *half) ignored(number uint32, now time.Duration) {
 // wasLost reports whether a probe that is being settled was lost before.
 func (h *half) wasLost(number uint32) bool { return number <= h.lostUpTo }
 
-// occupied is a time in which surely no probe can go out, and what calls are
+// fullUntil is a time in which no probe can go out, and the error that calls are
 // refused with in it. A caller whose reading of the clock is older than that asks
 // under the lock.
-type occupied struct {
+type fullUntil struct {
 	from, until time.Duration
 	err         *OpenError
 }
 
 // holds reports whether no probe can go out at a time.
-func (o *occupied) holds(now time.Duration) bool { return o != nil && o.from <= now && now < o.until }
+func (o *fullUntil) holds(now time.Duration) bool { return o != nil && o.from <= now && now < o.until }
 
-// mark sets full after a change, at now, of the probes or of the limits.
-func (h *half) mark(now time.Duration, s *settings) {
-	full := occupied{from: now, until: h.nextAt(0, s)}
+// updateFull sets full after a change, at now, of the probes or of the limits.
+func (h *half) updateFull(now time.Duration, s *settings) {
+	full := fullUntil{from: now, until: h.nextAt(0, s)}
 	cause, retry := CauseProbeLost, full.until
 	if len(h.probes) >= s.HalfOpenMaxCalls {
 		full.until, cause = later(h.probes[0].issued, s.ProbeTimeout), CauseProbesOut
@@ -157,7 +158,7 @@ func (h *half) nextAt(n int, s *settings) (at time.Duration) {
 	case h.waits:
 		at = h.next
 	case n > 0:
-		at = later(later(h.probes[0].issued, s.ProbeTimeout), h.patience(s))
+		at = later(later(h.probes[0].issued, s.ProbeTimeout), h.retryWait(s))
 	}
 	// The youngest of those that have to be given up decides.
 	if over := len(h.probes) + len(h.lost) - s.maxOut(); over >= 0 {
@@ -176,15 +177,81 @@ func (h *half) lose(now time.Duration, s *settings) int {
 		return 0
 	}
 	if !h.waits {
-		h.waits, h.next = true, later(later(h.probes[0].issued, s.ProbeTimeout), h.patience(s))
+		h.waits, h.next = true, later(later(h.probes[0].issued, s.ProbeTimeout), h.retryWait(s))
 	}
 	h.lost = append(h.lost, h.probes[:n]...)
 	h.lostUpTo = h.probes[n-1].number
 	h.probes = slices.Delete(h.probes, 0, n)
-	h.mark(now, s)
+	h.updateFull(now, s)
 	return n
 }
 
 func (h *half) counts() Counts {
 	return Counts{Calls: h.passed + h.failed, Failures: h.failed, Slow: h.slow, Consecutive: h.passed}
+}
+
+// settleProbe settles a probe, lost or not, and reports whether it was late.
+func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v result, m mark) (late bool) {
+	if v.outcome == Failure {
+		v.reason = reasonOf(v.err) // the user's code: not under the lock
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ph := p.phase
+	s, now := b.settings.Load(), b.now()
+	b.advanceLocked(ctx, s, now)
+	h := ph.half
+	lost := h.wasLost(p.meta.probe)
+	if lost {
+		ph.stats.Load().lostOut.Add(-1)
+	}
+	b.lifetimeLocked().probes.add(v.outcome)
+	if b.phase.Load() != ph || !h.release(p.meta.probe) && !lost {
+		return true
+	}
+	if m.slow() {
+		h.slow++
+	}
+	switch {
+	case v.outcome == Ignored:
+		h.ignored(p.meta.probe, now)
+		h.updateFull(now, s)
+	case m.failed():
+		h.failed++
+		b.openLocked(ctx, s, now, CauseProbeFailed, h.counts(), &v)
+	case m.slow() && s.SlowRateThreshold > 0:
+		h.passed++
+		b.openLocked(ctx, s, now, CauseProbeSlow, h.counts(), &v)
+	default:
+		h.passed++
+		if h.passed >= s.SuccessThreshold {
+			b.closeLocked(ctx, s, now, CauseProbesPassed, h.counts())
+			break
+		}
+		h.waits, h.rounds = false, 0 // the dependency answers
+		h.updateFull(now, s)
+	}
+	return false
+}
+
+// probe issues the number of a probe in the half-open phase ph, or 0.
+func (b *Breaker) probe(ctx context.Context, ph *phase) (now time.Duration, number uint32) {
+	now = b.lock()
+	s := b.settings.Load()
+	b.advanceLocked(ctx, s, now)
+	if b.phase.Load() == ph {
+		number = ph.half.issue(now, s)
+	}
+	b.mu.Unlock()
+	if number == 0 { // else the phase goes on, and there is no transition to tell
+		b.deliver()
+	}
+	return now, number
+}
+
+func (b *Breaker) tellProbe(ctx context.Context) {
+	if b.settings.Load().Hooks.Probe != nil {
+		b.ledgerOf().queueEvent(event{ctx: background(ctx), probe: true})
+		b.deliver()
+	}
 }
