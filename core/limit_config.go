@@ -122,7 +122,7 @@ func (c LimitConfig) withDefaults() LimitConfig {
 
 // room returns how many calls of normal and of low priority may be in flight at
 // a limit, which is at least 1.
-func (c *LimitConfig) room(limit float64) (normal, low int) {
+func (c LimitConfig) room(limit float64) (normal, low int) {
 	const slack = 1e-9 // or a reserve of 0.7 would leave 4 of 10, by binary fractions
 	normal = int(limit)
 	low = int(math.Ceil((1-max(c.Reserve, 0))*limit - slack))

@@ -98,7 +98,10 @@ func (g *limitedBreaker) join(p *Permit, bits flags) Permit {
 func (p *Permit) deliverLimited(ctx context.Context, v result, limitOutcome Outcome) {
 	l := p.other.limit
 	l.places.leave() // before code of the user's, which may not return
-	if p.phase != nil && !(v.outcome == Success && p.has(quickPair) && p.succeedQuickly()) {
+	switch {
+	case p.phase == nil: // no breaker, or a disabled one
+	case v.outcome == Success && p.has(quickPair) && p.succeedQuickly():
+	default:
 		p.phase.breaker.settle(ctx, p, v)
 	}
 	if p.has(sampled) {

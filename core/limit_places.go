@@ -74,7 +74,7 @@ const (
 )
 
 func newTerms(normal, low, shift int, window uint64) terms {
-	return terms(normal) | terms(low)<<lowShift | terms(shift)<<timedShift | terms(window)<<windowShift //nolint:gosec // none is negative
+	return terms(normal) | terms(low)<<lowShift | terms(shift)<<timedShift | terms(window)<<windowShift
 }
 
 func (t terms) normal() uint64 { return uint64(t & inFlightMask) }
@@ -102,7 +102,7 @@ const (
 
 func sampleFlags(window, inFlight uint64) flags {
 	doubled := max(bits.Len64(inFlight)-sampleLoadBits, 0)
-	load := flags(doubled)<<sampleLoadBits | flags(inFlight>>doubled) //nolint:gosec // at most 13, and 255
+	load := flags(doubled)<<sampleLoadBits | flags(inFlight>>doubled)
 	return sampled | flags(window&sampleWindowMask)<<sampleShift | load<<sampleLoadShift
 }
 

@@ -24,7 +24,7 @@ func TestLimitHoldsUnderConcurrency(t *testing.T) {
 	var callers sync.WaitGroup
 	for w := range workers {
 		callers.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(w), 1)) //nolint:gosec // a test
+			random := rand.New(rand.NewPCG(uint64(w), 1))
 			for range each {
 				ctx := bg
 				if random.IntN(3) == 0 {

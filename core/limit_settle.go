@@ -16,7 +16,7 @@ func (l *Limit) sample(ctx context.Context, p *Permit, v *result) {
 	if smp.outcome == Ignored {
 		return
 	}
-	smp.late = v.timedOut || ctx != nil && ctx.Err() == context.DeadlineExceeded || //nolint:errorlint // as the package context says
+	smp.late = v.timedOut || ctx != nil && ctx.Err() == context.DeadlineExceeded ||
 		v.err != nil && errors.Is(v.err, context.DeadlineExceeded)
 	now := l.now()
 
@@ -35,7 +35,7 @@ func (l *Limit) sampleLocked(ctx context.Context, smp sample, window uint64, now
 	shift := timedOf(admitted - a.window.admitted)
 	if !a.complete(now) {
 		if shift < t.shift() { // calls have become few
-			l.terms.Store(uint64(t&^(terms(1<<timedBits-1)<<timedShift) | terms(shift)<<timedShift)) //nolint:gosec // not negative
+			l.terms.Store(uint64(t&^(terms(1<<timedBits-1)<<timedShift) | terms(shift)<<timedShift))
 		}
 		return
 	}

@@ -65,10 +65,10 @@ type event struct {
 
 type events []event
 
-func (e events) Len() int           { return len(e) }
-func (e events) Less(i, j int) bool { return e[i].at < e[j].at }
-func (e events) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)        { *e = append(*e, x.(event)) }
+func (e *events) Len() int           { return len(*e) }
+func (e *events) Less(i, j int) bool { return (*e)[i].at < (*e)[j].at }
+func (e *events) Swap(i, j int)      { (*e)[i], (*e)[j] = (*e)[j], (*e)[i] }
+func (e *events) Push(x any)         { *e = append(*e, x.(event)) }
 func (e *events) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]
@@ -84,7 +84,7 @@ func rate(perSecond float64) func(time.Duration) float64 {
 func simulate(t testing.TB, l load, cfg core.LimitConfig, seed uint64) *simulation {
 	t.Helper()
 	clients := max(l.clients, 1)
-	s := &simulation{random: rand.New(rand.NewPCG(seed, 1)), load: l, idle: l.workers, served: make([]int, clients)} //nolint:gosec // the same numbers each time
+	s := &simulation{random: rand.New(rand.NewPCG(seed, 1)), load: l, idle: l.workers, served: make([]int, clients)}
 	bins := int((stressTo - stressFrom) / bin)
 	s.good, s.offered = make([]int, bins), make([]int, bins)
 	cfg.Now = func() time.Time { return simulationStart.Add(s.now) }

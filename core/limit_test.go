@@ -170,7 +170,7 @@ func TestLimitRefusesBadConfig(t *testing.T) {
 		{core.LimitConfig{Min: 3, Max: 2, Initial: 9, Tolerance: math.NaN(), Reserve: 2}, "Min Initial Tolerance Reserve"},
 	} {
 		_, err := core.NewLimit("test", c.cfg)
-		for _, field := range strings.Fields(c.fields) {
+		for field := range strings.FieldsSeq(c.fields) {
 			if err == nil || !strings.Contains(err.Error(), field+" is ") {
 				t.Errorf("NewLimit(%+v) = %v, want it to name %s", c.cfg, err, field)
 			}
