@@ -30,8 +30,9 @@ import (
 //   - a permit that is never settled keeps its place for ever;
 //   - long streams need a limit of their own, and so do routes whose calls take
 //     much longer than others: the mean latency of a mixture tells little;
-//   - from ten clients of one server on, put the limit at the server: one client
-//     of many frees only its share of a queue;
+//   - where several clients share a server, put the limit at the server: one client
+//     of many frees only its share of a queue, and may take the queue for a
+//     dependency that is slower;
 //   - below some 50 calls a second it takes seconds to notice a change.
 //
 // A Limit is made by [NewLimit] and is safe for concurrent use. A nil or zero Limit
