@@ -29,6 +29,9 @@ func (d *decoder) zeros(p *Policy, path string, where positions) {
 			continue
 		}
 		d.fault(n, join(path, d.writtenName(n, z.field)), "is 0, which would stand for "+z.means+"; "+z.remedy)
+		if z.field == "Retry.Attempts" {
+			p.Retry.Attempts = defaultAttempts // told once
+		}
 	}
 }
 
@@ -61,6 +64,7 @@ func (d *decoder) whether(p *Policy, path string, where positions, sound bool) {
 		p.Retry = Retry{} // what it starts from has no say in it
 	case p.Retry.Enabled && strategy != nil && p.Retry.Strategy == StrategyNone:
 		d.fault(strategy, join(path, d.writtenName(strategy, "Retry.Strategy")), "is none while retries are enabled, allowed: fixed, linear, exponential or random; retry_enabled: false for no retries")
+		p.Retry = p.Retry.enabled() // told once
 	case p.Retry.Enabled:
 		p.Retry = p.Retry.enabled()
 	case enabled != nil: // what else is given is for the day on which it is enabled

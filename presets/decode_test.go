@@ -845,7 +845,7 @@ func badDocuments() []bad {
 		{"a registry without bounds", `registry: {max: ‸1000001}`, allowed1("registry.max", "Registry.Max", "is 1000001"), true},
 		{"defaults that are not allowed", `defaults: {timeout: ‸-1s}`, allowed1("defaults.timeout", "Timeout", "is -1s"), true},
 
-		// What is given twice.
+		// Fields given twice.
 		{"a section twice", "policies: {}\n‸policies: {}\n", fault1("policies", "is given twice; the first is in line 1"), false},
 		{"another package's section twice", "ralph: {}\n\n‸ralph: {}\n", fault1("ralph", "is given twice; the first is in line 1"), false},
 		{"a policy twice", "policies:\n  a: {}\n  b: {}\n  ‸a: {}\n", fault1("policies.a", "is given twice; the first is in line 2"), false},
@@ -884,7 +884,7 @@ func badDocuments() []bad {
 		{"fields for a name", `policies: {? ‸{a: b} : {}}`, fault1("policies", "has a field whose name is no text"), false},
 		{"a number for a field", `policies: {a: {‸5: 1}}`, fault1("policies.a", "has a field whose name is no text"), false},
 
-		// What YAML can do and a configuration need not.
+		// Features of YAML that a configuration does not need.
 		{"an anchor", `policies: {a: ‸&a {}}`, fault1("the document", "has an anchor or an alias, which are not read"), false},
 		{"an anchor of a name", `policies: {‸&a a: {}}`, fault1("the document", "has an anchor or an alias"), false},
 		{"an anchor of all", `‸&a {policies: {}}`, fault1("the document", "has an anchor or an alias"), false},
@@ -941,7 +941,7 @@ func badDocuments() []bad {
 		{"longer than 1 MiB", "# " + strings.Repeat("x", 1<<20), nowhere1("the file is longer than 1048576 bytes"), false},
 		{"more than 20,000 values", "ralph: {x: [" + strings.Repeat("a,", 20_000) + "]}", nowhere1("the file has more than 20000 values"), false},
 
-		// What is no YAML.
+		// Not YAML.
 		{"an indent by a tab", "policies:\n‸\ta: {}\n", fault1("", "found character that cannot start any token"), false},
 		{"a list without an end", "policies: [\n‸", fault1("", "did not find expected node content"), false},
 		{"fields without an end", "policies: {a: {timeout: 1s}\n‸", fault1("", "did not find expected ',' or '}'"), false},
@@ -1069,7 +1069,7 @@ registry:
 	if err == nil {
 		t.Fatal("no error")
 	}
-	// What defaults lack is not told again of each policy that starts from them.
+	// A fault of the defaults is not reported again for each policy that starts from them.
 	got := slices.DeleteFunc(faultsOfFile(t, err), func(e *presets.FileError) bool {
 		return strings.HasSuffix(e.Field, ".jitter") && e.Field != "defaults.jitter"
 	})
@@ -1103,7 +1103,7 @@ func TestDecodeTellsTwentyFaults(t *testing.T) {
 	}
 }
 
-// What is told of a document does not change from one reading to the next, or
+// The faults of a document do not change from one reading to the next, or
 // [presets.Watch] would tell it again.
 func TestDecodeTellsTheSameTwice(t *testing.T) {
 	for _, row := range badDocuments() {
@@ -1148,7 +1148,7 @@ func TestDecodeTellsTheSameTwice(t *testing.T) {
 
 // The original ignored a field that it did not know, and took the moderate
 // preset for one that it did not know: a misspelt word left the service
-// unprotected, or protected otherwise than anybody meant.
+// unprotected, or protected otherwise than was meant.
 func TestAnUnknownPresetIsAnError(t *testing.T) {
 	for _, row := range []struct{ name, doc, word, meant string }{
 		{"a field", "policies:\n  payments:\n    failure_treshold: 3\n", "failure_treshold", "failure_threshold"},
@@ -1225,7 +1225,7 @@ func TestTheOriginalsNamesAreUnderstood(t *testing.T) {
 	}
 }
 
-// Whoever reads a document that is longer than allowed reads no more of it than
+// A reader of a document that is longer than allowed reads no more of it than
 // tells so.
 func TestDecodeReadsNoMoreThanAllowed(t *testing.T) {
 	r := &endless{}
@@ -1356,7 +1356,7 @@ func TestLoadNamesTheFileInEveryFault(t *testing.T) {
 	}
 }
 
-// What FileError prints in place of what is not known.
+// FileError prints something in place of what is not known.
 func TestFileErrorText(t *testing.T) {
 	cause := errors.New("cause")
 	for _, row := range []struct {

@@ -377,7 +377,7 @@ policies:
 	}
 }
 
-// What is not part of a file does not stand in its way, and is not written.
+// Fields that are not part of a file do not stand in its way, and are not written.
 func TestEncodeLeavesOutFuncs(t *testing.T) {
 	p := presets.Moderate().With(func(p *presets.Policy) {
 		p.HealthCheck = nil
@@ -452,7 +452,7 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	}
 }
 
-// What is nested deep takes more to write than to read, for each level is
+// A deep nesting takes more to write than to read, for each level is
 // indented.
 func TestEncodeOfDeepSections(t *testing.T) {
 	for _, depth := range []int{1, 10, 99} {

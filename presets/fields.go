@@ -139,7 +139,7 @@ func fileWords(t reflect.Type, field, text string) string {
 
 var goName = regexp.MustCompile(`\b[A-Z][a-z]+[A-Za-z]*(\.[A-Z][A-Za-z]+)*\b`)
 
-// fields reads the fields of the struct v from n. What n does not give stays.
+// fields reads the fields of the struct v from n. Fields that n does not give stay.
 func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 	var after []func() // what has the last word
 	d.mapping(n, s.path, func(key string, k, value *yaml.Node) {

@@ -54,6 +54,9 @@ func TestAPartOfAKnownNameIsSuggested(t *testing.T) {
 		"sliding_window":   "sliding_window_size",
 		"recovery_timeout": "timeout",
 		"failure_rate":     "failure_rate_threshold",
+		"retries":          "retry",
+		"max_failures":     "failure_threshold",
+		"callTimeout":      "call_timeout",
 	} {
 		if got := faultOf(t, field+": 1"); !strings.Contains(got, `did you mean "`+want+`"?`) {
 			t.Errorf("%s: %s, want %s to be suggested", field, got, want)
@@ -66,6 +69,8 @@ func TestAPartOfAKnownNameIsSuggested(t *testing.T) {
 
 func TestAZeroThatWouldStandForADefaultIsRefused(t *testing.T) {
 	for fields, want := range map[string]string{
+		"timeout: 0s":                 "timeout is 0, which would stand for 60s",
+		"open_for: 0s":                "open_for is 0, which would stand for 60s",
 		"failure_threshold: 0":        "which would stand for 5; leave it out, or -1 switches it off",
 		"failure_rate_threshold: 0":   "which would stand for 0.5; leave it out, or -1 switches it off",
 		"failure_rate_threshold: 0.0": "which would stand for 0.5",
@@ -93,5 +98,50 @@ func TestADurationWithoutAUnitIsRefused(t *testing.T) {
 	}
 	if err := (presets.Policy{Config: core.Config{Timeout: time.Millisecond, CallTimeout: time.Millisecond}}).Validate(); err != nil {
 		t.Errorf("one millisecond: %v", err)
+	}
+}
+
+func TestAPresetInGosWordsIsSuggested(t *testing.T) {
+	if got := faultOf(t, "preset: ExternalAPI"); !strings.Contains(got, `did you mean "external_api"?`) {
+		t.Error(got)
+	}
+}
+
+func TestTimeoutIsOpenForToo(t *testing.T) {
+	for fields, want := range map[string]time.Duration{"open_for: 7s": 7 * time.Second, "open_for_ms: 70": 70 * time.Millisecond} {
+		f, err := presets.Decode(strings.NewReader("policies: {payments: {" + fields + "}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Policy("payments").Timeout; got != want {
+			t.Errorf("%s: Timeout = %v, want %v", fields, got, want)
+		}
+	}
+	if got := faultOf(t, "timeout: 5s, open_for: 7s"); !strings.Contains(got, "open_for") {
+		t.Errorf("both: %s", got)
+	}
+}
+
+func TestRetriesAreSwitchedOffInOneWord(t *testing.T) {
+	for _, word := range []string{"none", "false", "{strategy: none}"} {
+		fields := "preset: external_api, retry: " + word
+		f, err := presets.Decode(strings.NewReader("policies: {payments: {" + fields + "}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := f.Policy("payments"); p.Retry.Enabled || p.RetriesEnabled || p.Retry.WithDefaults().Attempts != 1 {
+			t.Errorf("%s: %+v, want no retries", fields, p.Retry)
+		}
+	}
+	if p := presets.ExternalAPI().WithRetry().WithoutRetry(); p.Retry.Enabled || p.Retry.Attempts != 0 || p.RetriesEnabled || p.Validate() != nil {
+		t.Errorf("WithoutRetry: %+v, %v", p.Retry, p.Validate())
+	}
+	for field, change := range map[string]func(*presets.Policy){
+		"Attempts": func(p *presets.Policy) { p.Retry.Attempts = 0 },
+		"Strategy": func(p *presets.Policy) { p.Retry.Strategy = presets.StrategyNone },
+	} {
+		if err := presets.ExternalAPI().WithRetry().With(change).Validate(); err == nil || !strings.Contains(err.Error(), "Retry."+field) || !strings.Contains(err.Error(), "WithoutRetry") {
+			t.Errorf("%s zero on a preset with retries: %v, want it refused with that hint", field, err)
+		}
 	}
 }

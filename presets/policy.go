@@ -56,13 +56,23 @@ func (p Policy) With(change func(p *Policy)) Policy {
 
 // WithRetry returns a copy of p that makes calls again that failed, as its Retry
 // says: as the preset does, or [StrategyExponential], 3 attempts, where that says nothing.
-// A call may then be made more than once, so it must be safe to repeat.
+// A call may then be made more than once, so it must be safe to repeat: an attempt
+// that seems to have failed may have had its effect, and only its answer was lost.
 //
-//	charge := presets.Protect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
+//	charge := presets.MustProtect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
 func (p Policy) WithRetry() Policy {
 	p = p.clone()
 	p.Retry = p.Retry.enabled()
 	p.RetriesEnabled = true
+	return p
+}
+
+// WithoutRetry returns a copy of p that makes each call once, also where p was made
+// WithRetry. It takes away how a call would be retried, too; in a file that is
+// retry: none.
+func (p Policy) WithoutRetry() Policy {
+	p = p.clone()
+	p.Retry, p.RetriesEnabled = Retry{}, false
 	return p
 }
 
@@ -116,7 +126,7 @@ func (p Policy) Validate() error {
 		}
 	}
 	faults = append(faults, unitless("Timeout", p.Timeout), unitless("CallTimeout", p.CallTimeout), unitless("Window.For", p.Window.For))
-	retry := p.Retry.faults()
+	retry := append(p.Retry.faults(), p.Retry.zeros(retryOf(p.Preset))...)
 	if field, value := p.Retry.inVain(retryOf(p.Preset)); field != "" && len(retry) == 0 {
 		retry = append(retry, &core.ConfigError{Field: "Retry." + field, Value: value, Allowed: "only with Retry.Enabled, which WithRetry sets; without it what the preset says, or nothing"})
 	}

@@ -128,7 +128,7 @@ func TestAnOpenBreakerSurvivesARestart(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state")
 		start := func() (*presets.Registry, func(context.Context) error) {
 			r := new(presets.Registry)
-			call := presets.ProtectFunc("x", in(r, presets.Conservative()), func(context.Context) error { return errDown })
+			call := presets.MustProtectFunc("x", in(r, presets.Conservative()), func(context.Context) error { return errDown })
 			if err := r.KeepState(path); err != nil {
 				t.Fatal(err)
 			}

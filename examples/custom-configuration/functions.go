@@ -27,17 +27,17 @@ func protect(registry *presets.Registry) functions {
 
 		// The file describes payments, which comes before the policy here; but a
 		// health check does not fit into a file.
-		charge: presets.Protect("payments", presets.ExternalAPI().With(here).With(func(p *presets.Policy) {
+		charge: presets.MustProtect("payments", presets.ExternalAPI().With(here).With(func(p *presets.Policy) {
 			p.HealthCheck = pay.ping
 		}), pay.charge),
 
 		// The file describes billing-*, a breaker for each region.
-		invoice: presets.ProtectFunc("billing-eu", presets.Database().With(here), func(context.Context) error { return nil }),
+		invoice: presets.MustProtectFunc("billing-eu", presets.Database().With(here), func(context.Context) error { return nil }),
 
 		// The file says nothing of search, so this holds. Without an answer
 		// there is an old one.
 		search: presets.Fallback(
-			presets.Protect("search", presets.NonCriticalService().With(here).With(func(p *presets.Policy) {
+			presets.MustProtect("search", presets.NonCriticalService().With(here).With(func(p *presets.Policy) {
 				p.FailureThreshold = 2
 			}), find),
 			func(_ context.Context, query string, err error) (string, error) {
