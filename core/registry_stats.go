@@ -10,9 +10,6 @@ type RegistryStats struct {
 	// they do not go back.
 	Totals      Totals  `json:"totals"`
 	SuccessRate float64 `json:"success_rate"` // of successes and failures; 1 without any
-	// Evicted is how many breakers were evicted. One that was made anew and evicted
-	// again counts twice.
-	Evicted uint64 `json:"evicted"`
 	// Unguarded is how many calls were admitted without a breaker, see
 	// [Registry.Gate]. They are not in Totals.
 	Unguarded uint64 `json:"unguarded"`
@@ -41,7 +38,6 @@ func (r *Registry) Stats() RegistryStats {
 func (r *Registry) addShard(out *RegistryStats, s *nameShard) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out.Evicted = r.evicted
 	out.Totals.add(s.gone)
 	for _, e := range s.all() {
 		out.Breakers++
