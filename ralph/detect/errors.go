@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -31,8 +30,8 @@ var errorsInARow = definition{
 			n = 0
 		}
 		lim := r.d.limits[RuleErrors]
-		if trip := r.d.rules.ErrorsAlike.Trip; trip != never && int(n) >= trip && r.errorsAlike() {
-			lim.Trip = min(trip, cmp.Or(max(lim.Trip, 0), trip))
+		if trip := r.d.rules.ErrorsAlike.Trip; trip != never && lim.Trip != never && int(n) >= trip && r.errorsAlike() {
+			lim.Trip = min(trip, lim.Trip)
 		}
 		if r.countIn(RuleErrors, lim, n) == LevelNudge {
 			r.stallSign(byErrors)

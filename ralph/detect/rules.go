@@ -65,7 +65,8 @@ type Rules struct {
 	// 4 and 10.
 	Errors Limits `json:"errors,omitzero"`
 	// ErrorsAlike is for the same if at most 3 of the last 5 are different, numbers and
-	// ids aside. Only its trip counts. Zero means never and 5.
+	// ids aside. Only its trip counts, and only if
+	// Errors trips, too. Zero means never and 5.
 	ErrorsAlike Limits `json:"errors_alike,omitzero"`
 	// ErrorRate is for the share of errors in the last ErrorRateFor, in percent, at a
 	// step that failed and once the task has taken as long. Zero means never and 80. A trip has medium severity, from 70 on high, from

@@ -71,17 +71,17 @@ func sets() []set {
 			bad: "looping", good: "not looping", unit: "rounds", more: rounds(),
 			wanted: []wanted{
 				{level: detect.LevelNudge, precision: 0.85, recall: 0.85},
-				{level: detect.LevelTrip, precision: 0.90, recall: 0.60},
+				{level: detect.LevelTrip, precision: 0.90, recall: 0.58},
 			},
 		},
-		recordedSet("intercode-bash", "InterCode, bash", least{}),
-		recordedSet("intercode-sql", "InterCode, SQL", least{}),
-		recordedSet("intercode-python", "InterCode, Python", least{}),
-		recordedSet("intercode-ctf", "InterCode, CTF", least{}),
-		recordedSet("react-webshop", "WebShop, ReAct", least{}),
-		recordedSet("react-fever", "FEVER, ReAct", least{}),
-		recordedSet("aider", "Aider on SWE-bench", least{}),
-		recordedSet("ww-ag", "Who&When, group chat", least{}),
+		recordedSet("intercode-bash", "InterCode, bash", least{goodTrips: 1, badTrips: 290, loops: 261}),
+		recordedSet("intercode-sql", "InterCode, SQL", least{goodTrips: 1, badTrips: 242, loops: 219}),
+		recordedSet("intercode-python", "InterCode, Python", least{goodTrips: 0, badTrips: 23, loops: 28}),
+		recordedSet("intercode-ctf", "InterCode, CTF", least{goodTrips: 0, badTrips: 3, loops: 4}),
+		recordedSet("react-webshop", "WebShop, ReAct", least{goodTrips: 0, badTrips: 12, loops: 12}),
+		recordedSet("react-fever", "FEVER, ReAct", least{goodTrips: 1, badTrips: 5, loops: 5}),
+		recordedSet("aider", "Aider on SWE-bench", least{goodTrips: 0, badTrips: 0, loops: 0}),
+		recordedSet("ww-ag", "Who&When, group chat", least{goodTrips: 0, badTrips: 0, loops: 0}),
 	}
 }
 
