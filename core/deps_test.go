@@ -63,7 +63,7 @@ func TestDetectReadsNoHost(t *testing.T) {
 }
 
 // TestArrows: each dependency lives in one folder, and packages know each other
-// one way only, so that nobody compiles what he does not use.
+// one way only, so that users compile only what they use.
 func TestArrows(t *testing.T) {
 	only := map[string]string{ // who may import it, besides examples and benchmarks
 		"github.com/shirou/gopsutil/":      "core/failsafe",

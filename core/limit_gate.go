@@ -87,9 +87,6 @@ func (g *limitedBreaker) join(p *Permit, bits flags) Permit {
 		start = p.now()
 	}
 	bits |= p.meta.bits
-	if bits&quick != 0 {
-		bits ^= quick | quickPair
-	}
 	return Permit{phase: p.phase, other: &l.self, start: start, meta: permitMeta{bits: bits, probe: p.meta.probe}}
 }
 
@@ -100,9 +97,10 @@ func (p *Permit) deliverLimited(ctx context.Context, v result, limitOutcome Outc
 	l.places.leave() // before code of the user's, which may not return
 	switch {
 	case p.phase == nil: // no breaker, or a disabled one
-	case v.outcome == Success && p.has(quickPair) && p.succeedQuickly():
+	case v.outcome == Success && p.changesNothing():
+		p.count().successes.Add(1)
 	default:
-		p.phase.breaker.settle(ctx, p, v)
+		p.phase.breaker.settle(ctx, p, &v)
 	}
 	if p.has(sampled) {
 		if limitOutcome != 0 {
@@ -110,18 +108,6 @@ func (p *Permit) deliverLimited(ctx context.Context, v result, limitOutcome Outc
 		}
 		l.sample(ctx, p, &v)
 	}
-}
-
-// succeedQuickly is the short path of Settle.
-func (p *Permit) succeedQuickly() bool {
-	if !p.phase.breaker.settings.Load().quick {
-		return false
-	}
-	if !p.has(timed) && p.phase.tally.read().healthy() {
-		p.count().successes.Add(1)
-		return true
-	}
-	return p.succeed()
 }
 
 // doneLimited is Done for a permit of a limit. The limit and the breaker classify

@@ -48,15 +48,13 @@ type flags uint32
 
 const (
 	shardMask flags = 1<<8 - 1
-	timed     flags = 1 << 8  // start is set
-	quick     flags = 1 << 9  // issued on the short path; a success may settle on it too
-	limited   flags = 1 << 10 // there is a CallTimeout
-	settled   flags = 1 << 11
-	stopped   flags = 1 << 12 // start is how long the call took
-	sampled   flags = 1 << 13 // a limit wants to know how long the call takes; start is set
-	quickPair flags = 1 << 14 // quick, of a permit that is a limit's too
+	timed     flags = 1 << 8 // start is set
+	limited   flags = 1 << 9 // there is a CallTimeout
+	settled   flags = 1 << 10
+	stopped   flags = 1 << 11 // start is how long the call took
+	sampled   flags = 1 << 12 // a limit wants to know how long the call takes; start is set
 
-	sampleShift = 15 // what a limit keeps in a permit, see sampleFlags
+	sampleShift = 13 // what a limit keeps in a permit, see sampleFlags
 )
 
 func (p *Permit) has(f flags) bool { return p.meta.bits&f != 0 }
@@ -140,17 +138,18 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 	if !p.claim() {
 		return
 	}
-	if o == Success && p.has(quick) && p.phase.breaker.settings.Load().quick {
-		// Only a count window is ever healthy, see invariant 4 of tally.
-		if !p.has(timed) && p.phase.tally.read().healthy() {
-			p.count().successes.Add(1)
-			return
-		}
-		if p.succeed() {
-			return
-		}
+	if o == Success && p.other == nil && p.changesNothing() {
+		p.count().successes.Add(1)
+		return
 	}
 	p.report(ctx, result{outcome: o.known()})
+}
+
+// changesNothing reports whether a success of this permit, of a breaker, changes no
+// word but its count: see invariant 4 of tally. Only a closed phase with a count
+// window is ever healthy.
+func (p *Permit) changesNothing() bool {
+	return p.phase != nil && !p.has(timed) && p.phase.tally.read().healthy() && p.phase.breaker.settings.Load().quick
 }
 
 // abandon is the Settle as a failure that Do defers; it is all but always too
@@ -215,7 +214,7 @@ func (p *Permit) report(ctx context.Context, v result) {
 	case p.other != nil && p.other.limit != nil:
 		p.deliverLimited(ctx, v, 0)
 	case p.phase != nil:
-		p.phase.breaker.settle(ctx, p, v)
+		p.phase.breaker.settle(ctx, p, &v)
 	case p.other != nil:
 		p.other.settle(ctx, v)
 	}
