@@ -23,6 +23,7 @@ type Breaker struct {
 	settings atomic.Pointer[settings]
 	phase    atomic.Pointer[phase] // see phase for what holds
 	ledger   atomic.Pointer[ledger]
+	limited  atomic.Pointer[limitedEvidence]
 	epoch    time.Time // the zero of the breaker's clock
 	clock    func() time.Time
 	mu       sync.Mutex // held to replace phase or settings, and by probes

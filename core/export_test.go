@@ -37,3 +37,11 @@ func (b *Breaker) WaitForHooks() {
 		runtime.Gosched()
 	}
 }
+
+// LimitState returns an adaptive limit and its base latency in seconds, unrounded, and
+// whether every call is timed.
+func LimitState(l *Limit) (limit, base float64, all bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.adapt.limit, l.adapt.base, terms(l.terms.Load()).shift() == 0
+}

@@ -29,10 +29,11 @@ import (
 // The zero Permit may be settled and does nothing.
 type Permit struct {
 	// Four words and no more: that is what the compiler keeps in registers, and
-	// half of what a permit costs. At most one of phase and other is set.
+	// half of what a permit costs. Phase and other are both set only in a permit of
+	// a breaker and a limit.
 	phase *phase // of the breaker that issued it
 	other *composite
-	start time.Duration // when it was issued, if timed
+	start time.Duration // when it was issued, if timed or sampled
 	meta  permitMeta
 }
 
@@ -52,6 +53,10 @@ const (
 	limited   flags = 1 << 10 // there is a CallTimeout
 	settled   flags = 1 << 11
 	stopped   flags = 1 << 12 // start is how long the call took
+	sampled   flags = 1 << 13 // a limit wants to know how long the call takes; start is set
+	quickPair flags = 1 << 14 // quick, of a permit that is a limit's too
+
+	sampleShift = 15 // what a limit keeps in a permit, see sampleFlags
 )
 
 func (p *Permit) has(f flags) bool { return p.meta.bits&f != 0 }
@@ -80,7 +85,7 @@ func (p *Permit) Move() Permit {
 // that is half-open. Such a permit holds one of few places until it is settled or
 // ProbeTimeout has passed.
 func (p *Permit) Probe() bool {
-	if p.other != nil {
+	if p.other != nil && p.phase == nil {
 		for i := range p.other.parts {
 			if p.other.parts[i].Probe() {
 				return true
@@ -96,13 +101,13 @@ func (p *Permit) Probe() bool {
 func (p *Permit) ResponseStarted() {
 	switch {
 	case p.has(settled) || p.has(stopped):
+	case p.has(timed | sampled):
+		p.start = p.took(p.now())
+		p.meta.bits |= stopped
 	case p.other != nil:
 		for i := range p.other.parts {
 			p.other.parts[i].ResponseStarted()
 		}
-	case p.has(timed):
-		p.start = p.took(p.phase.breaker.now())
-		p.meta.bits |= stopped
 	}
 }
 
@@ -167,6 +172,10 @@ func (p *Permit) Done(ctx context.Context, err error) {
 	if p.has(settled) {
 		return // without asking Classify
 	}
+	if p.other != nil && p.other.limit != nil {
+		p.doneLimited(ctx, err)
+		return
+	}
 	v := result{err: err}
 	if p.phase != nil {
 		v = p.phase.breaker.classify(ctx, err) // may panic: then the permit is not settled yet
@@ -176,7 +185,7 @@ func (p *Permit) Done(ctx context.Context, err error) {
 
 // trivial reports whether no error is a success, without asking a Classify.
 func (p *Permit) trivial() bool {
-	return p.phase != nil && p.phase.breaker.settings.Load().Classify == nil
+	return p.phase != nil && p.other == nil && p.phase.breaker.settings.Load().Classify == nil
 }
 
 // Report is Settle with what there is to say of it: err is told to Hooks and
@@ -203,6 +212,8 @@ func (p *Permit) settle(ctx context.Context, v result) {
 
 func (p *Permit) report(ctx context.Context, v result) {
 	switch {
+	case p.other != nil && p.other.limit != nil:
+		p.deliverLimited(ctx, v, 0)
 	case p.phase != nil:
 		p.phase.breaker.settle(ctx, p, v)
 	case p.other != nil:
@@ -228,13 +239,13 @@ func (p *Permit) timeout() time.Duration {
 func (p *Permit) Waited(d time.Duration) {
 	switch {
 	case d <= 0 || p.has(settled):
+	case p.has(stopped):
+		p.start = max(p.start-d, 0)
+	case p.has(timed | sampled):
+		p.start += d
 	case p.other != nil:
 		for i := range p.other.parts {
 			p.other.parts[i].Waited(d)
 		}
-	case p.has(stopped):
-		p.start = max(p.start-d, 0)
-	case p.has(timed):
-		p.start += d
 	}
 }

@@ -27,7 +27,8 @@ import (
 //   - the caller's deadline passed: [core.Failure];
 //   - a breaker further in refused: [core.Ignored];
 //   - Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and
-//     DataLoss: [core.Failure];
+//     DataLoss: [core.Failure]; an interceptor ignores the refusal of a server's
+//     concurrency limit while other calls succeed, see [core.Breaker.LimitedOutcome];
 //   - any other code: [core.Success], the server answered.
 //
 // The first two are known by what the interceptor has seen of the call, which it

@@ -120,7 +120,7 @@ func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Unar
 			p.Settle(ctx, core.Success)
 			c.through.note(w.peer.Addr != nil)
 		} else {
-			c.settle(ctx, &p, ended{cc: cc, key: key, begun: begun, err: err, opts: opts}, w)
+			c.settle(ctx, &p, ended{cc: cc, gate: gate, key: key, begun: begun, err: err, opts: opts}, w)
 		}
 		w.free()
 		return err
@@ -130,6 +130,7 @@ func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Unar
 // ended is what is known of a unary call that has ended.
 type ended struct {
 	cc    *grpc.ClientConn
+	gate  core.Gate
 	key   string // of its breaker
 	begun connloss.Mark
 	err   error
@@ -146,6 +147,9 @@ func (c *client) settle(ctx context.Context, p *core.Permit, e ended, w *wire) {
 	o := c.Classify(blame(ctx, ignoredIf(own)), e.err)
 	if o == core.Failure && w.lost(e.err) && !c.losses.first(e.begun, e.key, w.peer, statusOf(e.err).Message()) {
 		o = core.Ignored
+	}
+	if o == core.Failure {
+		o = c.limitedThere(e.gate, e.err)
 	}
 	report(ctx, p, o, e.err, w.trailer)
 }

@@ -213,6 +213,9 @@ func (s *server) refuse(ctx context.Context, key string, err error, setTrailer f
 	if err = refused(ctx, err); isFault(err) {
 		s.faults.Tell(s.breakers.Logger, "calls are answered with code Internal", key, err)
 	}
+	if !s.Pushback && errors.Is(err, core.ErrLimited) {
+		return err // the call may be sent again, as the client's policy says
+	}
 	ms := "-1"
 	if r, ok := err.(*refusal); ok && s.Pushback && errors.Is(r, core.ErrOpen) { //nolint:errorlint // made just now
 		ms = strconv.FormatInt(r.wait().Milliseconds()+1, 10)

@@ -191,6 +191,9 @@ func (s *stream) end(err error, at where) (first bool) {
 				o = core.Ignored
 			}
 		}
+		if o == core.Failure {
+			o = s.client.limitedThere(s.gate, err)
+		}
 		report(s.ctx, p, o, err, md)
 	})
 }

@@ -43,7 +43,7 @@ func TestOverloadIsSeenThroughDeadlines(t *testing.T) {
 				bothInMemory(t, func(t *testing.T, two bool) {
 					var registry core.Registry
 					hanging := false
-					client, _ := inMemory(t, httpmw.New(&registry, nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					client, _ := inMemory(t, httpmw.New(&registry, &httpmw.Options{Key: one})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if hanging {
 							hang(w, r)
 							return
@@ -188,7 +188,7 @@ func TestSlowProbesAreLetBack(t *testing.T) {
 	for _, takes := range []time.Duration{time.Millisecond, 45 * time.Second, 5 * time.Minute} {
 		bothInMemory(t, func(t *testing.T, two bool) {
 			var registry core.Registry
-			client, _ := inMemory(t, httpmw.New(&registry, nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(takes) })), two)
+			client, _ := inMemory(t, httpmw.New(&registry, &httpmw.Options{Key: one})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(takes) })), two)
 			b, _ := registry.Get("http")
 			for range 5 {
 				p, _ := b.Allow(t.Context())

@@ -45,7 +45,9 @@ type Result struct {
 //     error matches [ErrNotSent]: [core.Ignored];
 //   - any other error, also one of reading the response's body: [core.Failure]. So
 //     are a host that does not exist and one that refuses connections;
-//   - status 429 and 500 to 599, but for 501 and 505: [core.Failure];
+//   - status 429 and 500 to 599, but for 501 and 505: [core.Failure]; a Transport
+//     ignores the 503 of a concurrency limit behind httpmw while other calls to the
+//     host succeed, see [core.Breaker.LimitedOutcome];
 //   - everything else, 404 and 999 too: [core.Success], the host answered.
 //
 // The request is at fault when it cannot be sent as it is (an invalid header), when

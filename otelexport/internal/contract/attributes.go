@@ -83,6 +83,8 @@ func OfCause(c core.Cause) string {
 		return "check_passed"
 	case core.CauseRestored:
 		return "restored"
+	case core.CauseLimitReached:
+		return "limit_reached"
 	}
 	return c.String()
 }
