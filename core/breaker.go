@@ -23,6 +23,7 @@ type Breaker struct {
 	settings atomic.Pointer[settings]
 	phase    atomic.Pointer[phase] // see phase for what holds
 	ledger   atomic.Pointer[ledger]
+	limited  atomic.Pointer[limitedEvidence]
 	epoch    time.Time // the zero of the breaker's clock
 	clock    func() time.Time
 	mu       sync.Mutex // held to replace phase or settings, and by probes
@@ -136,7 +137,7 @@ func (b *Breaker) Allow(ctx context.Context) (Permit, error) {
 			if s.timed {
 				start = b.now()
 			}
-			return Permit{phase: ph, start: start, meta: permitMeta{bits: flags(i) | quick | s.meta}}, nil
+			return Permit{phase: ph, start: start, meta: permitMeta{bits: flags(i) | s.meta}}, nil
 		case ph.state == Open && s.silent && b.now() < ph.until:
 			st.shard(shardIndex()).refused.Add(1)
 			return Permit{}, ph.err

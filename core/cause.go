@@ -23,6 +23,7 @@ const (
 	CauseForcedOpen                // refused: an operator forced the breaker open
 	CauseCheckPassed               // a health check succeeded while the break lasted: open to half-open
 	CauseRestored                  // Restore was called: closed to open
+	CauseLimitReached              // refused: a Limit has no place left for the call
 )
 
 var causeNames = enum.Names[Cause]{Type: "Cause", Of: []string{ //nolint:gochecknoglobals // a table
@@ -41,6 +42,7 @@ var causeNames = enum.Names[Cause]{Type: "Cause", Of: []string{ //nolint:gocheck
 	CauseForcedOpen:          "forced open by hand",
 	CauseCheckPassed:         "a health check passed",
 	CauseRestored:            "restored from a snapshot",
+	CauseLimitReached:        "the limit is reached",
 }}
 
 // String returns the cause in words.

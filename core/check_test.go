@@ -86,7 +86,7 @@ func TestCheckHealth(t *testing.T) {
 		called := 0
 		check := func(context.Context) error { called++; return errSick }
 		checkHealth(t, b, check, errSick)
-		time.Sleep(time.Nanosecond) // the break is over, though nobody has called
+		time.Sleep(time.Nanosecond) // the break is over, though no call has met it
 		checkHealth(t, b, check, nil)
 		if called != 1 {
 			t.Errorf("%d checks were run, want one, before the break was over", called)
@@ -271,7 +271,7 @@ func TestCheckHealthOutlastsItsBreak(t *testing.T) {
 
 func TestCheckHealthUnderAnOverride(t *testing.T) {
 	for _, o := range []core.Override{core.ForcedOpen, core.Disabled} {
-		bubble(t, o.String()+" asks nobody", func(t *testing.T) {
+		bubble(t, o.String()+" runs no check", func(t *testing.T) {
 			b := opened(t, core.Config{Timeout: time.Minute})
 			force(t, b, o)
 			checkHealth(t, b, func(context.Context) error { t.Error("the check is run"); return errSick }, nil)

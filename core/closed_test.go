@@ -10,10 +10,9 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The numbers are those of a list of what other breakers' tests assert; and:
 // the window and the streak both decide.
 func TestClosed(t *testing.T) {
-	bubble(t, "01 the default is five consecutive failures", func(t *testing.T) {
+	bubble(t, "the default is five consecutive failures", func(t *testing.T) {
 		b := newBreaker(t, core.Config{})
 		play(t, b, "FFFF"+"S"+"F")
 		wantState(t, b, core.Closed)
@@ -25,7 +24,7 @@ func TestClosed(t *testing.T) {
 			t.Errorf("cause = %v, want %v", got, core.CauseConsecutiveFailures)
 		}
 	})
-	bubble(t, "02 counters are zero in the new state", func(t *testing.T) {
+	bubble(t, "counters are zero in the new state", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 2, SuccessThreshold: 1, Timeout: time.Second})
 		play(t, b, "SSFF")
 		wantState(t, b, core.Open)
@@ -37,7 +36,7 @@ func TestClosed(t *testing.T) {
 		wantState(t, b, core.Closed)
 		wantWindow(t, b, core.Counts{})
 	})
-	bubble(t, "03 a rate opens exactly at the minimum", func(t *testing.T) {
+	bubble(t, "a rate opens exactly at the minimum", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.6, MinimumCalls: 3})
 		play(t, b, "SF")
 		wantState(t, b, core.Closed)
@@ -48,28 +47,28 @@ func TestClosed(t *testing.T) {
 			t.Errorf("opened by %v with %+v, want %v with %+v", tr.Cause, tr.Counts, core.CauseFailureRate, want)
 		}
 	})
-	bubble(t, "08 count window, 2 of 3", func(t *testing.T) {
+	bubble(t, "count window, 2 of 3", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 2.0 / 3, Window: core.Window{Calls: 3}})
 		play(t, b, "FS")
 		wantState(t, b, core.Closed)
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "09 a success breaks the streak", func(t *testing.T) {
+	bubble(t, "a success breaks the streak", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 3})
 		play(t, b, "FSFF")
 		wantState(t, b, core.Closed)
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "10 alternating calls stay below 3 of 4", func(t *testing.T) {
+	bubble(t, "alternating calls stay below 3 of 4", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.75, Window: core.Window{Calls: 4}})
 		play(t, b, strings.Repeat("SF", 20))
 		wantState(t, b, core.Closed)
 		fail(t, b, 1) // F,S,F,F
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "13 below the minimum no rate counts", func(t *testing.T) {
+	bubble(t, "below the minimum no rate counts", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 5, Window: core.Window{For: 20 * time.Second}})
 		fail(t, b, 4)
 		wantState(t, b, core.Closed)
@@ -79,7 +78,7 @@ func TestClosed(t *testing.T) {
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "14 a success never opens", func(t *testing.T) { // decided: rule 1
+	bubble(t, "a success never opens", func(t *testing.T) { // decided: rule 1
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 5})
 		play(t, b, "FFFSS")
 		wantState(t, b, core.Closed)
@@ -87,7 +86,7 @@ func TestClosed(t *testing.T) {
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "15 slow calls open by their rate", func(t *testing.T) {
+	bubble(t, "slow calls open by their rate", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, SlowRateThreshold: 0.5, SlowAfter: 4 * time.Second, MinimumCalls: 5})
 		lasting(t, b, 5*time.Second, core.Success)
 		lasting(t, b, time.Second, core.Failure)
@@ -101,7 +100,7 @@ func TestClosed(t *testing.T) {
 			t.Errorf("opened by %v with %+v, want %v with %+v", tr.Cause, tr.Counts, core.CauseSlowRate, want)
 		}
 	})
-	bubble(t, "20 fewer than the minimum, all failing, are admitted", func(t *testing.T) {
+	bubble(t, "fewer than the minimum, all failing, are admitted", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.1})
 		fail(t, b, 19) // the default minimum is 20
 		wantState(t, b, core.Closed)
@@ -110,10 +109,10 @@ func TestClosed(t *testing.T) {
 	})
 }
 
-// Checklist 12: exactly on the threshold opens, one below does not, for every
+// Exactly on the threshold opens, one below does not, for every
 // percentage: 57 of 100 at 0.57 and 7 of 100 at 0.07 are lost to truncation and
 // to binary fractions elsewhere.
-func TestChecklist12_RateExactlyAtTheThreshold(t *testing.T) {
+func TestClosedRateExactlyAtTheThreshold(t *testing.T) {
 	for _, rule := range []struct {
 		name string
 		cfg  core.Config
@@ -177,7 +176,7 @@ func TestClosedCountWindowIsExact(t *testing.T) {
 func TestClosedTimeWindow(t *testing.T) {
 	// The breaker's tenths begin with it: [0 s, 1 s), [1 s, 2 s) …
 	cfg := core.Config{FailureThreshold: -1, FailureRateThreshold: 1, Window: core.Window{For: 10 * time.Second}, MinimumCalls: 1000}
-	bubble(t, "04 one tenth on, only the oldest leaves", func(t *testing.T) {
+	bubble(t, "one tenth on, only the oldest leaves", func(t *testing.T) {
 		b := newBreaker(t, cfg)
 		time.Sleep(500 * time.Millisecond)
 		for i := range 10 {
@@ -195,7 +194,7 @@ func TestClosedTimeWindow(t *testing.T) {
 			wantWindow(t, b, core.Counts{Calls: calls, Failures: failures})
 		}
 	})
-	bubble(t, "05 a window later everything is zero", func(t *testing.T) {
+	bubble(t, "a window later everything is zero", func(t *testing.T) {
 		for _, later := range []time.Duration{10 * time.Second, 11 * time.Second, time.Hour} {
 			b := newBreaker(t, cfg)
 			play(t, b, "FFS")
@@ -205,7 +204,7 @@ func TestClosedTimeWindow(t *testing.T) {
 			wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
 		}
 	})
-	bubble(t, "06 a result counts from its end", func(t *testing.T) { // decided: rule 2
+	bubble(t, "a result counts from its end", func(t *testing.T) { // decided: rule 2
 		b := newBreaker(t, cfg)
 		lasting(t, b, 25*time.Second, core.Failure)
 		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 1})
@@ -214,7 +213,7 @@ func TestClosedTimeWindow(t *testing.T) {
 		time.Sleep(time.Second)
 		wantWindow(t, b, core.Counts{Consecutive: 1})
 	})
-	bubble(t, "07 the streak is not the window's", func(t *testing.T) { // decided: rule 1
+	bubble(t, "the streak is not the window's", func(t *testing.T) { // decided: rule 1
 		c := cfg
 		c.FailureThreshold = 3
 		b := newBreaker(t, c)
@@ -224,7 +223,7 @@ func TestClosedTimeWindow(t *testing.T) {
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "11 what is older than the window does not open", func(t *testing.T) {
+	bubble(t, "what is older than the window does not open", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, MinimumCalls: 2, Window: core.Window{For: 200 * time.Millisecond}})
 		fail(t, b, 1)
 		time.Sleep(200 * time.Millisecond)
@@ -234,7 +233,7 @@ func TestClosedTimeWindow(t *testing.T) {
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "16 the shortest window has ten tenths too", func(t *testing.T) { // decided: rule 2
+	bubble(t, "the shortest window has ten tenths too", func(t *testing.T) { // decided: rule 2
 		b := newBreaker(t, core.Config{FailureThreshold: -1, Window: core.Window{For: 10 * time.Millisecond}})
 		fail(t, b, 1)
 		time.Sleep(time.Millisecond)
@@ -242,7 +241,7 @@ func TestClosedTimeWindow(t *testing.T) {
 		time.Sleep(9 * time.Millisecond)
 		wantWindow(t, b, core.Counts{Calls: 1, Failures: 1, Consecutive: 2})
 	})
-	bubble(t, "17 no gap between two slices", func(t *testing.T) {
+	bubble(t, "no gap between two slices", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 4, Window: core.Window{For: 10 * time.Second}})
 		time.Sleep(10*time.Second - time.Millisecond)
 		fail(t, b, 2)
@@ -252,7 +251,7 @@ func TestClosedTimeWindow(t *testing.T) {
 		fail(t, b, 1)
 		wantState(t, b, core.Open)
 	})
-	bubble(t, "18 what leaves with its slice does not help to open", func(t *testing.T) {
+	bubble(t, "what leaves with its slice does not help to open", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 4, Window: core.Window{For: 10 * time.Second}})
 		fail(t, b, 3)
 		time.Sleep(10 * time.Second)

@@ -42,7 +42,7 @@ type Config struct {
 	Window Window `json:"window,omitzero"`
 
 	// Timeout is how long the breaker stays open. Zero means 60 s.
-	Timeout time.Duration `json:"timeout,omitzero"`
+	Timeout time.Duration `json:"timeout,omitzero" aka:"open_for"`
 	// MaxTimeout caps the time spent open, however it was arrived at: by
 	// TimeoutFactor, Jitter or a failure's own [RetryAfter]. Zero means
 	// 10 min, or Timeout if that is more.

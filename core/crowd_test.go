@@ -13,9 +13,9 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Checklist 69: under a crowd that makes the breaker flap, transitions are told
+// Under a crowd that makes the breaker flap, transitions are told
 // one at a time, without a gap, each from where the one before led.
-func TestChecklist69_TransitionsInOrder(t *testing.T) {
+func TestTransitionsInOrderUnderACrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told diary
 		running := false // the race detector watches: hooks run one at a time
@@ -67,9 +67,9 @@ func TestChecklist69_TransitionsInOrder(t *testing.T) {
 	})
 }
 
-// Checklist 73: many goroutines, mixed outcomes: each call is told of exactly
+// Many goroutines, mixed outcomes: each call is told of exactly
 // once, the sums agree, and nothing is in flight at rest.
-func TestChecklist73_EveryCallOnce(t *testing.T) {
+func TestEveryCallIsCountedOnce(t *testing.T) {
 	const callers, each = 50, 2000
 	var told core.Totals
 	b := newBreaker(t, core.Config{FailureThreshold: 3, SuccessThreshold: 1, HalfOpenMaxCalls: 2, Timeout: 50 * time.Microsecond, Hooks: core.Hooks{
@@ -155,7 +155,7 @@ func TestRegistryConcurrentGetIsOneBreaker(t *testing.T) {
 	}
 }
 
-// While breakers are evicted all the time, nobody holds a breaker with a
+// While breakers are evicted all the time, no caller holds a breaker with a
 // permit out that is not the one its name has.
 func TestRegistryRacingEviction(t *testing.T) {
 	r := core.Registry{Max: 8, Idle: 1, Config: always(core.Config{FailureThreshold: -1})}

@@ -58,8 +58,8 @@ func TestDoReturnsWhatTheCallReturned(t *testing.T) {
 	}
 }
 
-// Checklist 53: a panic fails the call and passes through, with value and stack.
-func TestChecklist53_PanicPassesThrough(t *testing.T) {
+// A panic fails the call and passes through, with value and stack.
+func TestDoPanicPassesThrough(t *testing.T) {
 	for name, timeout := range map[string]time.Duration{"plain": 0, "with CallTimeout": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			eachDoer(t, core.Config{FailureThreshold: 1, CallTimeout: timeout}, func(t *testing.T, b *core.Breaker, do doFunc) {
@@ -109,8 +109,8 @@ func TestDoGoexitIsAFailure(t *testing.T) {
 	}
 }
 
-// Checklist 60: a context that is already done takes no permit, and asks no gate.
-func TestChecklist60_ContextAlreadyDone(t *testing.T) {
+// A context that is already done takes no permit, and asks no gate.
+func TestDoContextAlreadyDone(t *testing.T) {
 	cancelled, cancel := context.WithCancel(bg)
 	cancel()
 	expired, stop := context.WithTimeout(bg, -1)
@@ -222,7 +222,7 @@ func TestDoCallTimeout(t *testing.T) {
 }
 
 // Checklist 75, second half: a call keeps the timeout it began with.
-func TestChecklist75_TimeoutIsReadOnce(t *testing.T) {
+func TestDoTimeoutIsReadOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, core.Config{CallTimeout: time.Second})
 		err := b.Do(bg, func(ctx context.Context) error {
@@ -239,7 +239,7 @@ func TestChecklist75_TimeoutIsReadOnce(t *testing.T) {
 	})
 }
 
-// The decorated function; its breaker is whoever wrapped it.
+// The wrapped function; the caller of Wrap keeps the breaker.
 func TestWrap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 2})

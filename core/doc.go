@@ -29,6 +29,10 @@
 //     with a CallTimeout, and no goroutine but one that finishes a queue of slow hooks;
 //   - time is monotonic: setting the machine's clock changes nothing.
 //
+// A [Limit] is the other [Gate]: it bounds how many calls are in flight, by a fixed
+// number or by one that it finds out from their latency. [All] of a limit and a
+// breaker asks both.
+//
 // A [Registry] holds breakers by name, bounded whatever the names are. A
 // breaker tells where it stands by [Breaker.Snapshot], [Breaker.Health] and, in
 // words, [Breaker.Explain].

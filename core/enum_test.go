@@ -26,7 +26,8 @@ var enums = map[string]struct {
 	"State":    {func(n uint8) encoding.TextMarshaler { return core.State(n) }, func() encoding.TextUnmarshaler { return new(core.State) }, 3},
 	"Outcome":  {func(n uint8) encoding.TextMarshaler { return core.Outcome(n) }, func() encoding.TextUnmarshaler { return new(core.Outcome) }, 4},
 	"Override": {func(n uint8) encoding.TextMarshaler { return core.Override(n) }, func() encoding.TextUnmarshaler { return new(core.Override) }, 4},
-	"Cause":    {func(n uint8) encoding.TextMarshaler { return core.Cause(n) }, func() encoding.TextUnmarshaler { return new(core.Cause) }, uint8(core.CauseRestored) + 1},
+	"Cause":    {func(n uint8) encoding.TextMarshaler { return core.Cause(n) }, func() encoding.TextUnmarshaler { return new(core.Cause) }, uint8(core.CauseLimitReached) + 1},
+	"Priority": {func(n uint8) encoding.TextMarshaler { return core.Priority(n) }, func() encoding.TextUnmarshaler { return new(core.Priority) }, 2},
 }
 
 func yamlMarshal(v any) ([]byte, error) { return yaml.Marshal(v) }

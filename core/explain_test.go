@@ -49,7 +49,7 @@ func TestExplain(t *testing.T) {
 			time.Sleep(15 * time.Second)
 			return b
 		}, "closed: 0 of 1 consecutive failures; ramping up, every call is admitted in 45s"},
-		{"ramped up, which nobody has met yet", func(t *testing.T) *core.Breaker {
+		{"ramped up, not yet met by a call", func(t *testing.T) *core.Breaker {
 			b := ramped(t, core.Config{FailureRateThreshold: -1, RampUp: time.Minute})
 			time.Sleep(time.Minute)
 			return b
@@ -93,7 +93,7 @@ func TestExplain(t *testing.T) {
 			return b
 		}, "half-open: timeout elapsed; 2 of 4 probes are out; 1 of 3 needed successes are in; a failure opens it again"},
 		{
-			"half-open, which nobody has met yet", func(t *testing.T) *core.Breaker { return halfOpened(t, core.Config{}) },
+			"half-open, not yet met by a call", func(t *testing.T) *core.Breaker { return halfOpened(t, core.Config{}) },
 			"half-open: timeout elapsed; 0 of 3 probes are out; 0 of 2 needed successes are in; a failure opens it again",
 		},
 		{"forced open", func(t *testing.T) *core.Breaker {

@@ -4,7 +4,7 @@ import "runtime"
 
 // FailAtOnce adds failures to the tenth that runs of a time window.
 func FailAtOnce(b *Breaker, failures uint64) {
-	w := b.phase.Load().buckets
+	w := b.phase.Load().window.time
 	w.put(w.tenthOf(b.now()), [4]uint64{markFailed: failures})
 }
 
@@ -12,7 +12,7 @@ func FailAtOnce(b *Breaker, failures uint64) {
 // times with what is in it.
 func AgeWindow(b *Breaker, times int) {
 	ph := b.phase.Load()
-	ph.tally.Add(uint64(times) * uint64(ph.calls) << posShift)
+	ph.tally.Add(uint64(times) * uint64(ph.window.count.calls) << posShift)
 }
 
 // SwitchRatesOff leaves the window to be read; a Config with a window of its own and
@@ -36,4 +36,12 @@ func (b *Breaker) WaitForHooks() {
 		}
 		runtime.Gosched()
 	}
+}
+
+// LimitState returns an adaptive limit and its base latency in seconds, unrounded, and
+// whether every call is timed.
+func LimitState(l *Limit) (limit, base float64, all bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.adapt.limit, l.adapt.base, terms(l.terms.Load()).shift() == 0
 }

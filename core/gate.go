@@ -19,10 +19,14 @@ type Gate interface {
 // order. When one refuses, the permits already taken go back as [Ignored] and
 // its error is returned. Settling the permit settles all of them; each breaker
 // classifies by its own Classify. With no gates it admits everything; a nil
-// gate refuses with an error that says so.
+// gate refuses with an error that says so. All of a [*Limit] and a [*Breaker], in
+// either order, allocates nothing for a call.
 func All(gates ...Gate) Gate {
 	if len(gates) == 1 && gates[0] != nil {
 		return gates[0]
+	}
+	if pair := pairOf(gates); pair != nil {
+		return pair
 	}
 	return allOf(append([]Gate(nil), gates...))
 }
@@ -56,9 +60,10 @@ func (gates allOf) Allow(ctx context.Context) (Permit, error) {
 	return compositePermit(all), nil
 }
 
-// composite is a permit of a gate that is not a breaker: one made by [NewPermit]
-// or, with parts, by [All].
+// composite is a permit of a gate that is not a breaker: one made by [NewPermit], or
+// with parts by [All], or all permits of a limit.
 type composite struct {
+	limit   *Limit
 	relay   func(context.Context, Outcome)
 	parts   []Permit
 	timeout time.Duration // the shortest CallTimeout of the parts, or 0

@@ -191,7 +191,7 @@ func (h *half) counts() Counts {
 }
 
 // settleProbe settles a probe, lost or not, and reports whether it was late.
-func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v result, m mark) (late bool) {
+func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v *result, m mark) (late bool) {
 	if v.outcome == Failure {
 		v.reason = reasonOf(v.err) // the user's code: not under the lock
 	}
@@ -218,10 +218,10 @@ func (b *Breaker) settleProbe(ctx context.Context, p *Permit, v result, m mark) 
 		h.updateFull(now, s)
 	case m.failed():
 		h.failed++
-		b.openLocked(ctx, s, now, CauseProbeFailed, h.counts(), &v)
+		b.openLocked(ctx, s, now, CauseProbeFailed, h.counts(), v)
 	case m.slow() && s.SlowRateThreshold > 0:
 		h.passed++
-		b.openLocked(ctx, s, now, CauseProbeSlow, h.counts(), &v)
+		b.openLocked(ctx, s, now, CauseProbeSlow, h.counts(), v)
 	default:
 		h.passed++
 		if h.passed >= s.SuccessThreshold {

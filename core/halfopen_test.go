@@ -13,10 +13,9 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The numbers are those of a list of what other breakers' tests assert; and:
 // closed, open, half-open, closed, by itself, and a lost probe does not wedge it.
 func TestHalfOpen(t *testing.T) {
-	bubble(t, "32 the threshold closes, one less does not", func(t *testing.T) {
+	bubble(t, "the threshold closes, one less does not", func(t *testing.T) {
 		b := halfOpened(t, core.Config{SuccessThreshold: 3})
 		succeed(t, b, 2)
 		wantState(t, b, core.HalfOpen)
@@ -29,7 +28,7 @@ func TestHalfOpen(t *testing.T) {
 			t.Errorf("closed by %+v, want %+v", got, want)
 		}
 	})
-	bubble(t, "33 the first failure opens", func(t *testing.T) {
+	bubble(t, "the first failure opens", func(t *testing.T) {
 		b := halfOpened(t, core.Config{SuccessThreshold: 3, FailureRateThreshold: 1})
 		succeed(t, b, 2)
 		fail(t, b, 1)
@@ -38,7 +37,7 @@ func TestHalfOpen(t *testing.T) {
 			t.Errorf("cause = %v, want %v", got, core.CauseProbeFailed)
 		}
 	})
-	bubble(t, "34 at its limit it refuses, and does not count a call", func(t *testing.T) {
+	bubble(t, "at its limit it refuses, and does not count a call", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 2})
 		take(t, b)
 		take(t, b)
@@ -54,7 +53,7 @@ func TestHalfOpen(t *testing.T) {
 			t.Errorf("%d probes are out, want 2", got)
 		}
 	})
-	bubble(t, "35 36 ignored probes give their places back", func(t *testing.T) {
+	bubble(t, "36 ignored probes give their places back", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 4, SuccessThreshold: 4})
 		for range 3 { // more rounds than there are places
 			var out []*core.Permit
@@ -71,7 +70,7 @@ func TestHalfOpen(t *testing.T) {
 		succeed(t, b, 4)
 		wantState(t, b, core.Closed)
 	})
-	bubble(t, "37 the places are counted anew after reopening", func(t *testing.T) {
+	bubble(t, "the places are counted anew after reopening", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 4})
 		var first *core.Permit
 		for range 4 {
@@ -86,14 +85,14 @@ func TestHalfOpen(t *testing.T) {
 		}
 		refusal(t, b)
 	})
-	bubble(t, "38 39 no ratio of successes: one failure opens", func(t *testing.T) { // decided: rule 4
+	bubble(t, "39 no ratio of successes: one failure opens", func(t *testing.T) { // decided: rule 4
 		for _, calls := range []string{"F", "SF", "SSF"} {
 			b := halfOpened(t, core.Config{SuccessThreshold: 4, HalfOpenMaxCalls: 4})
 			play(t, b, calls)
 			wantState(t, b, core.Open)
 		}
 	})
-	bubble(t, "40 a slow probe opens if the rule is on", func(t *testing.T) {
+	bubble(t, "a slow probe opens if the rule is on", func(t *testing.T) {
 		for _, row := range []struct {
 			rate float64
 			want core.State
@@ -106,7 +105,7 @@ func TestHalfOpen(t *testing.T) {
 			}
 		}
 	})
-	bubble(t, "41 a probe that is not settled is lost", func(t *testing.T) {
+	bubble(t, "a probe that is not settled is lost", func(t *testing.T) {
 		b := halfOpened(t, core.Config{ProbeTimeout: 10 * time.Second})
 		forgotten := take(t, b)
 		time.Sleep(10*time.Second - 1)
@@ -122,7 +121,7 @@ func TestHalfOpen(t *testing.T) {
 		wantState(t, b, core.Open)
 		wantTotals(t, b, core.Totals{Calls: 2, Failures: 2, Lost: 1, Refused: 1})
 	})
-	bubble(t, "42 a trial that hangs does not end the trials", func(t *testing.T) {
+	bubble(t, "a trial that hangs does not end the trials", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1, ProbeTimeout: 5 * time.Second})
 		for range 2 { // each trial hangs for ever
 			take(t, b)
@@ -139,7 +138,7 @@ func TestHalfOpen(t *testing.T) {
 		wantState(t, b, core.Closed)
 		wantTotals(t, b, core.Totals{Calls: 24, Successes: 1, Failures: 1, Lost: 22, Refused: 22, InFlight: 22})
 	})
-	bubble(t, "44 a full limit before the breaker spends no probe", func(t *testing.T) {
+	bubble(t, "a full limit before the breaker spends no probe", func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1})
 		refusal(t, core.All(refusing{}, b))
 		if got := b.Snapshot().ProbesOut; got != 0 {
@@ -147,7 +146,7 @@ func TestHalfOpen(t *testing.T) {
 		}
 		take(t, b)
 	})
-	bubble(t, "45 a full limit behind the breaker gives the probe back", func(t *testing.T) {
+	bubble(t, "a full limit behind the breaker gives the probe back", func(t *testing.T) {
 		var told diary
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, Hooks: told.hooks()})
 		for range 3 {
@@ -158,7 +157,7 @@ func TestHalfOpen(t *testing.T) {
 		take(t, b)
 		wantPath(t, told.transitions, "closed open half-open")
 	})
-	bubble(t, "46 a failure forgets the probes that passed", func(t *testing.T) {
+	bubble(t, "a failure forgets the probes that passed", func(t *testing.T) {
 		b := halfOpened(t, core.Config{SuccessThreshold: 3})
 		play(t, b, "SSF")
 		time.Sleep(time.Second)
@@ -194,9 +193,9 @@ func TestHalfOpenDefaults(t *testing.T) {
 	})
 }
 
-// Checklist 43: at the instant a break ends, a crowd gets exactly the probes
+// At the instant a break ends, a crowd gets exactly the probes
 // that there are places for.
-func TestChecklist43_ACrowdAtTheEndOfABreak(t *testing.T) {
+func TestHalfOpenCrowdAtTheEndOfABreak(t *testing.T) {
 	for _, places := range []int{1, 2, 7} {
 		synctest.Test(t, func(t *testing.T) {
 			b := halfOpened(t, core.Config{HalfOpenMaxCalls: places, SuccessThreshold: 10_000})
@@ -333,6 +332,9 @@ func TestHalfOpenNeverWedges(t *testing.T) {
 		"panic": func(b *core.Breaker) {
 			defer func() { _ = recover() }()
 			_ = b.Do(bg, func(context.Context) error { panic("probe") })
+		},
+		"Goexit": func(b *core.Breaker) {
+			onItsOwn(func() { _ = b.Do(bg, func(context.Context) error { runtime.Goexit(); return nil }) })
 		},
 		"ignored": func(b *core.Breaker) {
 			if p, err := b.Allow(bg); err == nil {

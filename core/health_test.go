@@ -127,7 +127,7 @@ func TestHealthWhileOpen(t *testing.T) {
 		fail(t, b, 50)
 		want(core.Open, 0.5)
 		time.Sleep(time.Second)
-		want(core.HalfOpen, 0.5) // which nobody has met
+		want(core.HalfOpen, 0.5) // not yet met by a call
 		take(t, b).Settle(bg, core.Ignored)
 		want(core.HalfOpen, 0.5)
 		succeed(t, b, 1)

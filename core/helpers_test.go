@@ -3,7 +3,13 @@ package core_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -217,3 +223,178 @@ func newFakeClock() *fakeClock {
 
 func (c *fakeClock) now() time.Time          { return c.at }
 func (c *fakeClock) advance(d time.Duration) { c.at = c.at.Add(d) }
+
+// one has one place for probes and closes by one success.
+var one = core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1, ProbeTimeout: 10 * time.Second}
+
+// wantRecovery insists that the breaker finds back by itself, given time.
+func wantRecovery(t *testing.T, b *core.Breaker) {
+	t.Helper()
+	for range 3 {
+		time.Sleep(time.Minute)
+		if p, err := b.Allow(bg); err == nil {
+			p.Settle(bg, core.Success)
+		}
+	}
+	wantState(t, b, core.Closed)
+}
+
+// onItsOwn runs f on a goroutine that f may end, and survives its panic.
+func onItsOwn(f func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer func() { _ = recover() }()
+		f()
+	})
+	wg.Wait()
+}
+
+func force(t *testing.T, b *core.Breaker, o core.Override) {
+	t.Helper()
+	if err := b.Force(o); err != nil {
+		t.Fatalf("Force(%v) = %v, want nil", o, err)
+	}
+	if got := b.Snapshot().Override; got != o {
+		t.Fatalf("override = %v, want %v", got, o)
+	}
+}
+
+func update(t *testing.T, b *core.Breaker, cfg core.Config) {
+	t.Helper()
+	if err := b.Update(cfg); err != nil {
+		t.Fatalf("Update(%+v) = %v, want nil", cfg, err)
+	}
+}
+
+func get(t *testing.T, r *core.Registry, name string) *core.Breaker {
+	t.Helper()
+	b, err := r.Get(name)
+	if err != nil || b == nil {
+		t.Fatalf("Get(%q) = %v, %v; want a breaker", name, b, err)
+	}
+	return b
+}
+
+func names(r *core.Registry) map[string]bool {
+	seen := map[string]bool{}
+	for name := range r.All() {
+		seen[name] = true
+	}
+	return seen
+}
+
+func always(cfg core.Config) func(string) core.Config { return func(string) core.Config { return cfg } }
+
+// underRace reports whether the race detector is in this binary.
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+}
+
+// scaled is n, or less where time is short.
+func scaled(n int) int {
+	if testing.Short() || underRace() {
+		n /= 5
+	}
+	return max(n, 1)
+}
+
+// neverOpens returns c without rules, or with the rates that it sets.
+func neverOpens(c core.Config) core.Config {
+	c.FailureThreshold = -1
+	if c.FailureRateThreshold == 0 {
+		c.FailureRateThreshold = -1
+	}
+	return c
+}
+
+// withoutRules returns a breaker that never opens, whatever its window.
+func withoutRules(name string, c core.Config) *core.Breaker {
+	c.FailureThreshold = -1
+	b := core.MustNew(name, c)
+	core.SwitchRatesOff(b)
+	return b
+}
+
+// hammer runs f from many goroutines at once.
+func hammer(goroutines, times int, f func(goroutine, i int)) {
+	var arrived atomic.Int32
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			arrived.Add(1)
+			for arrived.Load() < int32(min(goroutines, runtime.GOMAXPROCS(0))) {
+				runtime.Gosched()
+			}
+			for i := range times {
+				f(g, i)
+				if i&63 == g {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// handClock is a clock set by hand.
+type handClock struct{ at atomic.Int64 }
+
+var handEpoch = time.Unix(0, 0)
+
+func (c *handClock) now() time.Time          { return handEpoch.Add(time.Duration(c.at.Load())) }
+func (c *handClock) advance(d time.Duration) { c.at.Add(int64(d)) }
+func (c *handClock) since() time.Duration    { return time.Duration(c.at.Load()) }
+
+// logbook is a slog.Handler that keeps each line as "LEVEL message key=value …".
+type logbook struct {
+	mu     sync.Mutex
+	lines  []string
+	before func(msg string) // runs before a line is kept
+}
+
+func (l *logbook) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logbook) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *logbook) WithGroup(string) slog.Handler            { return l }
+
+func (l *logbook) Handle(_ context.Context, r slog.Record) error {
+	if l.before != nil {
+		l.before(r.Message)
+	}
+	var line strings.Builder
+	fmt.Fprintf(&line, "%v %s", r.Level, r.Message)
+	var add func(a slog.Attr)
+	add = func(a slog.Attr) {
+		v := a.Value.Resolve()
+		if v.Kind() != slog.KindGroup {
+			fmt.Fprintf(&line, " %s=%v", a.Key, v)
+			return
+		}
+		for _, part := range v.Group() {
+			add(part)
+		}
+	}
+	r.Attrs(func(a slog.Attr) bool { add(a); return true })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line.String())
+	return nil
+}
+
+func (l *logbook) count(part string) int {
+	n := 0
+	for _, line := range l.lines {
+		if strings.Contains(line, part) {
+			n++
+		}
+	}
+	return n
+}

@@ -14,9 +14,9 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Checklist 70: a hook that panics, ends its goroutine, calls back or takes its
-// time loses no event and stops nobody.
-func TestChecklist70_HooksThatMisbehave(t *testing.T) {
+// A hook that panics, ends its goroutine, calls back or takes its
+// time loses no event and stops no call.
+func TestHooksThatMisbehave(t *testing.T) {
 	for name, misbehave := range map[string]func(b *core.Breaker){
 		"panic":      func(*core.Breaker) { panic("hook") },
 		"panic nil":  func(*core.Breaker) { panic(nil) }, //nolint:govet // on purpose
@@ -117,9 +117,9 @@ func TestHooksReenter(t *testing.T) {
 	})
 }
 
-// Checklist 72: a transition carries the counts that caused it and the context
+// A transition carries the counts that caused it and the context
 // of the call.
-func TestChecklist72_TransitionFacts(t *testing.T) {
+func TestHooksTransitionFacts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		var told diary

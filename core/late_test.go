@@ -9,9 +9,8 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The numbers are those of a list of what other breakers' tests assert.
 func TestLate(t *testing.T) {
-	bubble(t, "47 a call that outlives the window counts", func(t *testing.T) { // decided: rule 2
+	bubble(t, "a call that outlives the window counts", func(t *testing.T) { // decided: rule 2
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 1, MinimumCalls: 1, Window: core.Window{For: time.Second}})
 		lasting(t, b, time.Minute, core.Failure)
 		wantState(t, b, core.Open)
@@ -19,7 +18,7 @@ func TestLate(t *testing.T) {
 			t.Errorf("%d late, want none: its phase had not ended", got)
 		}
 	})
-	bubble(t, "48 a success from before the opening does not close", func(t *testing.T) {
+	bubble(t, "a success from before the opening does not close", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 1, SuccessThreshold: 1, Timeout: 5 * time.Second})
 		early := []*core.Permit{take(t, b), take(t, b)}
 		fail(t, b, 1)
@@ -33,7 +32,7 @@ func TestLate(t *testing.T) {
 		wantState(t, b, core.HalfOpen)
 		wantTotals(t, b, core.Totals{Calls: 3, Successes: 2, Failures: 1, Late: 2})
 	})
-	bubble(t, "49 nor while a probe is out", func(t *testing.T) {
+	bubble(t, "nor while a probe is out", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 1, SuccessThreshold: 1, HalfOpenMaxCalls: 1, Timeout: time.Second})
 		early := take(t, b)
 		fail(t, b, 1)
@@ -42,9 +41,9 @@ func TestLate(t *testing.T) {
 		early.Settle(bg, core.Success)
 		wantState(t, b, core.HalfOpen)
 		wantWindow(t, b, core.Counts{})
-		refusal(t, b) // and its place is nobody's
+		refusal(t, b) // the late success has freed no place
 	})
-	bubble(t, "50 a stale failure does not spoil the probes", func(t *testing.T) {
+	bubble(t, "a stale failure does not spoil the probes", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 1, SuccessThreshold: 2, Timeout: time.Second})
 		early := take(t, b)
 		fail(t, b, 1)
@@ -55,7 +54,7 @@ func TestLate(t *testing.T) {
 		succeed(t, b, 1)
 		wantState(t, b, core.Closed)
 	})
-	bubble(t, "51 nobody probes before the break is over", func(t *testing.T) {
+	bubble(t, "no probe before the break is over", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Second})
 		fail(t, b, 1)
 		for range 999 {
@@ -138,9 +137,9 @@ func TestLateInEveryState(t *testing.T) {
 	}
 }
 
-// Checklist 71: what was decided before the breaker flapped decides nothing
+// What was decided before the breaker flapped decides nothing
 // after it.
-func TestChecklist71_StaleDecisions(t *testing.T) {
+func TestLateStaleDecisions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told diary
 		b := newBreaker(t, core.Config{FailureThreshold: 2, SuccessThreshold: 1, Timeout: time.Second, Hooks: told.hooks()})

@@ -333,7 +333,7 @@ func recordHistory(seed uint64) (core.Config, []porcupine.Operation) {
 	withUpdates := draw(4) == 0 && toSet(cfg).Window.Calls > 0
 	withResets := draw(4) == 0
 
-	// The clock stands still while nobody advances it, and yields, so that
+	// The clock stands still while no goroutine advances it, and yields, so that
 	// operations overlap wherever they read it.
 	var clock, stamp atomic.Int64
 	var yields atomic.Uint32

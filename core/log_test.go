@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,51 +12,6 @@ import (
 
 	"github.com/blackbox4/switchgear/core"
 )
-
-// logbook is a slog.Handler that keeps each line as "LEVEL message key=value …".
-type logbook struct {
-	mu     sync.Mutex
-	lines  []string
-	before func(msg string) // runs before a line is kept
-}
-
-func (l *logbook) Enabled(context.Context, slog.Level) bool { return true }
-func (l *logbook) WithAttrs([]slog.Attr) slog.Handler       { return l }
-func (l *logbook) WithGroup(string) slog.Handler            { return l }
-
-func (l *logbook) Handle(_ context.Context, r slog.Record) error {
-	if l.before != nil {
-		l.before(r.Message)
-	}
-	var line strings.Builder
-	fmt.Fprintf(&line, "%v %s", r.Level, r.Message)
-	var add func(a slog.Attr)
-	add = func(a slog.Attr) {
-		v := a.Value.Resolve()
-		if v.Kind() != slog.KindGroup {
-			fmt.Fprintf(&line, " %s=%v", a.Key, v)
-			return
-		}
-		for _, part := range v.Group() {
-			add(part)
-		}
-	}
-	r.Attrs(func(a slog.Attr) bool { add(a); return true })
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.lines = append(l.lines, line.String())
-	return nil
-}
-
-func (l *logbook) count(part string) int {
-	n := 0
-	for _, line := range l.lines {
-		if strings.Contains(line, part) {
-			n++
-		}
-	}
-	return n
-}
 
 func TestLoggerTransitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -219,6 +173,46 @@ func TestLoggerShadow(t *testing.T) {
 		const line = "WARN circuit breaker would refuse calls, but is in shadow breaker=test state=open cause=consecutive failures retry_at=2000-"
 		if log.count(line) != 1 || log.count("refuses calls") != 0 {
 			t.Errorf("logged %q, want one line %q", log.lines, line)
+		}
+	})
+}
+
+func TestLoggerForcedOnceOverUpdates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		cfg := core.Config{Logger: slog.New(log)}
+		b := newBreaker(t, cfg)
+		force(t, b, core.ForcedOpen)
+		for range 5 {
+			refusal(t, b)
+			refusal(t, b)
+			update(t, b, cfg)
+		}
+		if n := log.count("refuses"); n != 1 {
+			t.Errorf("%d lines about refusals of one Force, want 1", n)
+		}
+	})
+}
+
+func TestLoggerFloodKeepsWhatIsRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		cfg := core.Config{FailureThreshold: 1, Timeout: time.Hour, Logger: slog.New(log), Hooks: core.Hooks{Settled: func(context.Context, core.Settlement) { time.Sleep(time.Millisecond) }}}
+		b := newBreaker(t, cfg)
+		var wg sync.WaitGroup
+		wg.Go(func() { succeed(t, b, 1) })
+		synctest.Wait()
+		succeed(t, b, 2000)
+		force(t, b, core.ForcedOpen)
+		b.Release()
+		fail(t, b, 1)
+		refusal(t, b)
+		wg.Wait()
+		refusal(t, b)
+		time.Sleep(time.Minute) // for what is queued
+		synctest.Wait()
+		if overrides, refusals := log.count("override"), log.count("refuses"); overrides != 2 || refusals != 1 {
+			t.Errorf("%d lines about overrides and %d about refusals, want 2 and 1", overrides, refusals)
 		}
 	})
 }

@@ -607,7 +607,7 @@ func (r *modelRunner) compare() {
 		r.fatalf("TimeIn %+v; want %+v", snap.TimeIn, want)
 	}
 	if got := len(r.settled); got != 0 {
-		r.fatalf("Settled was told of %d settlements that nobody made", got)
+		r.fatalf("Settled was told of %d settlements that no call made", got)
 	}
 	if r.hooked && uint64(r.refusals) != snap.Totals.Refused {
 		r.fatalf("Refused was told %d times of %d", r.refusals, snap.Totals.Refused)

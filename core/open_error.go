@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// ErrOpen is what every refusal of a breaker matches: errors.Is(err, ErrOpen).
+// ErrOpen is what every refusal of a breaker or a limit matches: errors.Is(err, ErrOpen).
 // It is never returned as such; use errors.As with [*OpenError] for the facts.
 var ErrOpen = errors.New("core: refused by a circuit breaker")
 
@@ -15,13 +15,13 @@ var ErrOpen = errors.New("core: refused by a circuit breaker")
 // a state, or whenever all probes are out, not for each call, so refusing
 // allocates nothing; do not change it.
 type OpenError struct {
-	Name  string // the breaker
+	Name  string // the breaker, or the limit
 	State State  // where the breaker stood, of a forced one when it was forced; [Closed] while it ramps up
 	Cause Cause  // why the breaker is in that state, or why it refused
 	// RetryAt is when to try again: when the break is over, when the ramp has
 	// ended, when the next probe goes out after one was lost, or, while all probes
 	// are out, when the oldest is lost at the latest. A time that has passed means
-	// at once; the zero time means that only an operator ends it. It carries a monotonic reading: use time.Until.
+	// at once; the zero time means that only an operator ends it. For a limit it has always passed. It carries a monotonic reading: use time.Until.
 	RetryAt time.Time
 	// Reason is the text of the error that opened the breaker, at most 256 bytes
 	// of UTF-8; empty if none was told. It is a text and not an error: a refusal
@@ -34,6 +34,9 @@ type OpenError struct {
 
 // Error tells a person what happened and what to do.
 func (e *OpenError) Error() string {
+	if e.Cause == CauseLimitReached {
+		return `concurrency limit "` + e.Name + `" refused the call: no place is free for it; try again soon, a place is free when a call ends`
+	}
 	var s strings.Builder
 	s.WriteString(`circuit breaker "`)
 	s.WriteString(e.Name)
@@ -80,5 +83,7 @@ func reasonOf(err error) (reason string) {
 	return strings.ToValidUTF8(reason[:maxReason-len(more)], "") + more
 }
 
-// Is reports whether target is [ErrOpen].
-func (e *OpenError) Is(target error) bool { return target == ErrOpen }
+// Is reports whether target is [ErrOpen], or [ErrLimited] if a [Limit] has refused.
+func (e *OpenError) Is(target error) bool {
+	return target == ErrOpen || target == ErrLimited && e.Cause == CauseLimitReached
+}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestOpen(t *testing.T) {
-	bubble(t, "21 to the instant", func(t *testing.T) {
+	bubble(t, "to the instant", func(t *testing.T) {
 		b := opened(t, core.Config{Timeout: 5 * time.Second})
 		time.Sleep(5*time.Second - 1)
 		wantState(t, b, core.Open)
@@ -21,7 +21,7 @@ func TestOpen(t *testing.T) {
 		wantState(t, b, core.HalfOpen)
 		take(t, b).Settle(bg, core.Success)
 	})
-	bubble(t, "22 the dependency is not called", func(t *testing.T) {
+	bubble(t, "the dependency is not called", func(t *testing.T) {
 		b := opened(t, core.Config{})
 		called := false
 		err := b.Do(bg, func(context.Context) error { called = true; return nil })
@@ -29,14 +29,14 @@ func TestOpen(t *testing.T) {
 			t.Errorf("called %t, error %v; want no call and ErrOpen", called, err)
 		}
 	})
-	bubble(t, "23 the refusal says when to come back", func(t *testing.T) {
+	bubble(t, "the refusal says when to come back", func(t *testing.T) {
 		b := opened(t, core.Config{Timeout: 5 * time.Second})
 		time.Sleep(time.Millisecond)
 		if got, want := time.Until(refusal(t, b).RetryAt), 5*time.Second-time.Millisecond; got != want {
 			t.Errorf("RetryAt is in %v, want %v", got, want)
 		}
 	})
-	bubble(t, "24 a hundred refusals are one error", func(t *testing.T) {
+	bubble(t, "a hundred refusals are one error", func(t *testing.T) {
 		b := opened(t, core.Config{})
 		first := refusal(t, b)
 		for range 99 {
@@ -48,7 +48,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("refusal = %+v, want test, open, consecutive failures", *first)
 		}
 	})
-	bubble(t, "25 a second break is longer", func(t *testing.T) {
+	bubble(t, "a second break is longer", func(t *testing.T) {
 		b := opened(t, core.Config{Timeout: 5 * time.Second, TimeoutFactor: 2})
 		time.Sleep(5 * time.Second)
 		fail(t, b, 1)
@@ -57,7 +57,7 @@ func TestOpen(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		wantState(t, b, core.HalfOpen)
 	})
-	bubble(t, "26 openings are counted until a close", func(t *testing.T) {
+	bubble(t, "openings are counted until a close", func(t *testing.T) {
 		b := opened(t, core.Config{Timeout: time.Second, TimeoutFactor: 2, SuccessThreshold: 1, MaxTimeout: time.Hour})
 		want := func(opens int, length time.Duration) {
 			t.Helper()
@@ -83,7 +83,7 @@ func TestOpen(t *testing.T) {
 		fail(t, b, 1)
 		want(2, 2*time.Second)
 	})
-	bubble(t, "28 a failure's own not-before is honoured over the break", func(t *testing.T) {
+	bubble(t, "a failure's own not-before is honoured over the break", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Second, MaxTimeout: 3 * time.Hour})
 		take(t, b).Done(bg, core.RetryAfter(errSick, 2*time.Hour))
 		time.Sleep(2*time.Hour - 1)
@@ -91,7 +91,7 @@ func TestOpen(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		wantState(t, b, core.HalfOpen)
 	})
-	bubble(t, "29 a late failure neither opens again nor lengthens the break", func(t *testing.T) {
+	bubble(t, "a late failure neither opens again nor lengthens the break", func(t *testing.T) {
 		var told diary
 		b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: 5 * time.Second, Hooks: told.hooks()})
 		late := []*core.Permit{take(t, b), take(t, b), take(t, b)}
@@ -105,7 +105,7 @@ func TestOpen(t *testing.T) {
 		}
 		wantPath(t, told.transitions, "closed open")
 	})
-	bubble(t, "30 a refusal is counted, and nothing else is", func(t *testing.T) {
+	bubble(t, "a refusal is counted, and nothing else is", func(t *testing.T) {
 		b := opened(t, core.Config{})
 		before := b.Snapshot()
 		refusal(t, b)
@@ -119,7 +119,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("a refusal changed the window %+v or the transitions %v", after.Window, after.Transitions)
 		}
 	})
-	bubble(t, "31 retries outside the breaker", func(t *testing.T) {
+	bubble(t, "retries outside the breaker", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 3})
 		calls, refused := 0, 0
 		var err error
@@ -135,8 +135,8 @@ func TestOpen(t *testing.T) {
 	})
 }
 
-// Checklist 27: a break that would overflow time is clamped.
-func TestChecklist27_BreaksDoNotOverflow(t *testing.T) {
+// A break that would overflow time is clamped.
+func TestOpenBreaksDoNotOverflow(t *testing.T) {
 	const forever = time.Duration(math.MaxInt64)
 	for _, row := range []struct {
 		name   string
@@ -296,7 +296,7 @@ func TestRetryAfterError(t *testing.T) {
 	}
 }
 
-// Time is looked at when somebody looks: a break that is over long since reads
+// The clock is read when the breaker is read: a break that is long over reads
 // half-open from its end on, and reading it fires no hook.
 func TestOpenEndsWithoutACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

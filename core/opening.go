@@ -21,22 +21,17 @@ func (s *settings) broken(c Counts, m mark) Cause {
 
 // opens returns the rule by which a call with mark m opens the closed phase ph,
 // whose word next is to be, and what it goes by. Where a reading is not one
-// moment's, see buckets, the rules about failures and about slow calls have one
+// moment's, see timeWindow, the rules about failures and about slow calls have one
 // each. Without a mark s may be nil.
 func (s *settings) opens(ph *phase, now time.Duration, next word, m mark) (Cause, Counts) {
 	if m == 0 {
 		return NoCause, Counts{}
 	}
-	if ph.buckets == nil {
-		c := next.counts(int(ph.calls))
-		return s.broken(c, m), c
-	}
 	for _, rule := range [...]mark{markFailed, markSlow} {
 		if m&rule == 0 {
 			continue
 		}
-		c := ph.buckets.counts(now, rule) // forty loads and more
-		c.Consecutive = next.streak()
+		c := ph.window.countsFor(rule, next, now)
 		if cause := s.broken(c, rule); cause != NoCause {
 			return cause, c
 		}

@@ -12,21 +12,11 @@ import (
 
 var everyState = []core.State{core.Closed, core.Open, core.HalfOpen}
 
-func force(t *testing.T, b *core.Breaker, o core.Override) {
-	t.Helper()
-	if err := b.Force(o); err != nil {
-		t.Fatalf("Force(%v) = %v, want nil", o, err)
-	}
-	if got := b.Snapshot().Override; got != o {
-		t.Fatalf("override = %v, want %v", got, o)
-	}
-}
-
-// Checklist 62, 63, 64: forced open refuses in every state, for any time, and
+// Forced open refuses in every state, for any time, and
 // the dependency is never called.
 func TestForcedOpen(t *testing.T) {
 	for _, state := range everyState {
-		bubble(t, "62 63 64 "+state.String(), func(t *testing.T) {
+		bubble(t, "63 64 "+state.String(), func(t *testing.T) {
 			b := inState(t, state, core.Config{})
 			force(t, b, core.ForcedOpen)
 			for range 50 {
@@ -52,9 +42,9 @@ func TestForcedOpen(t *testing.T) {
 	}
 }
 
-// Checklist 65: the state machine goes on below an override, and shows when the
+// The state machine goes on below an override, and shows when the
 // override is taken back.
-func TestChecklist65_TheStateBelowAnOverride(t *testing.T) {
+func TestOverrideKeepsTheStateBelow(t *testing.T) {
 	for _, o := range []core.Override{core.ForcedOpen, core.Disabled, core.Shadow} {
 		bubble(t, "a permit from before "+o.String()+" counts", func(t *testing.T) {
 			b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Minute})
@@ -111,11 +101,11 @@ func TestChecklist65_TheStateBelowAnOverride(t *testing.T) {
 	}
 }
 
-// Checklist 66: in shadow all is admitted and counted, and what would have been
+// In shadow all is admitted and counted, and what would have been
 // refused is told. The state machine runs on below, so that one sees what it
 // would have done: decided, rule 12 (resilience4j never leaves its state).
 func TestShadow(t *testing.T) {
-	bubble(t, "66 closed: it opens once and admits on", func(t *testing.T) {
+	bubble(t, "closed: it opens once and admits on", func(t *testing.T) {
 		var told diary
 		b := newBreaker(t, core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 5, Timeout: time.Minute, Hooks: told.hooks()})
 		force(t, b, core.Shadow)
@@ -172,10 +162,10 @@ func TestShadow(t *testing.T) {
 	})
 }
 
-// Checklist 67: disabled admits all, counts nothing and tells nobody.
+// Disabled admits all, counts nothing and calls no hook.
 func TestDisabled(t *testing.T) {
 	for _, state := range everyState {
-		bubble(t, "67 "+state.String(), func(t *testing.T) {
+		bubble(t, ""+state.String(), func(t *testing.T) {
 			var told diary
 			b := inState(t, state, core.Config{HalfOpenMaxCalls: 1, Hooks: told.hooks()})
 			force(t, b, core.Disabled)
@@ -247,7 +237,7 @@ func TestReset(t *testing.T) {
 				t.Errorf("%d late, want the %d that were out", got, len(out))
 			}
 			wantWindow(t, b, core.Counts{})
-			// Checklist 68: closed to closed is no transition.
+			// Closed to closed is no transition.
 			if last := len(told.transitions) - 1; state == core.Closed && last >= 0 {
 				t.Errorf("68: a closed breaker reset told %v, want no transition", told.transitions)
 			} else if state != core.Closed && (told.transitions[last].Cause != core.CauseManualReset || told.transitions[last].To != core.Closed) {
@@ -305,7 +295,7 @@ func TestShadowMarksWhatItTells(t *testing.T) {
 }
 
 // The refusal by an operator says where the breaker stands, not where it was
-// when somebody last called.
+// at the last call.
 func TestForcedOpenTellsTheStateOfItsTime(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -314,8 +304,8 @@ func TestForcedOpenTellsTheStateOfItsTime(t *testing.T) {
 	}{
 		{"closed", func(t *testing.T) *core.Breaker { return newBreaker(t, core.Config{}) }, core.Closed},
 		{"open", func(t *testing.T) *core.Breaker { return opened(t, core.Config{}) }, core.Open},
-		{"the break is over, which nobody has met", func(t *testing.T) *core.Breaker { return halfOpened(t, core.Config{}) }, core.HalfOpen},
-		{"a probe was lost, which nobody has met", func(t *testing.T) *core.Breaker {
+		{"the break is over, not yet met by a call", func(t *testing.T) *core.Breaker { return halfOpened(t, core.Config{}) }, core.HalfOpen},
+		{"a probe was lost, not yet met by a call", func(t *testing.T) *core.Breaker {
 			b := halfOpened(t, core.Config{Timeout: time.Minute})
 			take(t, b)
 			time.Sleep(30 * time.Second)

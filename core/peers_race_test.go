@@ -3,7 +3,6 @@ package core_test
 import (
 	"context"
 	"math"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,12 +12,12 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// The bugs of other breakers that take more than one goroutine, and those
-// of reconfiguration. Inside a bubble no time passes while anybody runs, so a
-// call that is admitted while the breaker is open was admitted by a race.
+// Faults that other circuit breakers have or had and that need several goroutines.
+// In a bubble no time passes while a goroutine runs, so a call that is admitted
+// while the breaker is open was admitted by a race.
 
 // cep21/circuit: a config set while calls run is read without the lock: a race.
-func TestPeerC3_UpdateWhileCallsRun(t *testing.T) {
+func TestUpdateWhileCallsRun(t *testing.T) {
 	b := newBreaker(t, core.Config{FailureThreshold: -1})
 	var wg sync.WaitGroup
 	for range 4 {
@@ -46,8 +45,8 @@ func TestPeerC3_UpdateWhileCallsRun(t *testing.T) {
 }
 
 // resilience4j: a refusal just after the break's end is told twice: 350 became 410.
-func TestPeerR6_ARefusalIsToldOnce(t *testing.T) {
-	peer(t, func(t *testing.T) {
+func TestARefusalIsCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var told atomic.Int64
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 1, Hooks: core.Hooks{Refused: func(context.Context, *core.OpenError) { told.Add(1) }}})
 		var refused atomic.Int64
@@ -73,8 +72,8 @@ func TestPeerR6_ARefusalIsToldOnce(t *testing.T) {
 }
 
 // resilience4j: side effects inside a retried update run more than once.
-func TestPeerR8_ATransitionHappensOnce(t *testing.T) {
-	peer(t, func(t *testing.T) {
+func TestATransitionHappensOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for range 200 {
 			var told diary
 			b := newBreaker(t, core.Config{FailureThreshold: 1, Hooks: core.Hooks{Transition: told.hooks().Transition}})
@@ -96,8 +95,8 @@ func TestPeerR8_ATransitionHappensOnce(t *testing.T) {
 }
 
 // Polly: user code is waited for under the lock, and holds up everybody.
-func TestPeerP4_SlowUserCodeHoldsUpNobody(t *testing.T) {
-	peer(t, func(t *testing.T) {
+func TestSlowUserCodeHoldsUpNoOtherCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		slowly := func() { time.Sleep(time.Hour) }
 		b := newBreaker(t, core.Config{
 			FailureThreshold: 3,
@@ -124,8 +123,8 @@ func TestPeerP4_SlowUserCodeHoldsUpNobody(t *testing.T) {
 }
 
 // sentinel: open is visible before its retry time: a racing call goes half-open.
-func TestPeerS1_NoProbeAtTheInstantOfOpening(t *testing.T) {
-	peer(t, func(t *testing.T) {
+func TestNoProbeAtTheInstantOfOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for range 300 {
 			b := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Second})
 			var wg sync.WaitGroup
@@ -150,46 +149,8 @@ func TestPeerS1_NoProbeAtTheInstantOfOpening(t *testing.T) {
 	})
 }
 
-// sentinel: with a number of probes set, half-open admits everybody: 500 of 500.
-func TestPeerS2_HalfOpenIsLimited(t *testing.T) {
-	peer(t, func(t *testing.T) {
-		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 5, SuccessThreshold: 5})
-		var admitted atomic.Int64
-		var wg sync.WaitGroup
-		for range 500 {
-			wg.Go(func() {
-				if p, err := b.Allow(bg); err == nil {
-					admitted.Add(1)
-					time.Sleep(time.Second)
-					p.Settle(bg, core.Success)
-				}
-			})
-		}
-		wg.Wait()
-		if got := admitted.Load(); got != 5 {
-			t.Errorf("%d of 500 admitted, want 5", got)
-		}
-		wantState(t, b, core.Closed)
-	})
-}
-
-// sentinel: no half-open timeout: entries that never exit wedge it.
-func TestPeerS3_AllProbesForgotten(t *testing.T) {
-	peer(t, func(t *testing.T) {
-		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 3, SuccessThreshold: 1})
-		for range 3 {
-			take(t, b)
-		}
-		refusal(t, b)
-		wantRecovery(t, b)
-		if got := b.Snapshot().Totals; got.Lost == 0 {
-			t.Errorf("totals %+v, want lost probes", got)
-		}
-	})
-}
-
 // sentinel: a rule reported as invalid and ignored is active all the same.
-func TestPeerS6_AnInvalidConfigIsNotActive(t *testing.T) {
+func TestAnInvalidConfigIsNotActive(t *testing.T) {
 	r := core.Registry{Config: always(core.Config{FailureThreshold: 3})}
 	b := get(t, &r, "db")
 	bad := core.Config{FailureThreshold: 1, FailureRateThreshold: math.NaN()}
@@ -205,26 +166,10 @@ func TestPeerS6_AnInvalidConfigIsNotActive(t *testing.T) {
 	wantState(t, get(t, &r, "new"), core.Closed)
 }
 
-// sentinel: a reload closes an open breaker, and the next success opens it again.
-func TestPeerS7_UpdateKeepsItOpen(t *testing.T) {
-	peer(t, func(t *testing.T) {
-		cfg := core.Config{FailureThreshold: -1, FailureRateThreshold: 0.5, MinimumCalls: 4, SuccessThreshold: 1, Timeout: time.Minute}
-		b := newBreaker(t, cfg)
-		fail(t, b, 4)
-		cfg.FailureRateThreshold = 0.6
-		update(t, b, cfg)
-		wantState(t, b, core.Open)
-		refusal(t, b)
-		time.Sleep(time.Minute)
-		succeed(t, b, 10)
-		wantState(t, b, core.Closed)
-	})
-}
-
 // sentinel: the counts are cleared after the close is visible, so a call that
 // ends meanwhile opens again by the old counts.
-func TestPeerS8_TheWindowStartsEmpty(t *testing.T) {
-	peer(t, func(t *testing.T) {
+func TestTheWindowStartsEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for range 200 {
 			b := newBreaker(t, core.Config{FailureThreshold: 3, SuccessThreshold: 1, Timeout: time.Second})
 			var early []*core.Permit
@@ -246,25 +191,9 @@ func TestPeerS8_TheWindowStartsEmpty(t *testing.T) {
 	})
 }
 
-// go-zero: each refusal formats a report, and costs more than a call.
-func TestPeerZ1_ARefusalCostsNothing(t *testing.T) {
-	b := opened(t, core.Config{})
-	first := refusal(t, b)
-	if got := testing.AllocsPerRun(100, func() {
-		if _, err := b.Allow(bg); err != error(first) {
-			t.Error("another refusal is another error")
-		}
-	}); got != 0 {
-		t.Errorf("%v allocations for a refusal, want none", got)
-	}
-	if !strings.Contains(first.Error(), "refused") {
-		t.Errorf("text %q", first.Error())
-	}
-}
-
 // go-zero: the forced pass is loaded, then set: several callers pass together.
-func TestPeerZ3_OneProbeAtATime(t *testing.T) {
-	peer(t, func(t *testing.T) {
+func TestOneProbeAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		b := halfOpened(t, core.Config{HalfOpenMaxCalls: 1, SuccessThreshold: 10_000})
 		var out, most atomic.Int64
 		var wg sync.WaitGroup
@@ -289,21 +218,5 @@ func TestPeerZ3_OneProbeAtATime(t *testing.T) {
 		if got := most.Load(); got != 1 {
 			t.Errorf("%d probes out at once, want 1", got)
 		}
-	})
-}
-
-// aegis: a refusal is counted only if the caller reports it, and nothing probes.
-func TestPeerA1_RefusalsCountAndProbesCome(t *testing.T) {
-	peer(t, func(t *testing.T) {
-		b := opened(t, core.Config{Timeout: time.Second, SuccessThreshold: 1})
-		for range 100 {
-			refusal(t, b)
-		}
-		if got := b.Snapshot().Totals.Refused; got != 100 {
-			t.Errorf("%d refusals counted, want 100", got)
-		}
-		time.Sleep(time.Second)
-		take(t, b).Settle(bg, core.Success)
-		wantState(t, b, core.Closed)
 	})
 }

@@ -29,10 +29,11 @@ import (
 // The zero Permit may be settled and does nothing.
 type Permit struct {
 	// Four words and no more: that is what the compiler keeps in registers, and
-	// half of what a permit costs. At most one of phase and other is set.
+	// half of what a permit costs. Phase and other are both set only in a permit of
+	// a breaker and a limit.
 	phase *phase // of the breaker that issued it
 	other *composite
-	start time.Duration // when it was issued, if timed
+	start time.Duration // when it was issued, if timed or sampled
 	meta  permitMeta
 }
 
@@ -47,11 +48,13 @@ type flags uint32
 
 const (
 	shardMask flags = 1<<8 - 1
-	timed     flags = 1 << 8  // start is set
-	quick     flags = 1 << 9  // issued on the short path; a success may settle on it too
-	limited   flags = 1 << 10 // there is a CallTimeout
-	settled   flags = 1 << 11
-	stopped   flags = 1 << 12 // start is how long the call took
+	timed     flags = 1 << 8 // start is set
+	limited   flags = 1 << 9 // there is a CallTimeout
+	settled   flags = 1 << 10
+	stopped   flags = 1 << 11 // start is how long the call took
+	sampled   flags = 1 << 12 // a limit wants to know how long the call takes; start is set
+
+	sampleShift = 13 // what a limit keeps in a permit, see sampleFlags
 )
 
 func (p *Permit) has(f flags) bool { return p.meta.bits&f != 0 }
@@ -80,7 +83,7 @@ func (p *Permit) Move() Permit {
 // that is half-open. Such a permit holds one of few places until it is settled or
 // ProbeTimeout has passed.
 func (p *Permit) Probe() bool {
-	if p.other != nil {
+	if p.other != nil && p.phase == nil {
 		for i := range p.other.parts {
 			if p.other.parts[i].Probe() {
 				return true
@@ -96,13 +99,13 @@ func (p *Permit) Probe() bool {
 func (p *Permit) ResponseStarted() {
 	switch {
 	case p.has(settled) || p.has(stopped):
+	case p.has(timed | sampled):
+		p.start = p.took(p.now())
+		p.meta.bits |= stopped
 	case p.other != nil:
 		for i := range p.other.parts {
 			p.other.parts[i].ResponseStarted()
 		}
-	case p.has(timed):
-		p.start = p.took(p.phase.breaker.now())
-		p.meta.bits |= stopped
 	}
 }
 
@@ -135,17 +138,18 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 	if !p.claim() {
 		return
 	}
-	if o == Success && p.has(quick) && p.phase.breaker.settings.Load().quick {
-		// Only a count window is ever healthy, see invariant 4 of tally.
-		if !p.has(timed) && p.phase.tally.read().healthy() {
-			p.count().successes.Add(1)
-			return
-		}
-		if p.succeed() {
-			return
-		}
+	if o == Success && p.other == nil && p.changesNothing() {
+		p.count().successes.Add(1)
+		return
 	}
 	p.report(ctx, result{outcome: o.known()})
+}
+
+// changesNothing reports whether a success of this permit, of a breaker, changes no
+// word but its count: see invariant 4 of tally. Only a closed phase with a count
+// window is ever healthy.
+func (p *Permit) changesNothing() bool {
+	return p.phase != nil && !p.has(timed) && p.phase.tally.read().healthy() && p.phase.breaker.settings.Load().quick
 }
 
 // abandon is the Settle as a failure that Do defers; it is all but always too
@@ -167,6 +171,10 @@ func (p *Permit) Done(ctx context.Context, err error) {
 	if p.has(settled) {
 		return // without asking Classify
 	}
+	if p.other != nil && p.other.limit != nil {
+		p.doneLimited(ctx, err)
+		return
+	}
 	v := result{err: err}
 	if p.phase != nil {
 		v = p.phase.breaker.classify(ctx, err) // may panic: then the permit is not settled yet
@@ -176,7 +184,7 @@ func (p *Permit) Done(ctx context.Context, err error) {
 
 // trivial reports whether no error is a success, without asking a Classify.
 func (p *Permit) trivial() bool {
-	return p.phase != nil && p.phase.breaker.settings.Load().Classify == nil
+	return p.phase != nil && p.other == nil && p.phase.breaker.settings.Load().Classify == nil
 }
 
 // Report is Settle with what there is to say of it: err is told to Hooks and
@@ -203,8 +211,10 @@ func (p *Permit) settle(ctx context.Context, v result) {
 
 func (p *Permit) report(ctx context.Context, v result) {
 	switch {
+	case p.other != nil && p.other.limit != nil:
+		p.deliverLimited(ctx, v, 0)
 	case p.phase != nil:
-		p.phase.breaker.settle(ctx, p, v)
+		p.phase.breaker.settle(ctx, p, &v)
 	case p.other != nil:
 		p.other.settle(ctx, v)
 	}
@@ -228,13 +238,13 @@ func (p *Permit) timeout() time.Duration {
 func (p *Permit) Waited(d time.Duration) {
 	switch {
 	case d <= 0 || p.has(settled):
+	case p.has(stopped):
+		p.start = max(p.start-d, 0)
+	case p.has(timed | sampled):
+		p.start += d
 	case p.other != nil:
 		for i := range p.other.parts {
 			p.other.parts[i].Waited(d)
 		}
-	case p.has(stopped):
-		p.start = max(p.start-d, 0)
-	case p.has(timed):
-		p.start += d
 	}
 }

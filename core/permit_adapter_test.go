@@ -13,7 +13,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-func TestTake(t *testing.T) {
+func TestMove(t *testing.T) {
 	bubble(t, "the one taken settles, the other does not", func(t *testing.T) {
 		b := newBreaker(t, core.Config{})
 		p := take(t, b)
@@ -163,7 +163,7 @@ func TestProbe(t *testing.T) {
 	})
 }
 
-func TestAnswered(t *testing.T) {
+func TestResponseStarted(t *testing.T) {
 	configs := map[string]core.Config{
 		"slow":      {SlowAfter: 2 * time.Second},
 		"durations": {Durations: true},
@@ -196,7 +196,7 @@ func TestAnswered(t *testing.T) {
 			})
 		}
 	}
-	bubble(t, "on the short path", func(t *testing.T) { // nobody is told, and a success may settle at once
+	bubble(t, "on the short path", func(t *testing.T) { // no hook is set, so a success may settle at once
 		b := newBreaker(t, core.Config{Durations: true, SlowAfter: 2 * time.Second, SlowRateThreshold: 0.5})
 		for range 100 {
 			p := take(t, b)
@@ -292,7 +292,7 @@ func TestReport(t *testing.T) {
 		{"success with an error", core.Success, errSick, core.Success, false},
 		{"failure", core.Failure, errSick, core.Failure, false},
 		{"failure without an error", core.Failure, nil, core.Failure, false},
-		{"failure by a refusal", core.Failure, core.ErrOpen, core.Failure, false}, // nobody classifies it
+		{"failure by a refusal", core.Failure, core.ErrOpen, core.Failure, false}, // it is not classified
 		{"failure by a deadline", core.Failure, fmt.Errorf("late: %w", context.DeadlineExceeded), core.Failure, true},
 		{"success in spite of a deadline", core.Success, context.DeadlineExceeded, core.Success, false},
 		{"ignored", core.Ignored, context.Canceled, core.Ignored, false},

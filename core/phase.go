@@ -16,7 +16,7 @@ import (
 //
 //   - stats, set once;
 //   - tally, of a closed phase: see there;
-//   - the window's contents: see ring and buckets;
+//   - the window's contents: see countWindow and timeWindow;
 //   - half, of a half-open phase: guarded by Breaker.mu, but for half.full;
 //   - ramp, whose word changes by compare-and-swap and which goes when it has ended or Update switches it off;
 //   - reported, an atomic flag.
@@ -28,19 +28,17 @@ type phase struct {
 	// reported is set by the first refusal that is logged.
 	reported atomic.Bool
 	opens    int32         // openings without a close between
-	calls    int32         // closed, count window: how many calls it holds
 	draw     float32       // in [0, 1), spreads the break that follows this phase
 	since    time.Duration // on the breaker's clock, as all times here
 	until    time.Duration // open: the break is over; closed: the ramp is
 	err      *OpenError    // what an open phase and a ramp refuse with
 	reason   string        // open and half-open: the error that opened, see OpenError.Reason
 
-	tally   tally    // closed
-	ring    ring     // closed, count window
-	buckets *buckets // closed, time window
-	half    *half
-	ramp    atomic.Pointer[ramp] // closed, until the ramp has ended
-	stay    *stay                // closed
+	tally  tally      // closed
+	window callWindow // closed
+	half   *half
+	ramp   atomic.Pointer[ramp] // closed, until the ramp has ended
+	stay   *stay                // closed
 }
 
 // stay is the time that a breaker is closed without a break, however often Update
@@ -61,10 +59,7 @@ func (b *Breaker) newPhase(state State, cause Cause, since time.Duration) *phase
 
 func (b *Breaker) newClosed(s *settings, since time.Duration, cause Cause) *phase {
 	ph := b.newPhase(Closed, cause, since)
-	if s.Window.For > 0 {
-		ph.buckets = newBuckets(s.Window.For)
-	}
-	ph.calls = int32(s.Window.Calls)
+	ph.window.set(s.Window)
 	ph.stay = new(stay)
 	return ph
 }

@@ -39,7 +39,7 @@ func TestChanges(t *testing.T) {
 		fast := core.Config{Timeout: time.Second, ProbeTimeout: time.Second, SuccessThreshold: 1}
 		b := opened(t, fast)
 		time.Sleep(time.Second)
-		check(b, "closed>open by consecutive failures: 1") // nobody has met the end of the break
+		check(b, "closed>open by consecutive failures: 1") // no call has met the end of the break
 		fail(t, b, 1)
 		time.Sleep(time.Second)
 		take(t, b) // lost, which changes nothing
@@ -71,7 +71,7 @@ func TestChanges(t *testing.T) {
 	})
 }
 
-// The times are those of what a call would have met, whether or not anybody
+// The times are those of what a call would have met, whether or not one
 // called, and add up to the age.
 func TestTimeIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestTimeIn(t *testing.T) {
 		fail(t, b, 1)
 		time.Sleep(3 * time.Second)
 		want.Open, want.HalfOpen = 200*time.Millisecond, 2800*time.Millisecond
-		check("a break that nobody met", want)
+		check("a break that no call met", want)
 		take(t, b) // lost in a second
 		time.Sleep(3 * time.Second)
 		want.HalfOpen += 3 * time.Second

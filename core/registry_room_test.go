@@ -241,7 +241,7 @@ func TestRegistryLoggerIsTheDefault(t *testing.T) {
 	log := &logbook{}
 	slog.SetDefault(slog.New(log))
 	var r core.Registry
-	fail(t, r.Gate(""), 2)
+	fail(t, r.Gate("\x00"), 2)
 	if log.count("not valid") != 1 {
 		t.Errorf("%d lines in the log, want one about a name that is not valid", log.count(""))
 	}
@@ -250,7 +250,7 @@ func TestRegistryLoggerIsTheDefault(t *testing.T) {
 // A logger that panics takes no call with it.
 func TestRegistryLoggerPanics(t *testing.T) {
 	r := core.Registry{Logger: slog.New(panicHandler{})}
-	fail(t, r.Gate(""), 2)
+	fail(t, r.Gate("\x00"), 2)
 }
 
 type panicHandler struct{ slog.Handler }

@@ -13,25 +13,6 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-func get(t *testing.T, r *core.Registry, name string) *core.Breaker {
-	t.Helper()
-	b, err := r.Get(name)
-	if err != nil || b == nil {
-		t.Fatalf("Get(%q) = %v, %v; want a breaker", name, b, err)
-	}
-	return b
-}
-
-func names(r *core.Registry) map[string]bool {
-	seen := map[string]bool{}
-	for name := range r.All() {
-		seen[name] = true
-	}
-	return seen
-}
-
-func always(cfg core.Config) func(string) core.Config { return func(string) core.Config { return cfg } }
-
 func TestRegistry(t *testing.T) {
 	bubble(t, "the zero Registry is ready", func(t *testing.T) {
 		var r core.Registry
@@ -52,7 +33,7 @@ func TestRegistry(t *testing.T) {
 			wantState(t, b, core.Open)
 		}
 	})
-	bubble(t, "76 a name that is there makes nothing", func(t *testing.T) {
+	bubble(t, "a name that is there makes nothing", func(t *testing.T) {
 		made := 0
 		r := core.Registry{Config: func(string) core.Config { made++; return core.Config{} }}
 		for range 10 {
@@ -214,9 +195,9 @@ func TestRegistryIdle(t *testing.T) {
 	})
 }
 
-// Checklist 79: a Config that is the same again keeps breakers and their state.
+// A Config that is the same again keeps breakers and their state.
 func TestRegistryUpdate(t *testing.T) {
-	bubble(t, "79 breakers are kept", func(t *testing.T) {
+	bubble(t, "breakers are kept", func(t *testing.T) {
 		r := core.Registry{Config: always(core.Config{FailureThreshold: 2, Timeout: time.Minute})}
 		open, half := get(t, &r, "open"), get(t, &r, "half")
 		fail(t, open, 2)
@@ -345,4 +326,20 @@ func TestRegistryGate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _ = r.Gate("a") }); n != 0 {
 		t.Errorf("a lookup allocates %v times", n)
 	}
+}
+
+func TestRegistryStatsCountLossesAsSnapshotsDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r core.Registry
+		b := get(t, &r, "a")
+		update(t, b, core.Config{FailureThreshold: 1, Timeout: time.Second, History: time.Hour})
+		fail(t, b, 1)
+		time.Sleep(time.Second)
+		take(t, b)
+		time.Sleep(time.Hour / 2)
+		s := b.Snapshot()
+		if got := r.Stats(); got.Totals != s.Totals || got.Totals.Lost != 1 {
+			t.Errorf("Stats %+v, want the totals %+v with a lost probe", got, s.Totals)
+		}
+	})
 }

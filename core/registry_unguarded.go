@@ -25,7 +25,7 @@ func (r *Registry) fullError(name string) error {
 // Gate is [Registry.Get] for names that come from outside, as adapters need it.
 // Where a name is not valid or finds no place, the gate admits every call without a
 // breaker; [RegistryStats] counts them, and the Logger is told once of each of the
-// two. No limit of a Config holds for such calls, CallTimeout neither. Where the
+// two, but not of the empty name, for which adapters tell their reason. No limit of a Config holds for such calls, CallTimeout neither. Where the
 // Config is not valid the gate refuses every call with what Get says of it.
 func (r *Registry) Gate(name string) Gate {
 	if r == nil {
@@ -38,6 +38,9 @@ func (r *Registry) Gate(name string) Gate {
 	case ErrRegistryFull: //nolint:errorlint // get does not wrap it
 		r.open.tell(r, &r.open.toldFull, "circuit breaker registry is full, calls are admitted without a breaker", name, fullRemedy)
 	case errInvalidName:
+		if name == "" { // an adapter that knows no name says so itself
+			break
+		}
 		r.open.tell(r, &r.open.toldName, "circuit breaker name is not valid, calls are admitted without a breaker", name, "use names of "+allowedName)
 	default:
 		return broken{err}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,54 +16,6 @@ import (
 
 // Sums over shards are not one reading, by design. What holds: they are never
 // more than the truth while calls run, and equal to it at rest.
-
-// underRace reports whether the race detector is in this binary.
-func underRace() bool {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return false
-	}
-	for _, s := range info.Settings {
-		if s.Key == "-race" {
-			return s.Value == "true"
-		}
-	}
-	return false
-}
-
-// scaled is n, or less where time is short.
-func scaled(n int) int {
-	if testing.Short() || underRace() {
-		n /= 5
-	}
-	return max(n, 1)
-}
-
-// handClock is a clock set by hand.
-type handClock struct{ at atomic.Int64 }
-
-var handEpoch = time.Unix(0, 0)
-
-func (c *handClock) now() time.Time          { return handEpoch.Add(time.Duration(c.at.Load())) }
-func (c *handClock) advance(d time.Duration) { c.at.Add(int64(d)) }
-func (c *handClock) since() time.Duration    { return time.Duration(c.at.Load()) }
-
-// neverOpens returns c without rules, or with the rates that it sets.
-func neverOpens(c core.Config) core.Config {
-	c.FailureThreshold = -1
-	if c.FailureRateThreshold == 0 {
-		c.FailureRateThreshold = -1
-	}
-	return c
-}
-
-// withoutRules returns a breaker that never opens, whatever its window.
-func withoutRules(name string, c core.Config) *core.Breaker {
-	c.FailureThreshold = -1
-	b := core.MustNew(name, c)
-	core.SwitchRatesOff(b)
-	return b
-}
 
 // TestTimeWindow compares a time window with a list of what it was told: the
 // running tenth and the nine before it.
@@ -198,27 +149,6 @@ func TestLongStreak(t *testing.T) {
 	if got := b.Snapshot(); got.Cause != core.CauseConsecutiveFailures {
 		t.Fatalf("after 1000 failures: %v, %v", got.State, got.Cause)
 	}
-}
-
-// hammer runs f from many goroutines at once.
-func hammer(goroutines, times int, f func(goroutine, i int)) {
-	var arrived atomic.Int32
-	var wg sync.WaitGroup
-	for g := range goroutines {
-		wg.Go(func() {
-			arrived.Add(1)
-			for arrived.Load() < int32(min(goroutines, runtime.GOMAXPROCS(0))) {
-				runtime.Gosched()
-			}
-			for i := range times {
-				f(g, i)
-				if i&63 == g {
-					runtime.Gosched()
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // TestSumsUnderContention: windows, totals and histograms.

@@ -26,7 +26,7 @@ func (b *Breaker) Reset() {
 func (b *Breaker) endLocked(ph *phase, now time.Duration) Counts {
 	switch ph.state {
 	case Closed:
-		return b.countsOf(ph, ph.tally.seal(), now)
+		return ph.window.read(&ph.tally, ph.tally.seal(), now)
 	case HalfOpen:
 		return ph.half.counts()
 	case Open:

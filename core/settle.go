@@ -5,105 +5,87 @@ import (
 	"time"
 )
 
-// succeed settles a success of a quick permit, of a closed phase therefore, and
-// runs no hook. It reports false, having done nothing, if the call was slow.
-func (p *Permit) succeed() bool {
-	b, st := p.phase.breaker, p.phase.stats.Load()
-	var now time.Duration
-	if p.has(timed) {
-		now = b.now()
-		length := p.took(now)
-		if b.settings.Load().isSlow(length) {
-			return false
-		}
-		if h := st.durations.Load(); h != nil {
-			h.add(now, p.shard(), Success, length)
-		}
-	} else if p.phase.buckets != nil {
-		now = b.now()
-	}
-	c := st.shard(p.shard())
-	if b.settleClosed(nil, nil, p, now, 0, nil) { //nolint:staticcheck // a success opens nothing: no context, settings or result
-		c.late.Add(1)
-	}
-	c.successes.Add(1)
-	return true
-}
-
 // settle counts what became of the call of p, a permit of this breaker.
-func (b *Breaker) settle(ctx context.Context, p *Permit, v result) {
+func (b *Breaker) settle(ctx context.Context, p *Permit, v *result) {
 	s, st := b.settings.Load(), p.phase.stats.Load()
-	settlement := Settlement{Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.meta.probe > 0, TimedOut: v.timedOut && v.outcome == Failure}
-
-	var now time.Duration
-	if p.has(timed) || p.phase.buckets != nil || s.History > 0 || s.RecentCalls > 0 {
+	var now, took time.Duration
+	if p.has(timed) || p.phase.window.byTime() || s.History > 0 || s.RecentCalls > 0 {
 		now = b.now()
 	}
-	if p.has(timed) {
-		settlement.Duration = max(p.took(now), 0)
-		settlement.Slow = v.outcome != Ignored && s.isSlow(settlement.Duration)
-	}
-
 	var m mark
 	if v.outcome == Failure {
 		m |= markFailed
 	}
-	if settlement.Slow {
-		m |= markSlow
+	if p.has(timed) {
+		took = max(p.took(now), 0)
+		if v.outcome != Ignored && s.isSlow(took) {
+			m |= markSlow
+		}
 	}
+	late := false
 	switch p.phase.state {
 	case HalfOpen:
 		if p.meta.probe > 0 {
-			settlement.Late = b.settleProbe(ctx, p, v, m)
+			late = b.settleProbe(ctx, p, v, m)
 		}
 	case Closed:
 		if v.outcome != Ignored {
-			settlement.Late = b.settleClosed(ctx, s, p, now, m, &v)
+			late = b.settleClosed(ctx, s, p, now, m, v)
 		} else {
-			settlement.Late = b.ended(p.phase)
+			late = b.ended(p.phase)
 		}
 	case Open: // let through by Shadow
 	}
-
-	b.count(st, p, &settlement, now)
-	if s.Hooks.Settled != nil {
-		kept := settlement // so that settlement itself stays on the stack
-		b.ledgerOf().queueEvent(event{ctx: background(ctx), settled: &kept})
+	st.count(p, v, m, late, now, took)
+	if !s.quick {
+		b.tellSettled(ctx, s, p, v, m, late, now, took)
 	}
 	b.deliver()
 }
 
-// count adds a settlement to the totals.
-func (b *Breaker) count(st *stats, p *Permit, settlement *Settlement, now time.Duration) {
-	if h := st.history.Load(); h != nil {
-		h.roll(st, now)
-		if settlement.Outcome != Ignored {
-			h.length.Add(uint64(max(settlement.Duration, 0)))
-		}
+// tellSettled records a settlement among the recent calls and queues its event.
+func (b *Breaker) tellSettled(ctx context.Context, s *settings, p *Permit, v *result, m mark, late bool, now, took time.Duration) {
+	settlement := Settlement{
+		Name: b.name, Outcome: v.outcome, Err: v.err, Probe: p.meta.probe > 0, TimedOut: v.timedOut && v.outcome == Failure,
+		Duration: took, Slow: m.slow(), Late: late,
 	}
-	if h := st.durations.Load(); h != nil && p.has(timed) && settlement.Outcome != Ignored {
-		h.add(now, p.shard(), settlement.Outcome, settlement.Duration)
-	}
-	if r := st.recent.Load(); r != nil {
+	if r := p.phase.stats.Load().recent.Load(); r != nil {
 		if now == 0 { // an Update has just asked for it
 			now = b.now()
 		}
-		r.add(now, settlement)
+		r.add(now, &settlement)
 	}
-	c := p.count()
-	if settlement.Late {
+	if s.Hooks.Settled != nil {
+		kept := settlement // so that settlement itself stays on the stack
+		b.ledgerOf().queueEvent(event{ctx: background(ctx), settled: &kept})
+	}
+}
+
+// count adds a settlement to the totals, the history and the durations.
+func (s *stats) count(p *Permit, v *result, m mark, late bool, now, took time.Duration) {
+	if h := s.history.Load(); h != nil {
+		h.roll(s, now)
+		if v.outcome != Ignored {
+			h.length.Add(uint64(took))
+		}
+	}
+	if h := s.durations.Load(); h != nil && p.has(timed) && v.outcome != Ignored {
+		h.add(now, p.shard(), v.outcome, took)
+	}
+	c := s.shard(p.shard())
+	if late {
 		c.late.Add(1)
 	}
-	if settlement.Slow {
+	if m.slow() {
 		c.slow.Add(1)
 	}
-	switch settlement.Outcome {
+	switch v.outcome {
 	case Success:
 		c.successes.Add(1)
 	case Ignored:
 		c.ignored.Add(1)
 	case Failure:
-		if settlement.TimedOut {
+		if v.timedOut {
 			c.timeouts.Add(1)
 		}
 		c.failures.Add(1)
@@ -115,7 +97,7 @@ func (b *Breaker) count(st *stats, p *Permit, settlement *Settlement, now time.D
 // whether the phase had ended.
 func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now time.Duration, m mark, v *result) (late bool) {
 	ph := p.phase
-	credited := false // to a time window
+	credited := false // to a time window, and with it to what follows it
 	for {
 		w := ph.tally.read()
 		perturb()
@@ -123,36 +105,21 @@ func (b *Breaker) settleClosed(ctx context.Context, s *settings, p *Permit, now 
 			if ph = b.successor(ph); ph == nil {
 				return !credited
 			}
-			if ph.buckets != nil && now == 0 {
+			if ph.window.byTime() && now == 0 {
 				now = b.now()
 			}
 			continue
 		}
 
-		var next word
-		switch {
-		case ph.buckets != nil:
-			if !credited {
-				if !ph.buckets.credit(now, p.shard(), m) {
-					continue
-				}
-				credited = true
-				continue // the streak as it is after, or a reading has neither
+		next := w.withStreak(m)
+		if !credited {
+			var ok bool
+			if next, credited, ok = ph.window.credit(&ph.tally, w, now, p.shard(), m); !ok {
+				continue // the streak as it is after the credit, or a reading has neither
 			}
-			if m == 0 && !w.has(streakMask) {
-				return false
-			}
-			next = w.withStreak(m)
-		case credited: // the call went over with the window
-			next = w.withStreak(m)
-		default:
-			if m == 0 && w.healthy() {
-				return false
-			}
-			var fresh bool
-			if next, fresh = ph.credit(w, m); !fresh {
-				continue
-			}
+		}
+		if m == 0 && next == w {
+			return false
 		}
 		cause, counts := s.opens(ph, now, next, m)
 		if cause == NoCause {

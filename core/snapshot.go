@@ -77,7 +77,7 @@ func (b *Breaker) snapshot() (Snapshot, *settings) {
 	case v.state == Open:
 		snap.RetryAt = b.epoch.Add(v.until)
 	case v.state == Closed:
-		snap.Window = b.countsOf(ph, ph.tally.read(), now)
+		snap.Window = ph.window.read(&ph.tally, ph.tally.read(), now)
 		if ph.ramp.Load() != nil && now < ph.until {
 			snap.RetryAt = b.epoch.Add(ph.until)
 		}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,4 +295,38 @@ func TestSnapshotHoldsNoLaterTransition(t *testing.T) {
 			t.Errorf("a snapshot of %v has a transition of %v", snap.At, snap.Transitions[n-1].At)
 		}
 	})
+}
+
+func TestSnapshotCountsALossOnce(t *testing.T) {
+	var clock handClock
+	b := newBreaker(t, core.Config{FailureThreshold: 1, HalfOpenMaxCalls: 1, SuccessThreshold: 1, Timeout: time.Second, ProbeTimeout: time.Second, Now: clock.now})
+	fail(t, b, 1)
+	var wg sync.WaitGroup
+	var stop atomic.Bool
+	bad := atomic.Int64{}
+	wg.Go(func() {
+		var last core.Totals
+		for !stop.Load() {
+			s := b.Snapshot().Totals
+			if s.Lost < last.Lost || s.InFlight < 0 {
+				bad.Add(1)
+			}
+			last = s
+		}
+	})
+	rounds := 100_000
+	if testing.Short() {
+		rounds = 20_000
+	}
+	for range rounds {
+		clock.advance(time.Second)
+		_, _ = b.Allow(bg)
+		clock.advance(time.Second)
+		_, _ = b.Allow(bg)
+	}
+	stop.Store(true)
+	wg.Wait()
+	if n := bad.Load(); n > 0 {
+		t.Errorf("in %d snapshots the lost went back, or fewer than no calls were in flight", n)
+	}
 }

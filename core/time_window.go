@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// buckets is a time window: ten slots of a tenth each, reused in turn. What a
-// call adds is credited to the slot of the time it ends.
+// timeWindow holds the calls that ended lately, in ten slots of a tenth of the
+// window each, reused in turn. A call is credited to the slot of the time it ends.
 //
 // Each counter is one word: a tag, which is one more than the tenth's number,
 // over a count. Tags never repeat: count and tag share the word so that the
@@ -30,7 +30,7 @@ import (
 //  4. take leaves moved in every word. A call is either credited before that, and
 //     taken, or it finds moved and is credited where the rest went; none is lost
 //     and none counts twice.
-type buckets struct {
+type timeWindow struct {
 	width    time.Duration // of a tenth
 	tagShift uint8
 	bad      atomic.Pointer[badCounters] // nil until there is one
@@ -38,7 +38,7 @@ type buckets struct {
 }
 
 // badCounters are for the calls that left a mark, by mark less one.
-type badCounters [3][tenths]atomic.Uint64
+type badCounters [3][slots]atomic.Uint64
 
 //nolint:gochecknoglobals // never written once they are made
 var (
@@ -57,8 +57,8 @@ func newTakenCounters() *badCounters {
 }
 
 const (
-	tenths = 10
-	moved  = ^uint64(0) // the word was taken
+	slots = 10
+	moved = ^uint64(0) // the word was taken
 	// minCountBits lets a clock that stands still, as in a test, count 16 million.
 	minCountBits = 24
 	maxCountBits = 44
@@ -66,66 +66,66 @@ const (
 
 // goodShard is padded to two cache lines, which processors fetch in pairs.
 type goodShard struct {
-	tenth [tenths]atomic.Uint64
-	_     [128 - tenths*8]byte
+	tenth [slots]atomic.Uint64
+	_     [128 - slots*8]byte
 }
 
-func newBuckets(window time.Duration) *buckets {
-	b := &buckets{width: window / tenths, good: make([]goodShard, shards())}
+func newTimeWindow(window time.Duration) *timeWindow {
+	tw := &timeWindow{width: window / slots, good: make([]goodShard, shards())}
 	const soonest = 4 // ns between two additions to one word
-	b.tagShift = uint8(min(max(bits.Len64(uint64(b.width/soonest)), minCountBits), maxCountBits))
-	return b
+	tw.tagShift = uint8(min(max(bits.Len64(uint64(tw.width/soonest)), minCountBits), maxCountBits))
+	return tw
 }
 
-func (b *buckets) tenthOf(now time.Duration) uint64 { return uint64(now / b.width) }
+func (tw *timeWindow) tenthOf(now time.Duration) uint64 { return uint64(now / tw.width) }
 
 // of takes a word apart: one more than the tenth it is of, and its count.
-func (b *buckets) of(word uint64) (tag, count uint64) {
-	return word >> b.tagShift, word & (1<<b.tagShift - 1)
+func (tw *timeWindow) of(word uint64) (tag, count uint64) {
+	return word >> tw.tagShift, word & (1<<tw.tagShift - 1)
 }
 
 // word is the reverse of of; a count that is too large is the largest.
-func (b *buckets) word(tag, count uint64) uint64 {
-	return tag<<b.tagShift | min(count, 1<<b.tagShift-1)
+func (tw *timeWindow) word(tag, count uint64) uint64 {
+	return tag<<tw.tagShift | min(count, 1<<tw.tagShift-1)
 }
 
 // counters returns the counters of a mark, to read or, once grown, to write.
-func (b *buckets) counters(m mark, shard int) *[tenths]atomic.Uint64 {
+func (tw *timeWindow) counters(m mark, shard int) *[slots]atomic.Uint64 {
 	if m == 0 {
-		return &b.good[shard&(len(b.good)-1)].tenth
+		return &tw.good[shard&(len(tw.good)-1)].tenth
 	}
-	if bad := b.bad.Load(); bad != nil {
+	if bad := tw.bad.Load(); bad != nil {
 		return &bad[m-1]
 	}
 	return &noBad[m-1]
 }
 
 // grow makes room for calls with mark m.
-func (b *buckets) grow(m mark) {
-	if m != 0 && b.bad.Load() == nil {
-		b.bad.CompareAndSwap(nil, new(badCounters))
+func (tw *timeWindow) grow(m mark) {
+	if m != 0 && tw.bad.Load() == nil {
+		tw.bad.CompareAndSwap(nil, new(badCounters))
 	}
 }
 
 // credit adds one call with mark m, which ended at now, to the given shard. A
 // caller that was held up until the slot was reused adds to the newer tenth: its
-// call is counted late rather than lost. It reports false if the buckets were
+// call is counted late rather than lost. It reports false if the window was
 // taken first.
-func (b *buckets) credit(now time.Duration, shard uint8, m mark) bool {
-	b.grow(m)
-	tenth := b.tenthOf(now)
-	counter := &b.counters(m, int(shard))[tenth%tenths]
+func (tw *timeWindow) credit(now time.Duration, shard uint8, m mark) bool {
+	tw.grow(m)
+	tenth := tw.tenthOf(now)
+	counter := &tw.counters(m, int(shard))[tenth%slots]
 	for {
 		have := counter.Load()
 		if have == moved {
 			return false
 		}
 		perturb()
-		tag, count := b.of(have)
+		tag, count := tw.of(have)
 		if tag <= tenth {
 			tag, count = tenth+1, 0
 		}
-		if counter.CompareAndSwap(have, b.word(tag, count+1)) {
+		if counter.CompareAndSwap(have, tw.word(tag, count+1)) {
 			return true
 		}
 	}
@@ -133,10 +133,10 @@ func (b *buckets) credit(now time.Duration, shard uint8, m mark) bool {
 
 // counts sums the window that ends at now, or later if calls have ended since,
 // for a rule about calls with mark first. Consecutive is not its business.
-func (b *buckets) counts(now time.Duration, first mark) Counts {
-	newest := b.tenthOf(now)
+func (tw *timeWindow) counts(now time.Duration, first mark) Counts {
+	newest := tw.tenthOf(now)
 	for {
-		c, until := b.countsTo(newest, first)
+		c, until := tw.countsTo(newest, first)
 		if until == newest {
 			return c
 		}
@@ -146,14 +146,14 @@ func (b *buckets) counts(now time.Duration, first mark) Counts {
 
 // countsTo sums the window that ends with a tenth; it returns a newer one if it
 // meets that, and then the counts are of no use. See invariant 3.
-func (b *buckets) countsTo(newest uint64, first mark) (c Counts, until uint64) {
+func (tw *timeWindow) countsTo(newest uint64, first mark) (c Counts, until uint64) {
 	until = newest
 	sum := func(m mark, shard int) {
 		var calls uint64
-		counters := b.counters(m, shard)
+		counters := tw.counters(m, shard)
 		for i := range counters {
 			word := counters[i].Load()
-			if tag, count := b.of(word); word != moved && tag+tenths > newest+1 {
+			if tag, count := tw.of(word); word != moved && tag+slots > newest+1 {
 				calls += count
 				until = max(until, tag-min(tag, 1))
 			}
@@ -164,10 +164,29 @@ func (b *buckets) countsTo(newest uint64, first mark) (c Counts, until uint64) {
 	sum(markFailed|markSlow, 0)
 	perturb()
 	sum((markFailed|markSlow)&^first, 0)
-	for i := range b.good {
+	for i := range tw.good {
 		sum(0, i)
 	}
 	return c, until
+}
+
+// maxReadings is how often a time window is read for two readings that agree. More
+// than that are only needed while calls end all the time.
+const maxReadings = 64
+
+// read reads the window and the streak of a phase whose word was w, see
+// callWindow.read.
+func (tw *timeWindow) read(t *tally, w word, now time.Duration) (c Counts) {
+	for i := range maxReadings {
+		last := c
+		if c = tw.counts(now, markFailed); i > 0 && c == last {
+			break // and so it was when w was read
+		}
+		w = t.read()
+		perturb()
+	}
+	c.Consecutive = w.streak()
+	return c
 }
 
 // tenthCounts is what one tenth holds, by mark.
@@ -176,38 +195,38 @@ type tenthCounts struct {
 	calls [4]uint64
 }
 
-// take ends the buckets and returns what their window holds at now, oldest tenth
+// take ends the window and returns what it holds at now, oldest tenth
 // first. See invariant 4.
-func (b *buckets) take(now time.Duration) []tenthCounts {
+func (tw *timeWindow) take(now time.Duration) []tenthCounts {
 	type taken struct {
 		m     mark
-		words [tenths]uint64
+		words [slots]uint64
 	}
 	var all []taken
-	newest := b.tenthOf(now)
-	take := func(m mark, counters *[tenths]atomic.Uint64) {
+	newest := tw.tenthOf(now)
+	take := func(m mark, counters *[slots]atomic.Uint64) {
 		t := taken{m: m}
 		for i := range counters {
 			t.words[i] = counters[i].Swap(moved)
 			perturb()
-			tag, _ := b.of(t.words[i])
+			tag, _ := tw.of(t.words[i])
 			newest = max(newest, tag-min(tag, 1))
 		}
 		all = append(all, t)
 	}
-	if bad := b.bad.Swap(takenBad); bad != nil {
+	if bad := tw.bad.Swap(takenBad); bad != nil {
 		for i := range bad {
 			take(mark(i+1), &bad[i])
 		}
 	}
-	for i := range b.good {
-		take(0, &b.good[i].tenth)
+	for i := range tw.good {
+		take(0, &tw.good[i].tenth)
 	}
 	var window []tenthCounts
-	for tenth := newest - min(newest, tenths-1); tenth <= newest; tenth++ {
+	for tenth := newest - min(newest, slots-1); tenth <= newest; tenth++ {
 		held := tenthCounts{tenth: tenth}
 		for _, t := range all {
-			if tag, count := b.of(t.words[tenth%tenths]); tag == tenth+1 {
+			if tag, count := tw.of(t.words[tenth%slots]); tag == tenth+1 {
 				held.calls[t.m] += count
 			}
 		}
@@ -218,30 +237,41 @@ func (b *buckets) take(now time.Duration) []tenthCounts {
 	return window
 }
 
-// adopt adds what was taken of old buckets, each tenth to the last that its calls
+// adopt adds what was taken of an old window, each tenth to the last that its calls
 // can have ended in: none is lost that is still in the window. No other goroutine
-// has b yet.
-func (b *buckets) adopt(old *buckets, window []tenthCounts, now time.Duration) {
+// has tw yet.
+func (tw *timeWindow) adopt(old *timeWindow, window []tenthCounts, now time.Duration) {
 	for _, t := range window {
 		last := time.Duration(t.tenth+1)*old.width - 1
-		b.put(b.tenthOf(min(last, max(now, last-old.width+1))), t.calls)
+		tw.put(tw.tenthOf(min(last, max(now, last-old.width+1))), t.calls)
 	}
+}
+
+// putOldest adds calls of which it is not known when they ended, since the phase
+// began: they leave the window first.
+func (tw *timeWindow) putOldest(marks []mark, since, now time.Duration) {
+	newest := tw.tenthOf(now)
+	var calls [4]uint64
+	for _, m := range marks {
+		calls[m]++
+	}
+	tw.put(max(newest-min(newest, slots-1), tw.tenthOf(since)), calls)
 }
 
 // put adds counts, by mark, to a tenth, and drops what that pushes out of the
 // window. Tenths have to come in order.
-func (b *buckets) put(tenth uint64, calls [4]uint64) {
+func (tw *timeWindow) put(tenth uint64, calls [4]uint64) {
 	for m := range mark(4) {
 		if calls[m] == 0 {
 			continue
 		}
-		b.grow(m)
-		counter := &b.counters(m, 0)[tenth%tenths]
-		tag, count := b.of(counter.Load())
+		tw.grow(m)
+		counter := &tw.counters(m, 0)[tenth%slots]
+		tag, count := tw.of(counter.Load())
 		if tag != tenth+1 {
 			count = 0
 		}
-		counter.Store(b.word(tenth+1, count+calls[m]))
+		counter.Store(tw.word(tenth+1, count+calls[m]))
 	}
 }
 

@@ -11,16 +11,9 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-func update(t *testing.T, b *core.Breaker, cfg core.Config) {
-	t.Helper()
-	if err := b.Update(cfg); err != nil {
-		t.Fatalf("Update(%+v) = %v, want nil", cfg, err)
-	}
-}
-
-// Checklist 75: a breaker that is reconfigured in any state goes on by the new
+// A breaker that is reconfigured in any state goes on by the new
 // limits and keeps its state, its break, its totals and its permits.
-func TestChecklist75_Update(t *testing.T) {
+func TestUpdate(t *testing.T) {
 	bubble(t, "closed: new thresholds, old streak", func(t *testing.T) {
 		b := newBreaker(t, core.Config{FailureThreshold: 10})
 		play(t, b, "SFFF")

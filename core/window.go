@@ -38,27 +38,69 @@ func addMarks(c *Counts, m mark, calls int) {
 	}
 }
 
-// maxReadings is how often a time window is read for two readings that agree. More
-// than that are only needed while calls end all the time.
-const maxReadings = 64
+// callWindow is the window of a closed phase: a time window if time is set, else a
+// count window. What differs between the two is behind its methods.
+type callWindow struct {
+	count countWindow
+	time  *timeWindow
+}
 
-// countsOf reads the window of a closed phase whose word is w, as of now. What it
-// returns was true at one moment; of a time window in which calls end all the time,
-// each rate was, but the streak may be older.
-func (b *Breaker) countsOf(ph *phase, w word, now time.Duration) (c Counts) {
-	if ph.buckets == nil {
-		return w.counts(int(ph.calls))
+// set makes the window empty and of the kind and size of w.
+func (cw *callWindow) set(w Window) {
+	if w.For > 0 {
+		cw.time = newTimeWindow(w.For)
 	}
-	for i := range maxReadings {
-		last := c
-		if c = ph.buckets.counts(now, markFailed); i > 0 && c == last {
-			break // and so it was when w was read
-		}
-		w = ph.tally.read()
-		perturb()
+	cw.count.calls = int32(w.Calls)
+}
+
+func (cw *callWindow) byTime() bool { return cw.time != nil }
+
+// credit counts a call with mark m that ended at now. A time window is written at
+// once, and then credited is true. A count window is part of the word: next replaces
+// w, and is w if that counts the call as it is. If ok is false the word has to be read
+// again: it is stale, or to be read as it is after the credit.
+func (cw *callWindow) credit(t *tally, w word, now time.Duration, shard uint8, m mark) (next word, credited, ok bool) {
+	if cw.time != nil {
+		return 0, cw.time.credit(now, shard, m), false
 	}
+	next, ok = cw.count.credit(t, w, m)
+	return next, false, ok
+}
+
+// countsFor reads the window for a rule about calls with a mark, as it is once the
+// word is w.
+func (cw *callWindow) countsFor(rule mark, w word, now time.Duration) Counts {
+	if cw.time == nil {
+		return cw.count.counts(w)
+	}
+	c := cw.time.counts(now, rule) // forty loads and more
 	c.Consecutive = w.streak()
 	return c
+}
+
+// read reads the window of a phase whose word is w, as of now. What it returns was
+// true at one moment; of a time window in which calls end all the time, each rate
+// was, but the streak may be older.
+func (cw *callWindow) read(t *tally, w word, now time.Duration) Counts {
+	if cw.time == nil {
+		return cw.count.counts(w)
+	}
+	return cw.time.read(t, w, now)
+}
+
+// takeOver moves the calls of old, sealed with the word w, into the empty window of
+// a phase that is not published and began at since. The streak is not part of it.
+func (cw *callWindow) takeOver(t *tally, old *callWindow, w word, since, now time.Duration) {
+	switch {
+	case cw.time == nil && old.time == nil:
+		cw.count.replay(t, old.count.last(w))
+	case cw.time == nil:
+		cw.count.replay(t, marksOf(old.time.take(now), int(cw.count.calls)))
+	case old.time == nil:
+		cw.time.putOldest(old.count.last(w), since, now)
+	default:
+		cw.time.adopt(old.time, old.time.take(now), now)
+	}
 }
 
 // reshapeLocked replaces a closed phase by one with the window of s. The stay
@@ -70,23 +112,7 @@ func (b *Breaker) reshapeLocked(s *settings, old *phase, now time.Duration) {
 	ph.reported.Store(old.reported.Load())
 	ph.ramp.Store(old.ramp.Load())
 	w := old.tally.seal()
-	switch {
-	case old.buckets == nil && ph.buckets == nil:
-		ph.replay(old.last(w))
-	case old.buckets == nil:
-		// When the calls ended is not known: they leave the window first.
-		newest := ph.buckets.tenthOf(now)
-		oldest := max(newest-min(newest, tenths-1), ph.buckets.tenthOf(ph.since))
-		var calls [4]uint64
-		for _, m := range old.last(w) {
-			calls[m]++
-		}
-		ph.buckets.put(oldest, calls)
-	case ph.buckets == nil:
-		ph.replay(marksOf(old.buckets.take(now), int(ph.calls)))
-	default:
-		ph.buckets.adopt(old.buckets, old.buckets.take(now), now)
-	}
+	ph.window.takeOver(&ph.tally, &old.window, w, ph.since, now)
 	ph.tally.Store(uint64(ph.tally.read()&^streakMask | w&streakMask))
 	b.publish(context.Background(), ph, Counts{}, nil)
 }

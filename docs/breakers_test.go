@@ -60,7 +60,7 @@ func Example_call() {
 func Example_decorator() {
 	onPage(func() error {
 		policy := presets.Moderate().With(func(p *presets.Policy) { p.FailureThreshold = 5 })
-		callExternalAPI := presets.ProtectCall("external-api", policy, externalAPICall)
+		callExternalAPI := presets.MustProtectCall("external-api", policy, externalAPICall)
 
 		result, err := callExternalAPI(ctx)
 		// Not on the page.
@@ -129,7 +129,7 @@ func Example_retry() {
 			p.FailureThreshold = 3
 			p.Timeout = 120 * time.Second
 		})
-		critical := presets.ProtectCall("critical-service", policy, callCriticalService)
+		critical := presets.MustProtectCall("critical-service", policy, callCriticalService)
 
 		result, err := critical(ctx)
 		// Not on the page.
@@ -173,7 +173,7 @@ func Example_file() {
 			return err
 		}
 		policy := presets.Moderate().With(func(p *presets.Policy) { p.Registry = registry })
-		critical := presets.ProtectCall("critical-service", policy, callCriticalService) // as the file says
+		critical := presets.MustProtectCall("critical-service", policy, callCriticalService) // as the file says
 		// Not on the page.
 		fmt.Println(critical(ctx))
 		breaker, err := registry.Breakers().Get("critical-service")

@@ -76,7 +76,7 @@ func exported(t *testing.T) map[string]bool {
 			}
 		}
 	}
-	for _, dir := range []string{"core", "core/failsafe", "presets", "ralph", "ralph/detect", "otelexport"} {
+	for _, dir := range []string{"core", "core/failsafe", "core/failsafe/condition", "presets", "ralph", "ralph/detect", "otelexport"} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)

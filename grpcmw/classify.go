@@ -27,7 +27,8 @@ import (
 //   - the caller's deadline passed: [core.Failure];
 //   - a breaker further in refused: [core.Ignored];
 //   - Unavailable, DeadlineExceeded, ResourceExhausted, Internal, Unknown and
-//     DataLoss: [core.Failure];
+//     DataLoss: [core.Failure]; an interceptor ignores the refusal of a server's
+//     concurrency limit while other calls succeed, see [core.Breaker.LimitedOutcome];
 //   - any other code: [core.Success], the server answered.
 //
 // The first two are known by what the interceptor has seen of the call, which it
@@ -151,7 +152,7 @@ func blamed(ctx context.Context) (o core.Outcome, known bool) {
 // report settles a call that ended with err and a trailer.
 func report(ctx context.Context, p *core.Permit, o core.Outcome, err error, trailer metadata.MD) {
 	if o == core.Failure && err != nil {
-		if wait, ok := asked(err, trailer); ok {
+		if wait, ok := retryDelay(err, trailer); ok {
 			err = core.RetryAfter(err, wait)
 		}
 		if overdue(ctx) || statusOf(err).Code() == codes.DeadlineExceeded {
@@ -161,8 +162,8 @@ func report(ctx context.Context, p *core.Permit, o core.Outcome, err error, trai
 	p.Report(ctx, o, err)
 }
 
-// asked returns the wait that a server asks for, by RetryInfo or by pushback.
-func asked(err error, trailer metadata.MD) (wait time.Duration, ok bool) {
+// retryDelay returns the wait that a server asks for, by RetryInfo or by pushback.
+func retryDelay(err error, trailer metadata.MD) (wait time.Duration, ok bool) {
 	for _, detail := range statusOf(err).Details() {
 		if info, isInfo := detail.(*errdetails.RetryInfo); isInfo && info.GetRetryDelay() != nil {
 			return info.GetRetryDelay().AsDuration(), true

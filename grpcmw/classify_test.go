@@ -23,7 +23,7 @@ import (
 func TestWhichCodesFail(t *testing.T) {
 	for code, want := range map[codes.Code]struct{ client, server core.Outcome }{
 		codes.OK:                 {core.Success, core.Success},
-		codes.Canceled:           {core.Ignored, core.Ignored}, // nobody here has cancelled
+		codes.Canceled:           {core.Ignored, core.Ignored}, // it was not cancelled here
 		codes.Unknown:            {core.Failure, core.Failure},
 		codes.InvalidArgument:    {core.Success, core.Success},
 		codes.DeadlineExceeded:   {core.Failure, core.Failure},
@@ -72,7 +72,7 @@ func TestErrorsThatNoCodeTells(t *testing.T) {
 		{"cancelled with a cause", sibling, context.Cause(sibling), core.Ignored, core.Ignored},
 		{"cancelled, and yet it went well", cancelled(), nil, core.Success, core.Success},
 		{"the deadline has passed, whatever the error", passed, status.Error(codes.Canceled, ""), core.Failure, core.Failure},
-		{"somebody further in has cancelled", bg, context.Canceled, core.Ignored, core.Ignored},
+		{"cancelled further in", bg, context.Canceled, core.Ignored, core.Ignored},
 		{"a raw deadline", bg, context.DeadlineExceeded, core.Failure, core.Failure},
 		{"a wrapped deadline", bg, fmt.Errorf("wrapped: %w", context.DeadlineExceeded), core.Failure, core.Failure},
 		{"a wrapped status", bg, fmt.Errorf("max retries exhausted: %w", status.Error(codes.NotFound, "")), core.Success, core.Success},

@@ -1,6 +1,7 @@
 package grpcmw
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -21,7 +22,7 @@ type ClientOptions struct {
 	Key func(cc *grpc.ClientConn, method string) string
 	// Classify decides what became of a call; err is nil at the good end of a
 	// stream. Nil means [DefaultClassifyClient]. It is asked once for each call, and may
-	// use the stream. Of one that ends while nobody uses it, it runs on a goroutine
+	// use the stream. Of one that ends while it is not in use, it runs on a goroutine
 	// of its own, where a panic ends the program.
 	Classify func(ctx context.Context, err error) core.Outcome
 	// StreamSuccess is when a stream that goes well is a success. Zero means at its end.
@@ -71,9 +72,7 @@ func newClient(registry *core.Registry, o *ClientOptions) *client {
 	if c.Classify == nil {
 		c.Classify, c.plain = DefaultClassifyClient, true
 	}
-	if c.ProbeLease <= 0 {
-		c.ProbeLease = defaultLease
-	}
+	c.ProbeLease = cmp.Or(max(c.ProbeLease, 0), defaultLease)
 	return c
 }
 
@@ -94,8 +93,14 @@ func (c *client) gate(cc *grpc.ClientConn, method string) (gate core.Gate, key s
 // A call that is refused is not sent; the error is as the package says. Of one
 // that fails with a RetryInfo in its status, or a grpc-retry-pushback-ms in its
 // trailer, the breaker stays open until then if the failure opens it, within its
-// MaxTimeout. Of the calls that end together because their connection was lost,
-// one counts.
+// MaxTimeout. One of the calls that end together because their connection was lost
+// counts.
+//
+// An interceptor that hedges, or that returns while a call it has made is still under
+// way, goes before this one in the chain, not after it. This one adds options to the
+// call (grpc.Header, grpc.Trailer, grpc.Peer) with buffers from a pool, since they
+// would be all that a call allocates. They are reused when the rest of the chain has
+// returned: a call that gRPC finishes later writes to those of another call.
 func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.UnaryClientInterceptor {
 	c := newClient(registry, o)
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
@@ -115,7 +120,7 @@ func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Unar
 			p.Settle(ctx, core.Success)
 			c.through.note(w.peer.Addr != nil)
 		} else {
-			c.settle(ctx, &p, ended{cc: cc, key: key, begun: begun, err: err, opts: opts}, w)
+			c.settle(ctx, &p, ended{cc: cc, gate: gate, key: key, begun: begun, err: err, opts: opts}, w)
 		}
 		w.free()
 		return err
@@ -125,6 +130,7 @@ func UnaryClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Unar
 // ended is what is known of a unary call that has ended.
 type ended struct {
 	cc    *grpc.ClientConn
+	gate  core.Gate
 	key   string // of its breaker
 	begun connloss.Mark
 	err   error
@@ -141,6 +147,9 @@ func (c *client) settle(ctx context.Context, p *core.Permit, e ended, w *wire) {
 	o := c.Classify(blame(ctx, ignoredIf(own)), e.err)
 	if o == core.Failure && w.lost(e.err) && !c.losses.first(e.begun, e.key, w.peer, statusOf(e.err).Message()) {
 		o = core.Ignored
+	}
+	if o == core.Failure {
+		o = c.limitedThere(e.gate, e.err)
 	}
 	report(ctx, p, o, e.err, w.trailer)
 }

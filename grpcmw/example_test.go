@@ -106,7 +106,7 @@ func ExampleClientOptions_streamSuccess() {
 	// Output:
 }
 
-// What retries belongs outside of the breaker, and is told to leave refusals
+// Put retries outside of the breaker, and configure them to leave refusals
 // alone.
 func ExampleRetriable() {
 	// With github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/retry:

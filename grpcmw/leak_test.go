@@ -135,7 +135,7 @@ var ways = []way{
 	{name: "the connection closed", serve: hang, drive: left(forEver, nothingAtAll), want: core.Ignored, closing: true},
 	{name: "cancelled before", drive: failing(over, codes.Canceled), refused: true},
 	{name: "cancelled on the way", drive: failing(onTheWay, codes.Canceled), want: core.Ignored},
-	{name: "nobody there", dial: dead(), drive: failing(forEver, codes.Unavailable), want: core.Failure},
+	{name: "no server", dial: dead(), drive: failing(forEver, codes.Unavailable), want: core.Failure},
 	{name: "no such name", target: "lost:///nowhere", dial: grpc.WithResolvers(lost{}), drive: failing(forEver, codes.Unavailable), want: core.Failure},
 	{name: "no such codec", drive: failing(forEver, codes.Internal, grpc.CallContentSubtype("unknown")), want: core.Ignored},
 }
@@ -182,7 +182,7 @@ func TestStreamsEndInEachWay(t *testing.T) {
 }
 
 // TestStreamsGiveTheirPlaceBack is the same with streams of which each is the only
-// probe, and those that nobody ends.
+// probe, and those that are never ended.
 func TestStreamsGiveTheirPlaceBack(t *testing.T) {
 	n := 1000
 	if testing.Short() {

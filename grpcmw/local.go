@@ -187,7 +187,7 @@ func dialled(text string) bool {
 }
 
 // inOrder reports whether gRPC says that a connection was closed by a server that had
-// announced it as planned. What the server itself may write stands behind that.
+// announced it as planned. The server's own text stands behind that.
 func inOrder(text string) bool {
 	text, ok := strings.CutPrefix(text, "closing transport due to: connection error: desc = ")
 	if !ok {

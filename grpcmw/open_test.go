@@ -45,7 +45,7 @@ func TestACallWithAnEndedContextTakesNoPermit(t *testing.T) {
 			want   counts
 		}{
 			{name: "already cancelled", ctx: cancelled(), dial: dead(), code: codes.Canceled},
-			{name: "nobody there", dial: dead(), code: codes.Unavailable, want: times(1, core.Failure)},
+			{name: "no server", dial: dead(), code: codes.Unavailable, want: times(1, core.Failure)},
 			{name: "no such name", target: "lost:///nowhere", dial: grpc.WithResolvers(lost{}), code: codes.Unavailable, want: times(1, core.Failure)},
 			{name: "no such codec", dial: dead(), opt: grpc.CallContentSubtype("unknown"), code: codes.Internal, want: times(1, core.Ignored)},
 		} {

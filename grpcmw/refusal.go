@@ -14,7 +14,8 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// Reason and Domain are those of the ErrorInfo in a refusal.
+// Reason and Domain are those of the ErrorInfo in a refusal of a breaker; that of a
+// limit has [ReasonLimited].
 const (
 	Reason = "CIRCUIT_OPEN"
 	Domain = "switchgear"
@@ -33,6 +34,10 @@ func (r *refusal) GRPCStatus() *status.Status {
 	}
 	st := status.New(codes.Unavailable, "circuit breaker is open")
 	info := &errdetails.ErrorInfo{Reason: Reason, Domain: Domain}
+	if errors.Is(r.error, core.ErrLimited) { // Unavailable, which clients retry; ResourceExhausted they do not
+		st = status.New(codes.Unavailable, "concurrency limit is reached")
+		info.Reason = ReasonLimited
+	}
 	with, err := st.WithDetails(info, &errdetails.RetryInfo{RetryDelay: durationpb.New(r.wait())})
 	if err != nil { // not with these
 		return st
@@ -40,7 +45,7 @@ func (r *refusal) GRPCStatus() *status.Status {
 	return with
 }
 
-// wait is how long to wait before trying again: a second if nobody knows.
+// wait is how long to wait before trying again: a second if that is not known.
 func (r *refusal) wait() time.Duration {
 	open, ok := errors.AsType[*core.OpenError](r.error)
 	if !ok || open.RetryAt.IsZero() {
@@ -96,16 +101,6 @@ func Retriable(next func(error) bool) func(error) bool {
 		next = func(err error) bool { return statusOf(err).Code() == codes.Unavailable }
 	}
 	return func(err error) bool {
-		return err != nil && !errors.Is(err, core.ErrOpen) && !refusedThere(err) && next(err)
+		return err != nil && !errors.Is(err, core.ErrOpen) && !refusedFor(err, Reason) && next(err)
 	}
-}
-
-// refusedThere reports whether err is the refusal of a server.
-func refusedThere(err error) bool {
-	for _, detail := range statusOf(err).Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.GetReason() == Reason && info.GetDomain() == Domain {
-			return true
-		}
-	}
-	return false
 }

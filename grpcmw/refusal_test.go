@@ -118,7 +118,7 @@ func TestRefusalsOfOtherGates(t *testing.T) {
 					t.Errorf("%s: errors.Is(%v, ErrOpen) = %v, want %v", side, err, got, c.open)
 				}
 				if c.open && wantRefusal(t, err) != time.Second {
-					t.Errorf("%s: the wait is %v, want 1s, as nobody knows", side, wantRefusal(t, err))
+					t.Errorf("%s: the wait is %v, want 1s, as the real one is not known", side, wantRefusal(t, err))
 				}
 				if text := status.Convert(err).Message(); strings.Contains(text, "Timeout") {
 					t.Errorf("%s: the status says %q, want nothing of the inside", side, text)

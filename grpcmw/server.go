@@ -89,9 +89,7 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 	if s.Classify == nil {
 		s.Classify, s.plain = DefaultClassifyServer, true
 	}
-	if s.ProbeLease <= 0 {
-		s.ProbeLease = defaultLease
-	}
+	s.ProbeLease = cmp.Or(max(s.ProbeLease, 0), defaultLease)
 	s.places.Kept = s.ProbeLease
 	return s
 }
@@ -100,7 +98,7 @@ func newServer(registry *core.Registry, o *ServerOptions) *server {
 func (s *server) now() time.Duration { return time.Since(s.epoch) }
 
 // gate returns the gate of a method, or nil if it has none, and what tells it from
-// others. What clients make up shares one breaker, whose refusals do not hold.
+// others. Methods that clients make up share one breaker, whose refusals do not hold.
 func (s *server) gate(method string, registered bool) (gate core.Gate, key string) {
 	switch {
 	case s.Skip(method):
@@ -214,6 +212,9 @@ func StreamServerInterceptor(registry *core.Registry, o *ServerOptions) grpc.Str
 func (s *server) refuse(ctx context.Context, key string, err error, setTrailer func(metadata.MD)) error {
 	if err = refused(ctx, err); isFault(err) {
 		s.faults.Tell(s.breakers.Logger, "calls are answered with code Internal", key, err)
+	}
+	if !s.Pushback && errors.Is(err, core.ErrLimited) {
+		return err // the call may be sent again, as the client's policy says
 	}
 	ms := "-1"
 	if r, ok := err.(*refusal); ok && s.Pushback && errors.Is(r, core.ErrOpen) { //nolint:errorlint // made just now

@@ -66,7 +66,7 @@ func TestAHandlerThatDoesNotReturn(t *testing.T) {
 						halfOpen(t, b)
 						want.failure++
 					}
-					ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond) // nobody answers after Goexit
+					ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond) // there is no answer after Goexit
 					defer cancel()
 					if err := call(ctx, cc, method); err == nil {
 						t.Error("the call succeeded, want an error")

@@ -117,7 +117,7 @@ func TestAnUploadFreesItsPlaceAtItsHeader(t *testing.T) {
 	}
 }
 
-// TestAMessageIsAHeaderToo has a stream settled at a message whose header nobody asked for.
+// TestAMessageIsAHeaderToo has a stream settled at a message whose header was not asked for.
 func TestAMessageIsAHeaderToo(t *testing.T) {
 	client := newBreaker(t, counting())
 	cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, StreamSuccess: grpcmw.StreamSuccessAtHeader}), serve(t, backend{}))...)

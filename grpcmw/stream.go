@@ -20,7 +20,7 @@ import (
 // status is known, or as [ClientOptions].StreamSuccess says: by what RecvMsg returns, by
 // gRPC itself when it has ended otherwise (its context, a send that met the end,
 // the connection closed), or by the error of opening it. When RecvMsg returns an
-// error, the place of a probe is free. A stream that nobody finishes stays in
+// error, the place of a probe is free. A stream that is never finished stays in
 // flight; that of a probe is settled after ProbeLease, see [ClientOptions]. A stream that had received
 // messages is not counted when its connection is closed as planned, as servers do
 // to connections of some age.
@@ -35,7 +35,7 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 		if err != nil {
 			return nil, c.refusals.of(ctx, err)
 		}
-		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), limit: limitOf(opts), lone: !desc.ServerStreams, calls: 1}
+		s := &stream{ctx: ctx, client: c, cc: cc, gate: gate, key: key, begun: c.losses.Begin(), limit: limitOf(opts), singleReply: !desc.ServerStreams, calls: 1}
 		s.once.Hold(&p)
 		opened := false
 		defer func() {
@@ -43,7 +43,7 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 				s.once.Settle(ctx, core.Failure)
 			}
 		}()
-		all := append(append(s.room[:0], opts...), grpc.OnFinish(s.finished))
+		all := append(append(s.optionsBuffer[:0], opts...), grpc.OnFinish(s.finished))
 		s.ClientStream, err = streamer(ctx, desc, cc, method, all...)
 		opened = true
 		if err != nil {
@@ -64,24 +64,24 @@ func StreamClientInterceptor(registry *core.Registry, o *ClientOptions) grpc.Str
 type stream struct {
 	grpc.ClientStream
 
-	once   settle.Once
-	ctx    context.Context //nolint:containedctx // the stream's own
-	client *client
-	cc     *grpc.ClientConn
-	gate   core.Gate
-	key    string // of the breaker
-	begun  connloss.Mark
-	limit  int                // of the length of a message
-	room   [4]grpc.CallOption // so that the usual few need no memory of their own
-	heard  atomic.Bool        // a message
-	lone   bool               // there is one answer, not a stream of them
+	once          settle.Once
+	ctx           context.Context //nolint:containedctx // the stream's own
+	client        *client
+	cc            *grpc.ClientConn
+	gate          core.Gate
+	key           string // of the breaker
+	begun         connloss.Mark
+	limit         int                // of the length of a message
+	optionsBuffer [4]grpc.CallOption // so that the usual few need no memory of their own
+	heard         atomic.Bool        // a message
+	singleReply   bool               // there is one reply, not a stream of them
 
 	// Guarded by once: whether there is a header; whether gRPC says how the stream has
 	// ended; the calls of RecvMsg that have not returned, and the other calls; and how
 	// the stream is said to have ended, io.EOF for well, nil for not yet.
-	header, told     bool
-	receiving, calls int32
-	over             error
+	header, finishedByGRPC bool
+	receiving, calls       int32
+	over                   error
 }
 
 // leased is called when the lease of a probe has passed. If nothing has come of a
@@ -98,13 +98,13 @@ func (s *stream) leased() {
 
 // answered settles a stream that has lent its place, if there is one for it now.
 func (s *stream) answered() {
-	if s.again() {
+	if s.reclaim() {
 		s.once.Settle(s.ctx, core.Success)
 	}
 }
 
-// again asks for a place again for the stream of a probe that has lent its own.
-func (s *stream) again() bool {
+// reclaim asks for a place again for the stream of a probe that has lent its own.
+func (s *stream) reclaim() bool {
 	s.once.Lock()
 	ask := s.once.Lent
 	s.once.Lent = false
@@ -127,7 +127,7 @@ func (s *stream) again() bool {
 }
 
 // finished notes how the stream has ended. gRPC calls it on any goroutine, and in
-// versions before 1.78 with its own lock held, with which nobody else's code is to
+// versions before 1.78 with its own lock held, with which no other code may
 // run: so a call that has not returned settles, or a goroutine.
 func (s *stream) finished(err error) {
 	if err == nil {
@@ -140,9 +140,9 @@ func (s *stream) finished(err error) {
 // expired does the same when the context has ended, in case gRPC does not tell.
 func (s *stream) expired() { s.note(s.ctx.Err(), false) }
 
-func (s *stream) note(over error, told bool) {
+func (s *stream) note(over error, byGRPC bool) {
 	s.once.Lock()
-	s.over, s.told = over, s.told || told
+	s.over, s.finishedByGRPC = over, s.finishedByGRPC || byGRPC
 	alone := s.receiving+s.calls == 0 && (!s.once.Claimed || s.once.Lent)
 	s.once.Unlock()
 	if alone {
@@ -150,12 +150,12 @@ func (s *stream) note(over error, told bool) {
 	}
 }
 
-// ended returns whether gRPC says that the stream has ended, and how anybody says
-// so.
-func (s *stream) ended() (told bool, over error) {
+// ended returns whether gRPC says that the stream has ended, and how it has
+// ended, as far as is known.
+func (s *stream) ended() (byGRPC bool, over error) {
 	s.once.Lock()
 	defer s.once.Unlock()
-	return s.told, s.over
+	return s.finishedByGRPC, s.over
 }
 
 // where is what learned of a stream's end.
@@ -169,34 +169,37 @@ const (
 	planned   // receiving from a connection that was closed in order
 )
 
-// end settles by the error that the stream ended with, unless somebody has or is
+// end settles by the error that the stream ended with, unless that was done or is
 // about to. A call that has met the end may read the trailer, if gRPC has told of it:
 // from then on that does not change.
 func (s *stream) end(err error, at where) (first bool) {
 	if err == io.EOF { //nolint:errorlint // streams return it as it is
 		err = nil
 	}
-	s.again()
+	s.reclaim()
 	return s.once.Do(s.ctx, func(p *core.Permit) {
 		if err == nil && s.client.plain {
 			p.Settle(s.ctx, core.Success)
 			return
 		}
-		told, _ := s.ended()
-		o := s.client.Classify(blame(s.ctx, ignoredIf(err != nil && s.own(err, at, told))), err)
+		byGRPC, _ := s.ended()
+		o := s.client.Classify(blame(s.ctx, ignoredIf(err != nil && s.own(err, at, byGRPC))), err)
 		var md metadata.MD
-		if told && at == receiving && o == core.Failure {
+		if byGRPC && at == receiving && o == core.Failure {
 			md = s.Trailer()
 			if s.lost(err, md) {
 				o = core.Ignored
 			}
+		}
+		if o == core.Failure {
+			o = s.client.limitedThere(s.gate, err)
 		}
 		report(s.ctx, p, o, err, md)
 	})
 }
 
 // own reports whether an error says nothing of the server.
-func (s *stream) own(err error, at where, told bool) bool {
+func (s *stream) own(err error, at where, byGRPC bool) bool {
 	switch at {
 	case opening:
 		return s.client.unsent(s.cc, err, new(wire))
@@ -207,7 +210,7 @@ func (s *stream) own(err error, at where, told bool) bool {
 		return true
 	case receiving:
 		st := statusOf(err)
-		if st.Code() == codes.ResourceExhausted && told && overLimit(st.Message(), s.limit) && len(s.Trailer()) == 0 {
+		if st.Code() == codes.ResourceExhausted && byGRPC && overLimit(st.Message(), s.limit) && len(s.Trailer()) == 0 {
 			return true
 		}
 	case elsewhere:
@@ -263,7 +266,7 @@ func (s *stream) RecvMsg(m any) error {
 		s.heard.Store(true)
 		s.answered()
 	}
-	if err == nil && s.lone { // the one answer may yet be followed by an error
+	if err == nil && s.singleReply { // the one answer may yet be followed by an error
 		_, over = s.ended()
 	}
 	switch {
@@ -271,7 +274,7 @@ func (s *stream) RecvMsg(m any) error {
 		if !s.end(over, at) && !nested {
 			s.once.Wait()
 		}
-	case s.client.StreamSuccess != StreamSuccessAtEnd && !s.lone:
+	case s.client.StreamSuccess != StreamSuccessAtEnd && !s.singleReply:
 		s.once.Settle(s.ctx, core.Success)
 	}
 	return err

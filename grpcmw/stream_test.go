@@ -100,7 +100,7 @@ func TestTheServerEndsAClientsStream(t *testing.T) {
 			cs := mustBegin(t, ctx, p.cc, method)
 			sendUntilItEnds(t, cs)
 			if got := countsOf(p.client); got.success > 0 {
-				t.Errorf("%+v before anybody has asked, want no success", got)
+				t.Errorf("%+v before the header was asked for, want no success", got)
 			}
 			cancel()
 			wantCounts(t, p.client, times(1, core.Ignored))

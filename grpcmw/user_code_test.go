@@ -123,9 +123,9 @@ func TestWhatRunsAtTheEndOfAStreamMayUseIt(t *testing.T) {
 	}
 }
 
-// TestAHookThatBlocksKeepsNobodyElse: whoever uses the stream meanwhile, a stream's
+// TestAHookThatBlocksKeepsNoOtherCaller: a goroutine that uses the stream meanwhile, a stream's
 // end that comes by itself, and other streams go on.
-func TestAHookThatBlocksKeepsNobodyElse(t *testing.T) {
+func TestAHookThatBlocksKeepsNoOtherCaller(t *testing.T) {
 	for _, probe := range []bool{false, true} {
 		t.Run(fmt.Sprint("probe ", probe), func(t *testing.T) {
 			bubbles(t, streams, func(t *testing.T, method string) {
@@ -238,7 +238,7 @@ func TestAServersHandlerIsNotKept(t *testing.T) {
 		b := newBreaker(t, cfg)
 		var gone, returned time.Time
 		slow := func(method string, ss grpc.ServerStream) error {
-			defer time.Sleep(time.Millisecond) // so that somebody else settles
+			defer time.Sleep(time.Millisecond) // so that another goroutine settles
 			return hang(method, ss)
 		}
 		cc := connect(t, "passthrough:///memory", serve(t, backend{stream: slow},

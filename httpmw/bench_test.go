@@ -27,7 +27,7 @@ func BenchmarkMiddleware(b *testing.B) {
 		h    http.Handler
 	}{
 		{"bare", handler},
-		{"guarded", httpmw.New(nil, nil)(handler)},
+		{"guarded", httpmw.New(nil, &httpmw.Options{Key: one})(handler)},
 		{"refused", httpmw.New(nil, &httpmw.Options{Gate: open})(handler)},
 	} {
 		b.Run(c.name, func(b *testing.B) {

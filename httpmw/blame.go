@@ -57,7 +57,7 @@ func (c *call) clientsDoing(status int, begun, now signs) bool {
 	case begun.unread:
 		return true
 	case begun.reading && begun.mostlyWaiting():
-		// What answers while another goroutine waits for the client is what limits
+		// An answer while another goroutine waits for the client comes from what limits
 		// the time of a handler.
 		return true
 	case timedOut(status) && begun.waited >= longWait && begun.mostlyWaiting():
@@ -135,8 +135,8 @@ func (c *call) setLimit() {
 		c.once.Lock()
 		now, answered := c.signsLocked(), c.status != 0
 		c.once.Unlock()
-		// What only a header says of a route that nothing is known of, the handler need
-		// not know: it may be about to answer.
+		// A deadline that only a header announces may not be known to the handler, which
+		// may be about to answer: on a route without history that is no failure.
 		if _, known := c.usual.Longest(); !answered && (known || c.ctx.Err() != nil || c.m.DeadlineFactor < 0) && c.hung(now) {
 			c.settle(core.Failure, context.DeadlineExceeded)
 		}
@@ -144,7 +144,7 @@ func (c *call) setLimit() {
 }
 
 // announced is how long the client waits, by what the protocols of Connect, gRPC and
-// Envoy send of it, or 0. What is not well-formed is not there; a client that waits
+// Envoy send of it, or 0. A malformed header is ignored; a client that waits
 // for no time at all waits for the least that there is.
 func announced(h http.Header) time.Duration {
 	if len(h) == 0 {

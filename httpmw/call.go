@@ -56,8 +56,8 @@ func (m *middleware) watch(p *core.Permit, key string, w http.ResponseWriter, r 
 	return c
 }
 
-// began notes the status of the response.
-func (c *call) began(code int) {
+// wroteHeader notes the status of the response.
+func (c *call) wroteHeader(code int) {
 	c.once.Lock()
 	if c.status != 0 || c.once.Claimed && !c.once.Lent {
 		c.once.Unlock()
@@ -171,16 +171,15 @@ func (c *call) abandon() {
 
 // settle settles the call, unless that was done.
 func (c *call) settle(o core.Outcome, err error) (first bool) {
-	return c.once.Do(c.ctx, func(p *core.Permit) {
-		c.once.Lock()
-		place := c.place
-		if c.status == 0 {
-			c.creditLocked(p)
-		}
-		c.once.Unlock()
-		place.Settled()
-		p.Report(c.ctx, o, err)
-	})
+	c.once.Lock()
+	if c.status == 0 && !c.once.Claimed {
+		c.creditLocked(&c.once.Permit)
+	}
+	place := c.place
+	if place != nil {
+		defer place.Settled()
+	}
+	return c.once.ReportLocked(c.ctx, o, err)
 }
 
 // leave is what a handler cannot get around.

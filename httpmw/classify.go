@@ -14,8 +14,8 @@ import (
 //   - status 500 to 599, but for 501: [core.Failure];
 //   - everything else: [core.Success].
 //
-// Of the failures the middleware leaves out those that are the client's doing, see
-// [New]. What it cannot tell counts:
+// The middleware leaves out failures that are the client's doing, see
+// [New]. Those that it cannot attribute count:
 //
 //   - [http.FileServer] answers 500 to a name that is too long for the file system;
 //   - a handler that makes a 500 of the error of [http.MaxBytesReader]: up to its limit

@@ -43,7 +43,7 @@ func TestOverloadIsSeenThroughDeadlines(t *testing.T) {
 				bothInMemory(t, func(t *testing.T, two bool) {
 					var registry core.Registry
 					hanging := false
-					client, _ := inMemory(t, httpmw.New(&registry, nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					client, _ := inMemory(t, httpmw.New(&registry, &httpmw.Options{Key: one})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if hanging {
 							hang(w, r)
 							return
@@ -188,7 +188,7 @@ func TestSlowProbesAreLetBack(t *testing.T) {
 	for _, takes := range []time.Duration{time.Millisecond, 45 * time.Second, 5 * time.Minute} {
 		bothInMemory(t, func(t *testing.T, two bool) {
 			var registry core.Registry
-			client, _ := inMemory(t, httpmw.New(&registry, nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(takes) })), two)
+			client, _ := inMemory(t, httpmw.New(&registry, &httpmw.Options{Key: one})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(takes) })), two)
 			b, _ := registry.Get("http")
 			for range 5 {
 				p, _ := b.Allow(t.Context())
@@ -340,7 +340,7 @@ func TestABodyReadAfterItsHandlerClaimsNothing(t *testing.T) {
 	})
 }
 
-// What is a failure though a client was slow, or has sent what it should not.
+// Failures that count though a client was slow, or has sent what it should not.
 func TestFailuresThatAreTheServers(t *testing.T) {
 	dead := proxyTo(t, status(http.StatusOK))
 	dead.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
@@ -560,7 +560,7 @@ type unwrapper struct {
 
 func (u unwrapper) Unwrap() http.ResponseWriter { return u.inner }
 
-// What a header alone says of a deadline closes no route that nothing is known of:
+// A deadline that a header alone announces closes no route without history:
 // the handler does not know it, and answers.
 func TestAnAnnouncedDeadlineIsNoHangOfARouteThatIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

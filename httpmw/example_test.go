@@ -74,6 +74,7 @@ func ExampleOptions() {
 	guard := httpmw.New(&core.Registry{Config: func(string) core.Config {
 		return core.Config{FailureThreshold: 1}
 	}}, &httpmw.Options{
+		Key:  func(*http.Request) string { return "books" }, // there is no mux
 		Skip: func(r *http.Request) bool { return r.URL.Path == "/healthz" },
 		Classify: func(r *http.Request, status int) core.Outcome {
 			if status == http.StatusNotFound {

@@ -300,3 +300,6 @@ func names(r *core.Registry) map[string]core.Totals {
 	}
 	return all
 }
+
+// one is the key of all requests, for handlers that no mux has found.
+func one(*http.Request) string { return "http" }

@@ -72,7 +72,7 @@ func TestKeysAreRoutes(t *testing.T) {
 	}
 }
 
-// What a client makes up makes no breaker: paths that are redirected, hosts,
+// A client's inventions make no breaker: paths that are redirected, hosts,
 // methods, escapes.
 func TestInventedRequestsMakeNoBreaker(t *testing.T) {
 	registry := new(core.Registry)
@@ -120,20 +120,53 @@ func TestMuxInAMux(t *testing.T) {
 	}
 }
 
-// Outside of any mux nothing is known of the route, and all have one breaker.
+// The route of a handler that no mux has found is not known. Its requests are admitted
+// without a breaker, so that one route never closes another, and counted, and the log
+// has one line with the remedy.
 func TestWithoutAMux(t *testing.T) {
-	registry := new(core.Registry)
-	h := httpmw.New(registry, nil)(status(http.StatusNoContent))
+	var log strings.Builder
+	registry := &core.Registry{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	h := httpmw.New(registry, nil)(status(http.StatusInternalServerError))
 	for i := range 100 {
-		send(h, http.MethodGet, fmt.Sprint("/", i))
+		if got := send(h, http.MethodGet, fmt.Sprint("/", i)); got != http.StatusInternalServerError {
+			t.Fatalf("status %d, want that of the handler", got)
+		}
 	}
-	if got := keys(registry); got != "http" {
-		t.Errorf("breakers: %s; want http", got)
+	if got := keys(registry); got != "" {
+		t.Errorf("breakers: %s; want none", got)
+	}
+	if got := registry.Stats().Unguarded; got != 100 {
+		t.Errorf("%d calls without a breaker, want 100", got)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "httpmw/routers") {
+		t.Errorf("the log has %q, want one line with the remedy", got)
+	}
+}
+
+// Around a mux the middleware asks it for the route.
+func TestAroundAMux(t *testing.T) {
+	registry := &core.Registry{Config: func(string) core.Config { return core.Config{FailureThreshold: 2} }}
+	mux := http.NewServeMux()
+	mux.Handle("GET /orders", status(http.StatusInternalServerError))
+	mux.Handle("GET /fine", status(http.StatusNoContent))
+	h := httpmw.New(registry, nil)(mux)
+	for range 4 {
+		send(h, http.MethodGet, "/orders")
+		send(h, http.MethodGet, "/nowhere")
+	}
+	if got := send(h, http.MethodGet, "/orders"); got != http.StatusServiceUnavailable {
+		t.Errorf("the sick route: status %d, want 503", got)
+	}
+	if got := send(h, http.MethodGet, "/fine"); got != http.StatusNoContent {
+		t.Errorf("the other route: status %d, want 204", got)
+	}
+	if got, want := keys(registry), "GET /fine, GET /orders"; got != want {
+		t.Errorf("breakers: %s; want %s", got, want)
 	}
 }
 
 // A key that cannot be a name has no breaker, and neither has one that finds no place;
-// a client that makes them up refuses nobody else.
+// a client that makes them up has no other client refused.
 func TestKeysThatAreNoNames(t *testing.T) {
 	registry := &core.Registry{Max: 100, Logger: slog.New(slog.DiscardHandler)}
 	var code atomic.Int64

@@ -161,7 +161,7 @@ func TestManyOnLoopback(t *testing.T) {
 	})
 }
 
-// What was to come of a request later keeps nothing of it when its handler is gone.
+// Timers of a request keep nothing of it when its handler has returned.
 func TestTimersEndWithTheirHandler(t *testing.T) {
 	for _, name := range []string{"the lease of a probe", "a deadline"} {
 		t.Run(name, func(t *testing.T) {

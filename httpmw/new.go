@@ -3,6 +3,7 @@ package httpmw
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/blackbox4/switchgear/core"
@@ -14,6 +15,12 @@ import (
 // New returns a middleware with the breakers of a registry, one for each route. A
 // nil registry is one of its own, of breakers with the default configuration; nil
 // Options are the zero ones.
+//
+// The route is the pattern of a [http.ServeMux], inside which or around which the
+// middleware is. Packages below httpmw/routers know the routes of chi, gin, echo and
+// gorilla/mux; Options.Key names those of others. A request whose route is not known
+// has no breaker: the registry counts it in [core.RegistryStats], and its Logger is
+// told once.
 //
 // A request that is refused is answered as [Refuse] does, without its body being
 // read, and the handler is not called. Otherwise the handler's outcome is settled
@@ -57,10 +64,11 @@ func New(registry *core.Registry, o *Options) func(http.Handler) http.Handler {
 	if o != nil {
 		m.Options = *o
 	}
-	m.fill()
+	m.setDefaults()
 	m.places.Kept = m.ProbeLease
 	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, next) })
+		key := m.keyFor(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r, key, next) })
 	}
 }
 
@@ -73,20 +81,22 @@ type middleware struct {
 	alone    durations.Calls // the same for Options.Gate
 	places   places.Table
 	faults   gatefault.Log
+
+	unknownTold atomic.Bool // that there are requests whose route is not known
 }
 
 // now reads a clock that is monotonic.
 func (m *middleware) now() time.Duration { return time.Since(m.epoch) }
 
 // gate returns the gate of a request and its key, or nil if it has none.
-func (m *middleware) gate(r *http.Request) (core.Gate, string) {
+func (m *middleware) gate(r *http.Request, keyOf func(*http.Request) string) (core.Gate, string) {
 	if r.Method == http.MethodOptions || m.Skip != nil && m.Skip(r) {
 		return nil, ""
 	}
 	if m.Gate != nil {
 		return m.Gate, ""
 	}
-	key := m.Key(r)
+	key := keyOf(r)
 	if key == "" {
 		return nil, ""
 	}
@@ -108,8 +118,8 @@ func (m *middleware) usualOf(key string) *durations.Calls {
 	return m.routes.Of(key)
 }
 
-func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	g, key := m.gate(r)
+func (m *middleware) serve(w http.ResponseWriter, r *http.Request, keyOf func(*http.Request) string, next http.Handler) {
+	g, key := m.gate(r, keyOf)
 	if g == nil {
 		next.ServeHTTP(w, r)
 		return

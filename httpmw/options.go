@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -13,9 +14,8 @@ type Options struct {
 	// Gate is asked for every request. Nil means a breaker of the registry.
 	Gate core.Gate
 	// Key names the breaker of a request; the empty key has none, and the request
-	// passes. Nil means [Pattern], which knows the route where the middleware is
-	// inside a [http.ServeMux]; outside of one use [Route]. What a client can make
-	// up, such as the path, is no key.
+	// passes. Nil means the pattern of a [http.ServeMux], see [Pattern] and [Route].
+	// What a client can make up, such as the path, is no key.
 	Key func(*http.Request) string
 	// Skip reports whether a request passes without being counted or refused, of
 	// a health check, say. Nil means none. OPTIONS always passes.
@@ -52,17 +52,12 @@ type Options struct {
 
 const defaultLease = 10 * time.Second
 
-func (o *Options) fill() {
-	if o.Key == nil {
-		o.Key = Pattern
-	}
+func (o *Options) setDefaults() {
 	if o.Refuse == nil {
 		o.Refuse = Refuse
 	}
 	if o.IsStream == nil {
 		o.IsStream = isEventStream
 	}
-	if o.ProbeLease <= 0 {
-		o.ProbeLease = defaultLease
-	}
+	o.ProbeLease = cmp.Or(max(o.ProbeLease, 0), defaultLease)
 }

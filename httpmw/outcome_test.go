@@ -83,7 +83,7 @@ func TestStatusIsThatOfTheWire(t *testing.T) {
 		t.Run(script, func(t *testing.T) {
 			overEach(t, func(t *testing.T, serve func(*testing.T, http.Handler) *server) {
 				seen := make(chan int, 2)
-				s := serve(t, httpmw.New(nil, &httpmw.Options{Classify: func(r *http.Request, status int) core.Outcome {
+				s := serve(t, httpmw.New(nil, &httpmw.Options{Key: one, Classify: func(r *http.Request, status int) core.Outcome {
 					seen <- status
 					return httpmw.DefaultClassify(r, status)
 				}})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -101,7 +101,7 @@ func TestStatusIsThatOfTheWire(t *testing.T) {
 			})
 		})
 	}
-	// What http.Client does not let through.
+	// Statuses that http.Client does not let through.
 	for name, h := range map[string]http.HandlerFunc{
 		"101 then 500": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusSwitchingProtocols)
@@ -119,7 +119,7 @@ func TestStatusIsThatOfTheWire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := make(chan int, 2)
-			s := serve1(t, httpmw.New(nil, &httpmw.Options{Classify: func(_ *http.Request, status int) core.Outcome {
+			s := serve1(t, httpmw.New(nil, &httpmw.Options{Key: one, Classify: func(_ *http.Request, status int) core.Outcome {
 				seen <- status
 				return core.Success
 			}})(h))

@@ -13,11 +13,16 @@ import (
 
 // Refuse answers a request that is refused: status 503, a Retry-After in whole
 // seconds, at least one, if it is known when to try again, and a problem+json
-// body (RFC 9457) that says nothing of the inside. HEAD gets no body.
+// body (RFC 9457) that says nothing of the inside. HEAD gets no body. The refusal of a
+// [core.Limit] is marked by a header, Switchgear-Limited: breakers of package
+// roundtrip take it for no failure while the server answers other requests.
 func Refuse(w http.ResponseWriter, r *http.Request, refusal *core.OpenError) {
 	var at time.Time
 	if refusal != nil {
 		at = refusal.RetryAt
+		if refusal.Cause == core.CauseLimitReached {
+			w.Header().Set(problem.LimitedHeader, "1")
+		}
 	}
 	answer(w, r, http.StatusServiceUnavailable, at, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"This part of the service is resting; try again later."}`+"\n")
 }

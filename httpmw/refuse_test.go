@@ -193,7 +193,7 @@ type gateFunc func(context.Context) (core.Permit, error)
 
 func (f gateFunc) Allow(ctx context.Context) (core.Permit, error) { return f(ctx) }
 
-// What neither admits nor refuses is a fault of the program, answered so, and logged
+// A gate that neither admits nor refuses is a fault of the program, answered so, and logged
 // once with the reason, which no client is told.
 func TestAGateThatCannotBeAsked(t *testing.T) {
 	invalid := func(string) core.Config { return core.Config{FailureThreshold: 5000} }
@@ -217,7 +217,7 @@ func TestAGateThatCannotBeAsked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
 			registry := &core.Registry{Config: c.config, Logger: slog.New(slog.NewTextHandler(&log, nil))}
-			h := httpmw.New(registry, &httpmw.Options{Gate: c.gate})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler is entered") }))
+			h := httpmw.New(registry, &httpmw.Options{Gate: c.gate, Key: one})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler is entered") }))
 			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead} {
 				rec := httptest.NewRecorder()
 				h.ServeHTTP(rec, httptest.NewRequest(method, "/", nil))

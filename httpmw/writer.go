@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// What every writer can do. The status noted is the one that goes over the wire: the
+// The methods of every writer. The status noted is the one that goes over the wire: the
 // first that is not informational, or 200 from the first byte or flush on.
 
 // Header returns the header of the response.
@@ -25,12 +25,12 @@ func (c *call) WriteHeader(code int) {
 		return
 	}
 	c.w.WriteHeader(code) // first: it panics for a code that is none
-	c.began(code)
+	c.wroteHeader(code)
 }
 
 // Write sends bytes of the response.
 func (c *call) Write(b []byte) (n int, err error) {
-	c.began(http.StatusOK)
+	c.wroteHeader(http.StatusOK)
 	c.wait(false)
 	defer func() { c.wrote(err) }() // also when it panics
 	return c.w.Write(b)
@@ -66,7 +66,7 @@ func (i inner) Unwrap() http.ResponseWriter { return i.w }
 func (i inner) FlushError() error {
 	err := http.NewResponseController(i.w).Flush()
 	if !errors.Is(err, http.ErrNotSupported) {
-		i.began(http.StatusOK)
+		i.wroteHeader(http.StatusOK)
 		i.flushed()
 	}
 	return err
@@ -76,17 +76,17 @@ func (i inner) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return i.hijack(http.NewResponseController(i.w).Hijack)
 }
 
-// What some writers can do.
+// The methods of some writers.
 
 func (c *call) writeString(next func(string) (int, error), s string) (n int, err error) {
-	c.began(http.StatusOK)
+	c.wroteHeader(http.StatusOK)
 	c.wait(false)
 	defer func() { c.wrote(err) }()
 	return next(s)
 }
 
 func (c *call) flush(next func() error) error {
-	c.began(http.StatusOK)
+	c.wroteHeader(http.StatusOK)
 	err := c.push(next)
 	c.flushed()
 	return err
@@ -100,8 +100,8 @@ func (c *call) push(next func() error) (err error) {
 
 func (c *call) hijack(next func() (net.Conn, *bufio.ReadWriter, error)) (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := next()
-	if err == nil { // a connection now; nobody tells what becomes of it
-		c.began(http.StatusSwitchingProtocols)
+	if err == nil { // a connection now, whose outcome is not known
+		c.wroteHeader(http.StatusSwitchingProtocols)
 		c.end()
 	}
 	return conn, rw, err
@@ -163,7 +163,7 @@ func (s *source) Read(b []byte) (int, error) {
 	defer s.c.wait(false)
 	n, err := s.LimitedReader.Read(b)
 	if n > 0 {
-		s.c.began(http.StatusOK)
+		s.c.wroteHeader(http.StatusOK)
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // readers return it as it is
 		s.err = err

@@ -62,7 +62,7 @@ func abilities(w http.ResponseWriter) string {
 type bare struct{ http.ResponseWriter }
 
 func TestTheWriterCanDoWhatItCould(t *testing.T) {
-	guard := httpmw.New(nil, nil)
+	guard := httpmw.New(nil, &httpmw.Options{Key: one})
 	check := func(t *testing.T, contains string, serve func(http.Handler)) {
 		t.Helper()
 		outer, inner := "not called", "not called"
@@ -201,7 +201,7 @@ func TestARequestWithoutABodyIsTheSame(t *testing.T) {
 	for name, body := range map[string]io.ReadCloser{"nil": nil, "NoBody": http.NoBody} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Body = body
-		httpmw.New(nil, nil)(http.HandlerFunc(func(_ http.ResponseWriter, got *http.Request) {
+		httpmw.New(nil, &httpmw.Options{Key: one})(http.HandlerFunc(func(_ http.ResponseWriter, got *http.Request) {
 			if got != r || got.Body != body {
 				t.Errorf("%s: the handler gets another request, or another body", name)
 			}
@@ -214,7 +214,7 @@ func TestTheRequestIsTheSame(t *testing.T) {
 		type key struct{}
 		var before, after *http.Request
 		var file []string
-		guarded := httpmw.New(nil, nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		guarded := httpmw.New(nil, &httpmw.Options{Key: one})(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			after = r
 			if err := r.ParseMultipartForm(1); err != nil { // 1 byte: the file goes to the disk
 				t.Errorf("ParseMultipartForm: %v", err)
@@ -336,7 +336,7 @@ func TestPush(t *testing.T) {
 	w.idle(t)
 }
 
-// Who writes after a hijack is told so, and the breaker takes no notice.
+// A write after a hijack is an error, and the breaker takes no notice.
 func TestWriteAfterHijack(t *testing.T) {
 	w := newWard(t, core.Config{})
 	done := make(chan struct{})

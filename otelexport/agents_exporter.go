@@ -42,7 +42,7 @@ type agentsExporter struct {
 // role is what there is of one name.
 type role struct {
 	steps, escalations *sum
-	sure               float64 // NaN if nobody has said
+	sure               float64 // NaN if it is not known
 	attributes         []metric.ObserveOption
 }
 

@@ -94,7 +94,7 @@ func BenchmarkCollect(b *testing.B) {
 	}
 }
 
-// BenchmarkTraffic makes calls while nobody collects and while somebody does ten
+// BenchmarkTraffic makes calls without a collection, and with one ten
 // times a second, in turns, and reports the median of what these turns compare
 // to: a ratio of 1 is no difference, and without/without is the noise.
 func BenchmarkTraffic(b *testing.B) {

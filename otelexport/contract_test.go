@@ -122,7 +122,7 @@ func TestAnOutage(t *testing.T) {
 		})
 		absent(v, "window.failure_ratio{}")
 
-		time.Sleep(7 * time.Second) // nobody has called since the break was over
+		time.Sleep(7 * time.Second) // there was no call since the break was over
 		look().want(t, values{
 			"status{state=half_open}": 1, "open.remaining{}": 0,
 			"state.time{state=open}": 10, "state.time{state=half_open}": 1,

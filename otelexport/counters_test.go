@@ -16,7 +16,7 @@ import (
 )
 
 // watch collects for a reader of each temporality and fails the test when a counter
-// goes down. What the deltas of a series sum up to is in sums.
+// goes down. The sums of a series' deltas are in sums.
 type watch struct {
 	provider          *sdkmetric.MeterProvider
 	cumulative, delta *sdkmetric.ManualReader
@@ -155,7 +155,7 @@ func TestCountersOfTwoBreakersWithOneName(t *testing.T) {
 	})
 }
 
-// What was exported is remembered when nothing is registered for a while.
+// Exported totals are remembered when nothing is registered for a while.
 func TestCountersGoOnWhenRegisteredAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, source := newWatch(), changing{}

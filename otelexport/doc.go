@@ -54,7 +54,7 @@
 //	circuit_breaker.agent.handoffs        Counter        {handoff}     .agent.source, .agent.target, .result=allowed|refused
 //	circuit_breaker.agent.confidence      Gauge          1             the lowest of a name
 //
-// The state is not a number: a state that is over before anybody looks is in
+// The state is not a number: a state that is over before a scrape is in
 // state.time and state.transitions. The reasons of trips are consecutive_failures,
 // failure_rate, slow_rate, probe_failed and probe_slow.
 //

@@ -54,7 +54,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// TestDependencies has nobody build an SDK or an exporter who does not want it.
+// TestDependencies shows that a program builds no SDK and no exporter unless it asks for one.
 func TestDependencies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command")

@@ -8,7 +8,7 @@ import (
 
 // Register makes every collection of a meter read the breakers of a source. It
 // costs their calls nothing: there is no hook, and instruments are observed only
-// when somebody collects. That takes a microsecond or four for a breaker, and
+// when a reader collects. That takes a microsecond or four for a breaker, and
 // thirty in the metrics SDK; sdkproducer can do with a tenth. The package's comment
 // has the metrics.
 //
@@ -33,5 +33,5 @@ func Register(meter metric.Meter, source Source, o *Options) (unregister func() 
 	return registered.join(meter, func(e *exporter) func() { return e.roster.Add(source, o.MaxBreakers) })
 }
 
-//nolint:gochecknoglobals // the names in a meter are unique, whoever registers
+//nolint:gochecknoglobals // the names in a meter are unique, whichever package registers
 var registered = meters[*exporter]{create: newExporter}

@@ -11,7 +11,7 @@ import (
 )
 
 // RegisterAgents makes every collection of a meter read what there is to tell of
-// agents. It costs the agents nothing: instruments are observed only when somebody
+// agents. It costs the agents nothing: instruments are observed only when a reader
 // collects. The package's comment has the metrics.
 //
 // A nil meter means one of the global provider, also of one that is set later. What
@@ -61,5 +61,5 @@ type agentBreakers struct{ of guarded }
 
 func (a agentBreakers) All() iter.Seq2[string, *core.Breaker] { return a.of.AgentBreakers() }
 
-//nolint:gochecknoglobals // the names in a meter are unique, whoever registers
+//nolint:gochecknoglobals // the names in a meter are unique, whichever package registers
 var supervised = meters[*agentsExporter]{create: newAgentsExporter, forget: true}

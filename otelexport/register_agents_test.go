@@ -96,18 +96,18 @@ func TestAgents(t *testing.T) {
 	provider, reader := newProvider(t)
 	s := new(staff)
 	registerAgents(t, provider, s)
-	nobody := values{
+	none := values{
 		"agent.status{agent.state=running}": 0, "agent.status{agent.state=paused}": 0, "agent.status{agent.state=recovering}": 0,
 		"agent.status{agent.state=escalated}": 0, "agent.status{agent.state=stopped}": 0,
 	}
-	collect(t, reader).only(t, nobody)
+	collect(t, reader).only(t, none)
 
 	s.states = states{"running": 3, "escalated": 2}
 	s.steps = steps{{"writer", "progress"}: 4, {"writer", "error"}: 1}
 	s.escalations = steps{{"writer", "stuck"}: 2}
 	s.handoffs = handoffs{{"writer", "critic", "allowed"}: 7}
 	s.confidence = confidence{"writer": .25}
-	want := maps.Clone(nobody)
+	want := maps.Clone(none)
 	maps.Copy(want, values{
 		"agent.status{agent.state=running}": 3, "agent.status{agent.state=escalated}": 2,
 		"agent.steps{result=progress,gen_ai.agent.name=writer}": 4, "agent.steps{result=error,gen_ai.agent.name=writer}": 1,
@@ -128,7 +128,7 @@ func TestAgents(t *testing.T) {
 
 	s.states, s.confidence = states{"stopped": 5}, nil // they say nothing any more
 	s.handoffs[[3]string{"writer", "critic", "refused"}] = 1
-	maps.Copy(want, nobody)
+	maps.Copy(want, none)
 	delete(want, "agent.confidence{gen_ai.agent.name=writer}")
 	maps.Copy(want, values{"agent.status{agent.state=stopped}": 5, "agent.handoffs{agent.source=writer,agent.target=critic,result=refused}": 1})
 	collect(t, reader).only(t, want)
@@ -137,7 +137,7 @@ func TestAgents(t *testing.T) {
 const (
 	writerProgress = "agent.steps{result=progress,gen_ai.agent.name=writer}"
 	writerSure     = "agent.confidence{gen_ai.agent.name=writer}"
-	nobodyRuns     = "agent.status{agent.state=running}"
+	noneRuns       = "agent.status{agent.state=running}"
 )
 
 // TestTwoSupervisors has them summed, and no sum go back when one leaves.
@@ -146,18 +146,18 @@ func TestTwoSupervisors(t *testing.T) {
 	one := &staff{states: states{"running": 1}, steps: steps{{"writer", "progress"}: 10}, confidence: confidence{"writer": .75}}
 	two := &staff{states: states{"running": 2}, steps: steps{{"writer", "progress"}: 100}, confidence: confidence{"writer": .5}, escalations: steps{{"writer", "stuck"}: 1}}
 	leaveOne, leaveTwo := one.join(t, provider), two.join(t, provider)
-	collect(t, reader).want(t, values{nobodyRuns: 3, writerProgress: 110, writerSure: .5})
+	collect(t, reader).want(t, values{noneRuns: 3, writerProgress: 110, writerSure: .5})
 
 	again := two.join(t, provider) // and is counted once
-	collect(t, reader).want(t, values{nobodyRuns: 3, writerProgress: 110})
+	collect(t, reader).want(t, values{noneRuns: 3, writerProgress: 110})
 	again()
-	collect(t, reader).want(t, values{nobodyRuns: 3, writerProgress: 110})
+	collect(t, reader).want(t, values{noneRuns: 3, writerProgress: 110})
 
-	two.steps[[2]string{"writer", "progress"}]++ // which nobody has collected yet
+	two.steps[[2]string{"writer", "progress"}]++ // which is not collected yet
 	for range 2 {                                // the second time changes nothing
 		leaveTwo()
 		collect(t, reader).want(t, values{
-			nobodyRuns: 1, writerProgress: 111, writerSure: .75, "agent.escalations{transition.reason=stuck,gen_ai.agent.name=writer}": 1,
+			noneRuns: 1, writerProgress: 111, writerSure: .75, "agent.escalations{transition.reason=stuck,gen_ai.agent.name=writer}": 1,
 		})
 	}
 	one.steps[[2]string{"writer", "progress"}]++
@@ -230,7 +230,7 @@ func TestWhatNobodyShouldSay(t *testing.T) {
 	})
 	v := collect(t, reader)
 	v.want(t, values{
-		nobodyRuns: 1, "agent.status{agent.state=(other)}": 5,
+		noneRuns: 1, "agent.status{agent.state=(other)}": 5,
 		"agent.steps{result=progress,gen_ai.agent.name=\uFFFD}": 3, "agent.steps{result=(other),gen_ai.agent.name=writer}": 5,
 		"agent.steps{result=error,gen_ai.agent.name=big}":                   1 << 62,
 		"agent.handoffs{agent.source=a,agent.target=\uFFFD,result=(other)}": 1,
@@ -258,15 +258,15 @@ func TestAgentsPanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.Add(t.Context(), 1)
-	collect(t, reader).want(t, values{nobodyRuns: 3, writerProgress: 11, writerSure: .25, "orders{}": 1})
+	collect(t, reader).want(t, values{noneRuns: 3, writerProgress: 11, writerSure: .25, "orders{}": 1})
 
 	ill.sick = "steps"
 	ill.handoffs[[3]string{"a", "b", "allowed"}]++
-	collect(t, reader).want(t, values{nobodyRuns: 3, writerProgress: 11, "agent.handoffs{agent.source=a,agent.target=b,result=allowed}": 2, "orders{}": 1})
+	collect(t, reader).want(t, values{noneRuns: 3, writerProgress: 11, "agent.handoffs{agent.source=a,agent.target=b,result=allowed}": 2, "orders{}": 1})
 	ill.sick = "all"
-	collect(t, reader).want(t, values{nobodyRuns: 2, writerProgress: 11, writerSure: .5, "orders{}": 1})
+	collect(t, reader).want(t, values{noneRuns: 2, writerProgress: 11, writerSure: .5, "orders{}": 1})
 	leave()
-	collect(t, reader).want(t, values{nobodyRuns: 2, writerProgress: 11, "orders{}": 1})
+	collect(t, reader).want(t, values{noneRuns: 2, writerProgress: 11, "orders{}": 1})
 	h.want(t, "steps are gone") // and no more of that kind for an hour
 }
 

@@ -297,7 +297,7 @@ func (s ill) All() iter.Seq2[string, *core.Breaker] {
 				return
 			}
 		}
-		yield("nobody", nil)
+		yield("none", nil)
 		panic("the list is gone")
 	}
 }

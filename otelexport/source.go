@@ -10,7 +10,7 @@ import (
 // [core.Registry] is one, [Breakers] makes one of single breakers, and [Join] one of
 // several. All is called for each collection, twice at most, perhaps by several
 // goroutines at once, and must neither register nor unregister anything with
-// OpenTelemetry. Of a breaker that is no longer listed the counters stay as they were
+// OpenTelemetry. The counters of a breaker that is no longer listed stay as they were
 // while there is room for them, and all else is no longer exported. A source that has
 // a method Stats as a [core.Registry] has tells by it what all its breakers have
 // counted.

@@ -15,8 +15,8 @@ import (
 // circuit_breaker.result=rejected, circuit_breaker.transition.reason and
 // error.type=circuit_breaker_open; on a probe the name and the state, half_open. A
 // call that is neither gets nothing, there is no span of the breaker's own, and the
-// status of the span is left to whoever it belongs to. In [core.Shadow] there is
-// nothing to put. What next has is called as well.
+// status of the span is left to its owner. In [core.Shadow] there is
+// nothing to put. The hooks of next are called as well.
 //
 // Calls that succeed cost what they did. A refusal takes a lock and allocates 64 B,
 // some 300 ns in place of 40, and a microsecond more if the span is recorded. Hooks

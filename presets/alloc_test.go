@@ -29,10 +29,10 @@ func TestProtectAllocs(t *testing.T) {
 		for _, timeout := range []time.Duration{0, time.Hour} {
 			p := noRetry(core.Config{Timeout: time.Hour, CallTimeout: timeout})
 			p.Retry = retry
-			closed := presets.Protect("closed", p, double)
-			closedFunc := presets.ProtectFunc("closed func", p, func(context.Context) error { return nil })
-			closedCall := presets.ProtectCall("closed call", p, func(context.Context) (int, error) { return 42, nil })
-			refused := presets.Protect("open", p, double)
+			closed := presets.MustProtect("closed", p, double)
+			closedFunc := presets.MustProtectFunc("closed func", p, func(context.Context) error { return nil })
+			closedCall := presets.MustProtectCall("closed call", p, func(context.Context) (int, error) { return 42, nil })
+			refused := presets.MustProtect("open", p, double)
 			open(t, "open", p.Registry)
 			b := breakerOf(t, p.Registry, "plain")
 			var want float64 // of a call without a CallTimeout: none at all
@@ -81,7 +81,7 @@ func TestProtectAllocs(t *testing.T) {
 func TestFailureAllocs(t *testing.T) {
 	ctx := context.Background()
 	p := noRetry(core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
-	call := presets.Protect("x", p, func(context.Context, int) (int, error) { return 0, errDown })
+	call := presets.MustProtect("x", p, func(context.Context, int) (int, error) { return 0, errDown })
 	if got := allocs(func() { _, _ = call(ctx, 1) }); got != 0 {
 		t.Errorf("a failure: %v allocations, want none", got)
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// again goes on after a first attempt that returned out and err, until one
-// succeeds or retry says that it is enough.
-func again[In, Out any](ctx context.Context, gate core.Gate, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
+// retryCall goes on after a first attempt that returned out and err, until one
+// succeeds or retry stops it.
+func retryCall[In, Out any](ctx context.Context, gate core.Gate, retry *Retry, fn func(context.Context, In) (Out, error), in In, first attempt, out Out, err error) (Out, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	s := &series{Retry: retry.WithDefaults(), ctx: ctx}
+	s := &retryState{Retry: retry.WithDefaults(), ctx: ctx}
 	s.breaker, _ = gate.(*core.Breaker)
 	operation := func() (Out, error) {
 		if s.made == 0 { // it was made before
@@ -57,22 +57,22 @@ func (a *attempt) ended(ctx context.Context, err error) {
 	a.ran, a.spent = true, err != nil && ctx.Err() != nil
 }
 
-// series is one call of a function and its attempts. It is the library's
+// retryState is one call of a function and its attempts. It is the library's
 // BackOff: it decides whether there is another attempt, and when.
-type series struct {
+type retryState struct {
 	Retry
 
 	ctx     context.Context //nolint:containedctx // lives as long as the call whose context it is
 	breaker *core.Breaker   // nil if the name has none
 	made    int             // attempts in which the function ran
 	last    error           // what the last of them returned; not nil
-	instead error           // what ended the series before the function ran again
+	instead error           // what ended the attempts before the function ran again
 	over    bool            // there will be no more attempts
 }
 
-// judge takes note of an attempt and returns its error, marked as permanent if
-// it is not to be made again.
-func (s *series) judge(a attempt, err error) error {
+// judge notes an attempt and returns its error, marked as permanent if there is to
+// be no further one.
+func (s *retryState) judge(a attempt, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -87,16 +87,16 @@ func (s *series) judge(a attempt, err error) error {
 		return backoff.Permanent(err)
 	}
 	// Not err: the library must not take it for one of its own.
-	return errAgain
+	return errRetry
 }
 
-var errAgain = errors.New("presets: to be made again")
+var errRetry = errors.New("presets: retry")
 
 // Reset implements [backoff.BackOff].
-func (*series) Reset() {}
+func (*retryState) Reset() {}
 
 // NextBackOff implements [backoff.BackOff].
-func (s *series) NextBackOff() time.Duration {
+func (s *retryState) NextBackOff() time.Duration {
 	wait := s.delay(s.made, rand.Float64())
 	if asked, ok := errors.AsType[interface {
 		error
@@ -104,13 +104,13 @@ func (s *series) NextBackOff() time.Duration {
 	}](s.last); ok {
 		wait = max(wait, asked.RetryAfter())
 	}
-	// Nobody is served by a wait after which the caller has gone.
+	// A wait after which the caller has gone is of no use.
 	deadline, limited := s.ctx.Deadline()
 	if wait > s.MaxDelay || limited && time.Until(deadline) <= wait {
 		s.over = true
 		return backoff.Stop
 	}
-	// Nor by one after which the breaker would still refuse: that it does now.
+	// Nor is a wait after which the breaker would still refuse: the refusal comes now.
 	if s.breaker != nil && s.breaker.State() == core.Open {
 		snap := s.breaker.Snapshot()
 		if snap.Override == core.NoOverride && snap.RetryAt.Sub(snap.At) > wait {
@@ -120,8 +120,8 @@ func (s *series) NextBackOff() time.Duration {
 	return wait
 }
 
-// outcome is the error of a series that failed.
-func (s *series) outcome() error {
+// outcome is the error of a call that failed.
+func (s *retryState) outcome() error {
 	var err error
 	switch {
 	case s.instead != nil && errors.Is(s.instead, core.ErrOpen), s.instead != nil && s.ctx.Err() == nil:
@@ -137,7 +137,7 @@ func (s *series) outcome() error {
 	return &cutShortError{err, s.last, s.made}
 }
 
-// cutShortError is the error of a series that something ended before its time.
+// cutShortError is the error of a call whose attempts ended early.
 type cutShortError struct {
 	by, last error
 	made     int

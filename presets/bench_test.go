@@ -28,7 +28,7 @@ func BenchmarkProtect(b *testing.B) {
 		}
 	}
 	protect := func(p presets.Policy) func() (int, error) {
-		call := presets.Protect("x", p, double)
+		call := presets.MustProtect("x", p, double)
 		return func() (int, error) { return call(ctx, 21) }
 	}
 	refused := func(p presets.Policy) func() (int, error) {
@@ -84,7 +84,7 @@ func BenchmarkRetry(b *testing.B) {
 		Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 1},
 	}
 	fails := false
-	call := presets.ProtectFunc("x", p, func(context.Context) error {
+	call := presets.MustProtectFunc("x", p, func(context.Context) error {
 		if fails = !fails; fails {
 			return errDown
 		}

@@ -66,7 +66,7 @@ func TestBoundsOfWhatIsWritten(t *testing.T) {
 	}
 }
 
-// What a message quotes of a document is at most 64 bytes long, and fit for a log.
+// A quote of a document in a message is at most 64 bytes long, and fit for a log.
 func TestMessagesQuoteLittle(t *testing.T) {
 	for value, want := range map[string]string{
 		strings.Repeat("x", 64): `and is "` + strings.Repeat("x", 64) + `"`,
@@ -86,7 +86,7 @@ func TestMessagesQuoteLittle(t *testing.T) {
 			t.Errorf("of %s Decode says %v, want %s at its end", value, err, want)
 		}
 	}
-	// What the parser says may quote the document as well.
+	// The parser's errors may quote the document as well.
 	for n := range 400 {
 		_, err := decode("policies: {a: *" + strings.Repeat("é", n) + "x}")
 		if fault, ok := errors.AsType[*presets.FileError](err); !ok || len(fault.Problem) > 203 {
@@ -204,7 +204,7 @@ func TestAHungCheckIsNotJoined(t *testing.T) {
 			running.Add(-1)
 			return errDown
 		}
-		call := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
+		call := presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })
 		schedule(t, r)
 		for range 200 { // 30 s open, each time
 			_ = call(t.Context())

@@ -30,7 +30,7 @@ type checks struct {
 	open map[string]bool // to be looked at; true if it has opened since the scheduler last did
 }
 
-func (c *checks) bell() chan struct{} {
+func (c *checks) wakeup() chan struct{} {
 	c.once.Do(func() { c.wake = make(chan struct{}, 1) })
 	return c.wake
 }
@@ -61,7 +61,7 @@ func (c *checks) note(name string, opened bool) {
 	c.open[name] = c.open[name] || opened
 	c.mu.Unlock()
 	select {
-	case c.bell() <- struct{}{}:
+	case c.wakeup() <- struct{}{}:
 	default:
 	}
 }
@@ -123,7 +123,7 @@ func (r *Registry) noteOpen() {
 type scheduler struct {
 	registry *Registry
 	due      map[string]time.Time // when the next check of a breaker is; zero while one runs
-	order    appointments         // the same by time, with some that no longer hold
+	order    checkHeap            // the same by time, with some that no longer hold
 	running  int
 	done     chan string
 }
@@ -139,7 +139,7 @@ func (s *scheduler) run(ctx context.Context) {
 				<-s.done
 			}
 			return
-		case <-s.registry.checks.bell():
+		case <-s.registry.checks.wakeup():
 			for name, opened := range s.registry.checks.taken() {
 				if opened && !s.due[name].IsZero() { // that was for a break before
 					delete(s.due, name)
@@ -168,7 +168,7 @@ func (s *scheduler) begin(name string) {
 	}
 	if next := time.Now().Add(every); !known || next.Before(at) {
 		s.due[name] = next
-		heap.Push(&s.order, appointment{next, name})
+		heap.Push(&s.order, scheduledCheck{next, name})
 		s.tidy()
 	}
 }
@@ -180,7 +180,7 @@ func (s *scheduler) tidy() {
 	if len(s.order) <= 2*len(s.due)+few {
 		return
 	}
-	s.order = slices.DeleteFunc(s.order, func(a appointment) bool { return !s.due[a.name].Equal(a.at) })
+	s.order = slices.DeleteFunc(s.order, func(a scheduledCheck) bool { return !s.due[a.name].Equal(a.at) })
 	heap.Init(&s.order)
 }
 
@@ -223,19 +223,19 @@ func (s *scheduler) check(ctx context.Context, name string) {
 	}()
 }
 
-// appointments is a heap of checks, the next one first.
-type appointments []appointment
+// checkHeap is a heap of checks, the next one first.
+type checkHeap []scheduledCheck
 
-type appointment struct {
+type scheduledCheck struct {
 	at   time.Time
 	name string
 }
 
-func (a *appointments) Len() int           { return len(*a) }
-func (a *appointments) Less(i, j int) bool { return (*a)[i].at.Before((*a)[j].at) }
-func (a *appointments) Swap(i, j int)      { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
-func (a *appointments) Push(x any)         { *a = append(*a, x.(appointment)) }
-func (a *appointments) Pop() any {
+func (a *checkHeap) Len() int           { return len(*a) }
+func (a *checkHeap) Less(i, j int) bool { return (*a)[i].at.Before((*a)[j].at) }
+func (a *checkHeap) Swap(i, j int)      { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
+func (a *checkHeap) Push(x any)         { *a = append(*a, x.(scheduledCheck)) }
+func (a *checkHeap) Pop() any {
 	last := len(*a) - 1
 	popped := (*a)[last]
 	*a = (*a)[:last]

@@ -183,7 +183,7 @@ func TestHealthChecksRun(t *testing.T) {
 				told = append(told, se.Err.Error())
 			}
 		}
-		call := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
+		call := presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })
 		_, _, _ = call(t.Context()), call(t.Context()), call(t.Context())
 		if want := []string{errDown.Error(), "open", errDown.Error()}; !slices.Equal(told, want) {
 			t.Errorf("told %q, want %q", told, want)
@@ -548,7 +548,7 @@ func TestChecksAndTheScheduler(t *testing.T) {
 			}
 		}
 		schedule(t, r)
-		failing(t, breakerOf(t, r, "x"), 1) // nobody protects it
+		failing(t, breakerOf(t, r, "x"), 1) // no function is protected by it
 		failing(t, breakerOf(t, r, "y"), 1)
 		c.until(7 * s)
 		c.wasAsked(t, 3*s, 6*s)
@@ -565,7 +565,7 @@ func TestChecksAndTheScheduler(t *testing.T) {
 	})
 }
 
-// What a reload, or a Protect, does to the checks of a breaker that is open.
+// A reload, or a Protect, changes the checks of a breaker that is open.
 func TestChecksAndReload(t *testing.T) {
 	fleet := func(every time.Duration) *presets.Fleet {
 		return &presets.Fleet{Policies: map[string]presets.Policy{"x": {Config: core.Config{FailureThreshold: 1, Timeout: time.Hour}, HealthCheckInterval: every}}}
@@ -705,7 +705,7 @@ func testChecksConcurrently(t *testing.T) {
 	})
 	for g := range 8 {
 		calls := 0
-		call := presets.ProtectFunc(fmt.Sprint("x", g), p, func(context.Context) error {
+		call := presets.MustProtectFunc(fmt.Sprint("x", g), p, func(context.Context) error {
 			if calls++; calls%3 == 0 {
 				return errDown
 			}

@@ -170,8 +170,8 @@ func syntaxError(file string, err error) error {
 // decoder collects the faults of one document.
 type decoder struct {
 	file   string
-	quiet  bool                  // values are another package's, and may be secret
-	others map[*yaml.Node]string // values given by another name than that of the field, and that
+	quiet  bool                 // values are another package's, and may be secret
+	others map[*yaml.Node]other // values given by another name than that of the field, and that
 	faults []*FileError
 	more   bool
 }
@@ -206,7 +206,7 @@ func (d *decoder) faultBy(n *yaml.Node, path, problem string, err error) {
 }
 
 // plain reports whether the document has no anchors and aliases, and is not
-// nested deeper than anybody would read.
+// nested too deeply.
 func (d *decoder) plain(n *yaml.Node, depth int) bool {
 	if n.Anchor != "" || n.Kind == yaml.AliasNode {
 		d.fault(n, "", "has an anchor or an alias, which are not read; put what is shared into defaults or a pattern")
@@ -297,7 +297,7 @@ func (d *decoder) fleet(f *Fleet, n *yaml.Node) {
 	d.mapping(n, "", func(key string, k, v *yaml.Node) {
 		switch {
 		case key == "registry":
-			places := make(places)
+			places := make(positions)
 			d.fields(reflect.ValueOf(&f.Registry).Elem(), v, scope{path: "registry", name: "Registry", places: places})
 			d.report(v, "", places, reflect.TypeFor[Fleet](), f.Registry.faults())
 		case key == "state_file":
@@ -354,7 +354,7 @@ func (d *decoder) policy(n *yaml.Node, path string, base Policy) Policy {
 	} else if preset != nil {
 		p = Policy{}
 	}
-	places, sound := make(places), len(d.faults)
+	places, sound := make(positions), len(d.faults)
 	d.fields(reflect.ValueOf(&p).Elem(), n, scope{path: path, places: places})
 	switch given := places["Preset"]; {
 	case p.Preset == noPreset:
@@ -383,7 +383,7 @@ func fieldOf(n *yaml.Node, key string) *yaml.Node {
 }
 
 func (d *decoder) unknown(k *yaml.Node, path, key string, known []string) {
-	if len(d.faults) == maxFaults { // a suggestion that nobody sees would cost the most
+	if len(d.faults) == maxFaults { // suggestions cost the most, and this one would not be seen
 		d.more = true
 		return
 	}
@@ -392,7 +392,7 @@ func (d *decoder) unknown(k *yaml.Node, path, key string, known []string) {
 
 // report tells the faults of values that are of the right type, each with the
 // place where the value was given, or else that of n.
-func (d *decoder) report(n *yaml.Node, path string, where places, t reflect.Type, faults []error) {
+func (d *decoder) report(n *yaml.Node, path string, where positions, t reflect.Type, faults []error) {
 	for _, err := range faults {
 		fault, ok := errors.AsType[*core.ConfigError](err)
 		if !ok {
@@ -406,19 +406,28 @@ func (d *decoder) report(n *yaml.Node, path string, where places, t reflect.Type
 				break
 			}
 		}
-		if other := d.others[at]; other != "" && at == where[fault.Field] {
-			named = named[:strings.LastIndexByte(named, '.')+1] + other
+		if by, ok := d.others[at]; ok && at == where[fault.Field] {
+			named = by.in(named)
 		}
-		d.reportOne(at, join(path, named), fault)
+		text := fileWords(t, fault.Field, problemOf(fault))
+		if share, ok := fault.Value.(float64); ok && strings.HasSuffix(fault.Field, "RateThreshold") && share > 1 && share <= 100 {
+			text += "; a share between 0 and 1: 0.5 is half"
+		}
+		d.faultBy(at, join(path, named), text, fault)
 	}
 }
 
 func (d *decoder) reportOne(at *yaml.Node, path string, err error) {
 	text := err.Error()
 	if fault, ok := errors.AsType[*core.ConfigError](err); ok {
-		text = strings.TrimPrefix(fault.Error(), "switchgear: "+fault.Field+" ")
+		text = problemOf(fault)
 	}
 	d.faultBy(at, path, text, err)
+}
+
+// problemOf is the text of a fault without the name of its field.
+func problemOf(fault *core.ConfigError) string {
+	return strings.TrimPrefix(fault.Error(), "switchgear: "+fault.Field+" ")
 }
 
 func parent(name string) string {

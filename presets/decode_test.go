@@ -179,13 +179,11 @@ policies:
 		{"zero over what is not", `
 policies:
   a:
-    failure_threshold: 0
-    success_threshold: 0
     call_timeout: 0s
     retry: {enabled: true, initial_delay_ms: 0, max_delay: "0"}
 `, one(presets.Policy{
 			Preset: "moderate", Retry: presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 3},
-			Config: core.Config{Timeout: time.Minute, Durations: true, History: 5 * time.Minute, RecentCalls: 100},
+			Config: core.Config{FailureThreshold: 5, SuccessThreshold: 2, Timeout: time.Minute, Durations: true, History: 5 * time.Minute, RecentCalls: 100},
 		})},
 		{"durations of every unit", `
 policies:
@@ -196,8 +194,8 @@ policies:
   e: {timeout: 1.5h}
   f: {timeout: .5s}
   g: {timeout: +5s}
-  h: {timeout: 7µs}
-  i: {timeout: 8μs}
+  h: {timeout: 7000µs}
+  i: {timeout: 8000μs}
 `, some(policies{
 			"a": moderate(func(p *presets.Policy) { p.Timeout = 90 * time.Minute }),
 			"b": moderate(func(p *presets.Policy) { p.Timeout = 500 * ms }),
@@ -208,8 +206,8 @@ policies:
 			"e": moderate(func(p *presets.Policy) { p.Timeout = 90 * time.Minute }),
 			"f": moderate(func(p *presets.Policy) { p.Timeout = 500 * ms }),
 			"g": moderate(func(p *presets.Policy) { p.Timeout = 5 * s }),
-			"h": moderate(func(p *presets.Policy) { p.Timeout = 7 * time.Microsecond }),
-			"i": moderate(func(p *presets.Policy) { p.Timeout = 8 * time.Microsecond }),
+			"h": moderate(func(p *presets.Policy) { p.Timeout = 7 * ms }),
+			"i": moderate(func(p *presets.Policy) { p.Timeout = 8 * ms }),
 		})},
 		{"a whole number for a share", `policies: {a: {failure_rate_threshold: 1, timeout_factor: 2}}`, one(moderate(func(p *presets.Policy) {
 			p.FailureRateThreshold, p.TimeoutFactor = 1, 2
@@ -788,22 +786,22 @@ func badDocuments() []bad {
 		{"NaN", `policies: {a: {failure_rate_threshold: ‸.nan}}`, allowed1("policies.a.failure_rate_threshold", "FailureRateThreshold", "is NaN, allowed: in (0, 1]"), false},
 		{"NaN for a factor", `policies: {a: {timeout_factor: ‸.NaN}}`, allowed1("policies.a.timeout_factor", "TimeoutFactor", "is NaN"), false},
 		{"NaN in a retry", `policies: {a: {retry: {multiplier: ‸.nan}}}`, allowed1("policies.a.retry.multiplier", "Retry.Multiplier", "is NaN"), false},
-		{"NaN for a jitter factor", `policies: {a: {retry_jitter_factor: ‸.nan}}`, allowed1("policies.a.retry.jitter_factor", "Retry.JitterFactor", "is NaN"), false},
+		{"NaN for a jitter factor", `policies: {a: {retry_jitter_factor: ‸.nan}}`, allowed1("policies.a.retry_jitter_factor", "Retry.JitterFactor", "is NaN"), false},
 		{"NaN in health", `policies: {a: {health: {error_rate: ‸.nan}}}`, allowed1("policies.a.health.error_rate", "Health.ErrorRate", "is NaN"), false},
 		{"infinity", `policies: {a: {jitter: ‸.inf}}`, allowed1("policies.a.jitter", "Jitter", "is +Inf, allowed: in (0, 1)"), false},
 		{"minus infinity where no negative number may be", `policies: {a: {retry: {multiplier: ‸-.inf}}}`, allowed1("policies.a.retry.multiplier", "Retry.Multiplier", "is -Inf"), false},
-		{"slow calls without what is slow", `policies: {a: ‸{slow_rate_threshold: 0.5}}`, allowed1("policies.a.slow_after", "SlowAfter", "is 0s, allowed: positive when SlowRateThreshold is set"), false},
+		{"slow calls without what is slow", `policies: {a: ‸{slow_rate_threshold: 0.5}}`, allowed1("policies.a.slow_after", "SlowAfter", "is 0s, allowed: positive when slow_rate_threshold is set"), false},
 		{"a slow rate above 1", `policies: {a: {slow_rate_threshold: ‸2, slow_after: 1s}}`, allowed1("policies.a.slow_rate_threshold", "SlowRateThreshold", "is 2"), true},
 		{"a negative window", `policies: {a: {window: {calls: ‸-5}}}`, allowed1("policies.a.window.calls", "Window.Calls", "is -5, allowed: 1 to 10000"), true},
 		{"a window too wide", `policies: {a: {window: {calls: ‸10001}}}`, allowed1("policies.a.window.calls", "Window.Calls", "is 10001"), true},
-		{"the original's window in milliseconds", `policies: {a: {sliding_window_size: ‸60000}}`, allowed1("policies.a.window.calls", "Window.Calls", "is 60000, allowed: 1 to 10000"), true},
+		{"the original's window in milliseconds", `policies: {a: {sliding_window_size: ‸60000}}`, allowed1("policies.a.sliding_window_size", "Window.Calls", "is 60000, allowed: 1 to 10000"), true},
 		{"a window too long", `policies: {a: {window: {for: ‸25h}}}`, allowed1("policies.a.window.for", "Window.For", "is 25h0m0s, allowed: 10ms to 24h"), false},
 		{"a window too short", `policies: {a: {window: {for_ms: ‸9}}}`, allowed1("policies.a.window.for", "Window.For", "is 9ms"), false},
-		{"both windows", `policies: {a: {window: ‸{calls: 5, for: 10s}}}`, allowed1("policies.a.window", "Window", "allowed: either Calls or For, not both"), false},
-		{"more calls than the window has", `policies: {a: {minimum_calls: ‸101}}`, allowed1("policies.a.minimum_calls", "MinimumCalls", "is 101, allowed: at most Window.Calls (100)"), false},
+		{"both windows", `policies: {a: {window: ‸{calls: 5, for: 10s}}}`, allowed1("policies.a.window", "Window", "allowed: either calls or for, not both"), false},
+		{"more calls than the window has", `policies: {a: {minimum_calls: ‸101}}`, allowed1("policies.a.minimum_calls", "MinimumCalls", "is 101, allowed: at most window.calls (100)"), false},
 		{"a timeout below zero", `policies: {a: {timeout: ‸-1s}}`, allowed1("policies.a.timeout", "Timeout", "is -1s, allowed: positive; 0 for 60s"), true},
 		{"a timeout below zero in milliseconds", `policies: {a: {timeout_ms: ‸-1}}`, allowed1("policies.a.timeout", "Timeout", "is -1ms, allowed: positive"), true},
-		{"a cap below the timeout", `policies: {a: {max_timeout: ‸30s}}`, allowed1("policies.a.max_timeout", "MaxTimeout", "is 30s, allowed: at least Timeout (1m0s)"), false},
+		{"a cap below the timeout", `policies: {a: {max_timeout: ‸30s}}`, allowed1("policies.a.max_timeout", "MaxTimeout", "is 30s, allowed: at least timeout (1m0s)"), false},
 		{"a factor below 1", `policies: {a: {timeout_factor: ‸0.5}}`, allowed1("policies.a.timeout_factor", "TimeoutFactor", "is 0.5, allowed: 1 to 100"), true},
 		{"a factor above 100", `policies: {a: {timeout_factor: ‸101}}`, allowed1("policies.a.timeout_factor", "TimeoutFactor", "is 101"), true},
 		{"all of it as jitter", `policies: {a: {jitter: ‸1}}`, allowed1("policies.a.jitter", "Jitter", "is 1, allowed: in (0, 1)"), true},
@@ -813,12 +811,12 @@ func badDocuments() []bad {
 		{"too little history", `policies: {a: {history: ‸1s}}`, allowed1("policies.a.history", "History", "is 1s, allowed: 1m to 24h"), false},
 		{"health above 1", `policies: {a: {health: {success_rate: ‸80}}}`, allowed1("policies.a.health.success_rate", "Health.SuccessRate", "is 80, allowed: at most 1"), true},
 		{"health over less than nothing", `policies: {a: {health: {over: ‸-1s}}}`, allowed1("policies.a.health.over", "Health.Over", "is -1s, allowed: positive"), true},
-		{"health over more than there is", `policies: {a: {history: 1m, health: {over: ‸5m}}}`, allowed1("policies.a.health.over", "Health.Over", "is 5m0s, allowed: at most History"), false},
+		{"health over more than there is", `policies: {a: {history: 1m, health: {over: ‸5m}}}`, allowed1("policies.a.health.over", "Health.Over", "is 5m0s, allowed: at most history"), false},
 		{"too many attempts", `policies: {a: {retry: {attempts: ‸101}}}`, allowed1("policies.a.retry.attempts", "Retry.Attempts", "is 101, allowed: 1 to 100"), true},
-		{"too many attempts, as in the original", `policies: {a: {retry_attempts: ‸101}}`, allowed1("policies.a.retry.attempts", "Retry.Attempts", "is 101, allowed: 1 to 100"), true},
+		{"too many attempts, as in the original", `policies: {a: {retry_attempts: ‸101}}`, allowed1("policies.a.retry_attempts", "Retry.Attempts", "is 101, allowed: 1 to 100"), true},
 		{"a delay below zero", `policies: {a: {retry: {initial_delay: ‸-1s}}}`, allowed1("policies.a.retry.initial_delay", "Retry.InitialDelay", "is -1s"), true},
-		{"a cap below the first delay", `policies: {a: {retry: {initial_delay: 5s, max_delay: ‸4s}}}`, allowed1("policies.a.retry.max_delay", "Retry.MaxDelay", "is 4s, allowed: at least InitialDelay"), false},
-		{"a first delay above the cap of the preset", `policies: {a: {retry: ‸{initial_delay: 11s}}}`, allowed1("policies.a.retry.max_delay", "Retry.MaxDelay", "is 10s, allowed: at least InitialDelay"), false},
+		{"a cap below the first delay", `policies: {a: {retry: {initial_delay: 5s, max_delay: ‸4s}}}`, allowed1("policies.a.retry.max_delay", "Retry.MaxDelay", "is 4s, allowed: at least initial_delay"), false},
+		{"a first delay above the cap of the preset", `policies: {a: {retry: ‸{initial_delay: 11s}}}`, allowed1("policies.a.retry.max_delay", "Retry.MaxDelay", "is 10s, allowed: at least initial_delay"), false},
 		{"a multiplier below 1", `policies: {a: {retry: {multiplier: ‸0.5}}}`, allowed1("policies.a.retry.multiplier", "Retry.Multiplier", "is 0.5, allowed: 1 to 100"), true},
 		{"more jitter than all", `policies: {a: {retry: {jitter_factor: ‸1.5}}}`, allowed1("policies.a.retry.jitter_factor", "Retry.JitterFactor", "is 1.5, allowed: in (0, 1]"), true},
 		{"attempts that are not enabled", `policies: {a: {preset: aggressive, retry: {attempts: ‸2}}}`, fault1("policies.a.retry", "says how calls are made again, which they are not; add retry_enabled: true"), false},
@@ -828,7 +826,7 @@ func badDocuments() []bad {
 		{"a retry of the defaults that is not enabled", `defaults: {retry: {strategy: ‸linear, attempts: 9}}`, fault1("defaults.retry", "add retry_enabled: true"), false},
 		{"attempts of no strategy", `policies: {a: {retry: {strategy: ‸none, attempts: 2}}}`, fault1("policies.a.retry", "says how calls are made again"), false},
 		{"no strategy, and enabled", `policies: {a: {retry: {enabled: true, strategy: ‸none}}}`, fault1("policies.a.retry.strategy", "is none while retries are enabled, allowed: fixed"), false},
-		{"no strategy, and enabled, as in the original", `policies: {a: {retry_strategy: ‸none, retry_enabled: true}}`, fault1("policies.a.retry.strategy", "is none while retries are enabled"), false},
+		{"no strategy, and enabled, as in the original", `policies: {a: {retry_strategy: ‸none, retry_enabled: true}}`, fault1("policies.a.retry_strategy", "is none while retries are enabled"), false},
 		{"a state file that is none", `state_file: ‸[a]`, fault1("state_file", "must be text, and is a list"), true},
 		{"a state file without a name", `state_file: ‸~`, fault1("state_file", "must be text, and is empty"), true},
 		{"a state file of two lines", `state_file: ‸"a\nb"`, fault1("state_file", "without control characters"), true},
@@ -837,9 +835,9 @@ func badDocuments() []bad {
 		{"no time open", `policies: {a: {timeout: ‸0s}}`, fault1("policies.a.timeout", "is 0, which would stand for 60s"), false},
 		{"no time open, in milliseconds", `policies: {a: {timeout_ms: ‸0}}`, fault1("policies.a.timeout", "is 0, which would stand for 60s"), false},
 		{"no attempts", `policies: {a: {retry: {enabled: true, attempts: ‸0}}}`, fault1("policies.a.retry.attempts", "is 0, which would stand for 3"), false},
-		{"no attempts, as in the original", `policies: {a: {retry_enabled: true, retry_attempts: ‸0}}`, fault1("policies.a.retry.attempts", "retry: false"), false},
-		{"a time of nanoseconds", `policies: {a: {timeout: ‸60ns}}`, allowed1("policies.a.timeout", "Timeout", "is 60ns, allowed: at least 1µs; write 60 * time.Second"), false},
-		{"a window without a rule, by the original's name", "policies:\n  a:\n    failure_rate_threshold: -1\n    sliding_window_size: ‸50\n", allowed1("policies.a.window", "Window", "only with a rate"), false},
+		{"no attempts, as in the original", `policies: {a: {retry_enabled: true, retry_attempts: ‸0}}`, fault1("policies.a.retry_attempts", "retry: false"), false},
+		{"a time of nanoseconds", `policies: {a: {timeout: ‸60ns}}`, allowed1("policies.a.timeout", "Timeout", "is 60ns, allowed: at least 1ms; a number without a unit is nanoseconds: write 60 * time.Millisecond"), false},
+		{"a window without a rule, by the original's name", "policies:\n  a:\n    failure_rate_threshold: -1\n    sliding_window_size: ‸50\n", allowed1("policies.a.sliding_window_size", "Window", "only with a rate"), false},
 		{"a word that is no retry", `policies: {a: {retry: ‸sometimes}}`, fault1("policies.a.retry", `must have fields, "name: value", and is "sometimes"`), true},
 		{"the retry switched by a word and a name", `policies: {a: {retry: true, ‸retry_enabled: true}}`, fault1("policies.a.retry_enabled", "is given twice"), false},
 		{"health checks without a pause", `policies: {a: {health_check_interval: ‸9ms}}`, allowed1("policies.a.health_check_interval", "HealthCheckInterval", "is 9ms, allowed: at least 10ms"), false},
@@ -847,7 +845,7 @@ func badDocuments() []bad {
 		{"a registry without bounds", `registry: {max: ‸1000001}`, allowed1("registry.max", "Registry.Max", "is 1000001"), true},
 		{"defaults that are not allowed", `defaults: {timeout: ‸-1s}`, allowed1("defaults.timeout", "Timeout", "is -1s"), true},
 
-		// What is given twice.
+		// Fields given twice.
 		{"a section twice", "policies: {}\n‸policies: {}\n", fault1("policies", "is given twice; the first is in line 1"), false},
 		{"another package's section twice", "ralph: {}\n\n‸ralph: {}\n", fault1("ralph", "is given twice; the first is in line 1"), false},
 		{"a policy twice", "policies:\n  a: {}\n  b: {}\n  ‸a: {}\n", fault1("policies.a", "is given twice; the first is in line 2"), false},
@@ -886,7 +884,7 @@ func badDocuments() []bad {
 		{"fields for a name", `policies: {? ‸{a: b} : {}}`, fault1("policies", "has a field whose name is no text"), false},
 		{"a number for a field", `policies: {a: {‸5: 1}}`, fault1("policies.a", "has a field whose name is no text"), false},
 
-		// What YAML can do and a configuration need not.
+		// Features of YAML that a configuration does not need.
 		{"an anchor", `policies: {a: ‸&a {}}`, fault1("the document", "has an anchor or an alias, which are not read"), false},
 		{"an anchor of a name", `policies: {‸&a a: {}}`, fault1("the document", "has an anchor or an alias"), false},
 		{"an anchor of all", `‸&a {policies: {}}`, fault1("the document", "has an anchor or an alias"), false},
@@ -943,7 +941,7 @@ func badDocuments() []bad {
 		{"longer than 1 MiB", "# " + strings.Repeat("x", 1<<20), nowhere1("the file is longer than 1048576 bytes"), false},
 		{"more than 20,000 values", "ralph: {x: [" + strings.Repeat("a,", 20_000) + "]}", nowhere1("the file has more than 20000 values"), false},
 
-		// What is no YAML.
+		// Not YAML.
 		{"an indent by a tab", "policies:\n‸\ta: {}\n", fault1("", "found character that cannot start any token"), false},
 		{"a list without an end", "policies: [\n‸", fault1("", "did not find expected node content"), false},
 		{"fields without an end", "policies: {a: {timeout: 1s}\n‸", fault1("", "did not find expected ',' or '}'"), false},
@@ -1071,7 +1069,7 @@ registry:
 	if err == nil {
 		t.Fatal("no error")
 	}
-	// What defaults lack is not told again of each policy that starts from them.
+	// A fault of the defaults is not reported again for each policy that starts from them.
 	got := slices.DeleteFunc(faultsOfFile(t, err), func(e *presets.FileError) bool {
 		return strings.HasSuffix(e.Field, ".jitter") && e.Field != "defaults.jitter"
 	})
@@ -1105,7 +1103,7 @@ func TestDecodeTellsTwentyFaults(t *testing.T) {
 	}
 }
 
-// What is told of a document does not change from one reading to the next, or
+// The faults of a document do not change from one reading to the next, or
 // [presets.Watch] would tell it again.
 func TestDecodeTellsTheSameTwice(t *testing.T) {
 	for _, row := range badDocuments() {
@@ -1150,7 +1148,7 @@ func TestDecodeTellsTheSameTwice(t *testing.T) {
 
 // The original ignored a field that it did not know, and took the moderate
 // preset for one that it did not know: a misspelt word left the service
-// unprotected, or protected otherwise than anybody meant.
+// unprotected, or protected otherwise than was meant.
 func TestAnUnknownPresetIsAnError(t *testing.T) {
 	for _, row := range []struct{ name, doc, word, meant string }{
 		{"a field", "policies:\n  payments:\n    failure_treshold: 3\n", "failure_treshold", "failure_threshold"},
@@ -1227,7 +1225,7 @@ func TestTheOriginalsNamesAreUnderstood(t *testing.T) {
 	}
 }
 
-// Whoever reads a document that is longer than allowed reads no more of it than
+// A reader of a document that is longer than allowed reads no more of it than
 // tells so.
 func TestDecodeReadsNoMoreThanAllowed(t *testing.T) {
 	r := &endless{}
@@ -1358,7 +1356,7 @@ func TestLoadNamesTheFileInEveryFault(t *testing.T) {
 	}
 }
 
-// What FileError prints in place of what is not known.
+// FileError prints something in place of what is not known.
 func TestFileErrorText(t *testing.T) {
 	cause := errors.New("cause")
 	for _, row := range []struct {

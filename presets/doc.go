@@ -1,7 +1,7 @@
 // Package presets protects a function in one line: a breaker, a time limit and, where
 // they are asked for, retries, by a named policy or by a file.
 //
-//	charge := presets.Protect("payments", presets.ExternalAPI(), gateway.Charge)
+//	charge := presets.MustProtect("payments", presets.ExternalAPI(), gateway.Charge)
 //	receipt, err := charge(ctx, order)
 //
 // [Protect] keeps the breakers in a [Registry], by name. The nine presets are
@@ -10,7 +10,10 @@
 //
 // A preset says how a call that failed is made again; whether it is, [Policy.WithRetry]
 // says, or retry_enabled in a file. Without it nothing is ever sent twice, and
-// FailureThreshold counts the caller's calls.
+// FailureThreshold counts the caller's calls. With it, a call that may have had its
+// effect is made a second time, since a lost answer looks like a failure: a payment
+// needs a key by which the gateway knows it again. [Policy.WithoutRetry], or retry:
+// none in a file, switches retries off.
 //
 // Every preset opens, besides, on half of the last 100 calls, from 20 on, as
 // [core.Config] does by default, and keeps statistics: durations with percentiles, five

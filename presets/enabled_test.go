@@ -28,7 +28,7 @@ func TestRetriesAreEnabledNotInherited(t *testing.T) {
 			p := g.policy()
 			p.Registry = registryFor(t, nil)
 			f := failsAlways()
-			call := presets.Protect("x", p, f.call)
+			call := presets.MustProtect("x", p, f.call)
 			b := breakerOf(t, p.Registry, "x")
 			for n := range g.failures {
 				stateIs(t, b, core.Closed)
@@ -46,7 +46,7 @@ func TestRetriesAreEnabledNotInherited(t *testing.T) {
 			r := registryFor(t, fleet)
 			for _, name := range []string{"a", "b"} {
 				f := failsAlways()
-				call := presets.Protect(name, in(r, fleet.Policy(name)), f.call)
+				call := presets.MustProtect(name, in(r, fleet.Policy(name)), f.call)
 				if _, err := call(t.Context(), ""); err != errDown || f.calls() != 1 {
 					t.Errorf("%s: %d sent, %v", name, f.calls(), err)
 				}
@@ -105,30 +105,33 @@ func TestRetriesThatNothingMakesAreTold(t *testing.T) {
 		}
 		p.Registry = registryFor(t, nil)
 		f := failsAlways()
-		if _, err := presets.Protect("x", p, f.call)(t.Context(), ""); err != errDown || f.calls() < 2 || p.Validate() != nil {
+		if _, err := presets.MustProtect("x", p, f.call)(t.Context(), ""); err != errDown || f.calls() < 2 || p.Validate() != nil {
 			t.Errorf("Protect: %v after %d calls; Validate: %v", err, f.calls(), p.Validate())
 		}
 		if _, err := p.With(func(p *presets.Policy) { p.Retry = presets.Retry{} }).Breaker("x"); err != nil {
 			t.Errorf("retries that were taken back: %v", err)
 		}
 	})
-	inBubble(t, "a breaker of a registry, once", func(t *testing.T) {
+	inBubble(t, "a breaker of a registry, once for each name", func(t *testing.T) {
 		log := loggedTo(func(logger *slog.Logger) {
 			r := registryFor(t, &presets.Fleet{Defaults: presets.Moderate().WithRetry()})
 			r.Attach = func(_ string, p *presets.Policy) { p.Logger = logger }
 			_ = protectNothing("protected", in(r, presets.Moderate().WithRetry()))
-			for _, name := range []string{"a", "b"} {
+			for _, name := range []string{"a", "b", "a"} {
 				breakerOf(t, r, name)
 			}
+			if err := r.Apply(&presets.Fleet{Defaults: presets.Moderate().WithRetry()}); err != nil { // makes every Config anew
+				t.Error(err)
+			}
 		})
-		if strings.Count(log, "roundtrip.RetryClient") != 1 || !strings.Contains(log, "breaker=a") {
+		if strings.Count(log, "roundtrip.RetryClient") != 2 || strings.Count(log, "breaker=a\n") != 1 || strings.Count(log, "breaker=b\n") != 1 {
 			t.Errorf("logged:\n%s", log)
 		}
 	})
 	inBubble(t, "retries of the code that the file does not enable, once for a file", func(t *testing.T) {
 		log := loggedTo(func(logger *slog.Logger) {
 			r := registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{"x": presets.Database()}})
-			call := presets.ProtectFunc("x", in(r, presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Logger = logger })), func(context.Context) error { return nil })
+			call := presets.MustProtectFunc("x", in(r, presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Logger = logger })), func(context.Context) error { return nil })
 			for range 3 {
 				_ = call(t.Context())
 			}
@@ -203,7 +206,7 @@ func TestTheWindowDecides(t *testing.T) {
 	})
 }
 
-// What is promised of a breaker's statistics is there, whichever the preset.
+// Every preset keeps the statistics that the docs promise.
 func TestEveryPresetKeepsStatistics(t *testing.T) {
 	for _, g := range presetRows() {
 		inBubble(t, g.name, func(t *testing.T) {

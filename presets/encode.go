@@ -88,9 +88,11 @@ func policyNode(p, base Policy) *yaml.Node {
 		}
 	}
 	// A file cannot say these zeros, but what they stand for.
-	if p.Timeout == 0 && base.Timeout != 0 {
-		p.Timeout = defaultTimeout
-	}
+	sayDefault(&p.Timeout, base.Timeout, defaultTimeout)
+	sayDefault(&p.FailureThreshold, base.FailureThreshold, defaultFailureThreshold)
+	sayDefault(&p.FailureRateThreshold, base.FailureRateThreshold, defaultFailureRate)
+	sayDefault(&p.SuccessThreshold, base.SuccessThreshold, defaultSuccessThreshold)
+	sayDefault(&p.HalfOpenMaxCalls, base.HalfOpenMaxCalls, defaultHalfOpenMaxCalls)
 	if p.Retry.Enabled && p.Retry.Attempts == 0 && base.Retry.Attempts != 0 {
 		p.Retry.Attempts = defaultAttempts
 	}
@@ -108,6 +110,14 @@ func policyNode(p, base Policy) *yaml.Node {
 		}
 	}
 	return all
+}
+
+// sayDefault puts the default in place of a zero that stands above another value.
+func sayDefault[T comparable](v *T, base, means T) {
+	var zero T
+	if *v == zero && base != zero {
+		*v = means
+	}
 }
 
 // differences returns the fields of the struct v that are not as in base, or nil

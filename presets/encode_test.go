@@ -90,7 +90,12 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 		return maybe(d, label, there, func() time.Duration { return d.duration(label, least, most) })
 	}
 	p.FailureThreshold = number("failures", p.FailureThreshold, math.MinInt, 1000)
-	p.FailureRateThreshold = share("rate", p.FailureRateThreshold)
+	if p.FailureThreshold == 0 && (base.FailureThreshold != 0 || p.Preset != "") {
+		p.FailureThreshold = 5 // which a file says in its place, as below
+	}
+	if p.FailureRateThreshold = share("rate", p.FailureRateThreshold); p.FailureRateThreshold == 0 && base.FailureRateThreshold != 0 {
+		p.FailureRateThreshold = 0.5
+	}
 	p.SlowRateThreshold = share("slow rate", p.SlowRateThreshold)
 	p.SlowAfter = maybe(d, "slow after", p.SlowAfter, func() time.Duration { return d.anyDuration("slow after") })
 	if p.SlowRateThreshold > 0 && p.SlowAfter <= 0 {
@@ -113,7 +118,7 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 		}
 		p.MinimumCalls = min(p.MinimumCalls, calls)
 	}
-	if p.Timeout = duration("timeout", p.Timeout, 1000, math.MaxInt64); p.Timeout == 0 && (base.Timeout != 0 || p.Preset != "") {
+	if p.Timeout = duration("timeout", p.Timeout, time.Millisecond, math.MaxInt64); p.Timeout == 0 && (base.Timeout != 0 || p.Preset != "") {
 		p.Timeout = time.Minute // which a file says in its place
 	}
 	least := p.Timeout
@@ -125,8 +130,12 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 	}
 	p.TimeoutFactor = maybe(d, "factor", p.TimeoutFactor, func() float64 { return d.factor("factor", true) })
 	p.Jitter = min(share("jitter", p.Jitter), math.Nextafter(1, 0))
-	p.HalfOpenMaxCalls = number("half-open", p.HalfOpenMaxCalls, 0, 10_000)
-	p.SuccessThreshold = number("successes", p.SuccessThreshold, 0, 10_000)
+	if p.HalfOpenMaxCalls = number("half-open", p.HalfOpenMaxCalls, 0, 10_000); p.HalfOpenMaxCalls == 0 && base.HalfOpenMaxCalls != 0 {
+		p.HalfOpenMaxCalls = 3
+	}
+	if p.SuccessThreshold = number("successes", p.SuccessThreshold, 0, 10_000); p.SuccessThreshold == 0 && (base.SuccessThreshold != 0 || p.Preset != "") {
+		p.SuccessThreshold = 2
+	}
 	p.ProbeTimeout = duration("probe timeout", p.ProbeTimeout, 0, math.MaxInt64)
 	p.RampUp = maybe(d, "ramp", p.RampUp, func() time.Duration { return d.anyDuration("ramp") })
 	p.CallTimeout = maybe(d, "call timeout", p.CallTimeout, func() time.Duration { return d.anyDuration("call timeout") })
@@ -134,7 +143,7 @@ func (d drawer) policy(base presets.Policy) presets.Policy {
 		p.SlowAfter = min(p.SlowAfter, p.CallTimeout)
 	}
 	if p.CallTimeout > 0 {
-		p.CallTimeout = max(p.CallTimeout, time.Microsecond)
+		p.CallTimeout = max(p.CallTimeout, time.Millisecond)
 	}
 	if p.ProbeTimeout > 0 {
 		p.ProbeTimeout = max(p.ProbeTimeout, p.CallTimeout)
@@ -368,7 +377,7 @@ policies:
 	}
 }
 
-// What is not part of a file does not stand in its way, and is not written.
+// Fields that are not part of a file do not stand in its way, and are not written.
 func TestEncodeLeavesOutFuncs(t *testing.T) {
 	p := presets.Moderate().With(func(p *presets.Policy) {
 		p.HealthCheck = nil
@@ -443,7 +452,7 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	}
 }
 
-// What is nested deep takes more to write than to read, for each level is
+// A deep nesting takes more to write than to read, for each level is
 // indented.
 func TestEncodeOfDeepSections(t *testing.T) {
 	for _, depth := range []int{1, 10, 99} {

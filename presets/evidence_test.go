@@ -59,7 +59,7 @@ func TestOnlyTheDependencyIsJudged(t *testing.T) {
 			inBubble(t, name+", "+what, func(t *testing.T) {
 				fails := true
 				p := in(new(presets.Registry), p)
-				call := presets.ProtectFunc("x", p, func(context.Context) error {
+				call := presets.MustProtectFunc("x", p, func(context.Context) error {
 					if fails {
 						return err
 					}
@@ -93,7 +93,7 @@ func TestOnlyTheDependencyIsJudged(t *testing.T) {
 		for what, err := range answers() {
 			inBubble(t, name+", "+what, func(t *testing.T) {
 				p := in(new(presets.Registry), p)
-				call := presets.ProtectFunc("x", p, func(context.Context) error { return err })
+				call := presets.MustProtectFunc("x", p, func(context.Context) error { return err })
 				for range 10 {
 					_ = call(t.Context())
 				}
@@ -107,7 +107,7 @@ func TestOnlyTheDependencyIsJudged(t *testing.T) {
 func TestTheCallersContextIsJudged(t *testing.T) {
 	inBubble(t, "cancelled", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 1})
-		call := presets.ProtectFunc("x", p, func(ctx context.Context) error { <-ctx.Done(); return errDown })
+		call := presets.MustProtectFunc("x", p, func(ctx context.Context) error { <-ctx.Done(); return errDown })
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		_ = call(ctx)
@@ -115,7 +115,7 @@ func TestTheCallersContextIsJudged(t *testing.T) {
 	})
 	inBubble(t, "out of time", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 1})
-		call := presets.ProtectFunc("x", p, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		call := presets.MustProtectFunc("x", p, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_ = call(ctx)
@@ -126,7 +126,7 @@ func TestTheCallersContextIsJudged(t *testing.T) {
 // A policy's own Classify has the last word.
 func TestClassifyIsAskedAlone(t *testing.T) {
 	p := noRetry(core.Config{FailureThreshold: 1, Classify: func(context.Context, error) core.Outcome { return core.Failure }})
-	call := presets.ProtectFunc("x", p, func(context.Context) error { return syscall.EMFILE })
+	call := presets.MustProtectFunc("x", p, func(context.Context) error { return syscall.EMFILE })
 	_ = call(t.Context())
 	stateIs(t, breakerOf(t, p.Registry, "x"), core.Open)
 }
@@ -137,7 +137,7 @@ func TestARealDialFailureIsTold(t *testing.T) {
 		return nil, &net.OpError{Op: "dial", Net: "udp", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	}}}
 	p := noRetry(core.Config{FailureThreshold: 1})
-	call := presets.ProtectFunc("x", p, func(ctx context.Context) error {
+	call := presets.MustProtectFunc("x", p, func(ctx context.Context) error {
 		conn, err := dialer.DialContext(ctx, "tcp", "host.invalid:1")
 		if err == nil {
 			conn.Close()

@@ -34,14 +34,15 @@ func quickly(r *presets.Registry) func(*presets.Policy) {
 func Example() {
 	greet := func(_ context.Context, name string) (string, error) { return "Hello, " + name, nil }
 
-	protected := presets.Protect("greeter", presets.Moderate(), greet)
+	protected := presets.MustProtect("greeter", presets.Moderate(), greet)
 
 	fmt.Println(protected(context.Background(), "Ada"))
 	// Output: Hello, Ada <nil>
 }
 
-// A call that failed is made again, as it is asked for; once the gateway has failed
-// too often in a row, it is left alone.
+// Retries are enabled here, so a call that failed is made again. The gateway may have
+// charged though its answer was lost: it must know an order that comes twice. After
+// too many consecutive failures it is left alone.
 func ExampleProtect() {
 	type order struct{ cents int }
 	type receipt struct{ text string }
@@ -63,7 +64,7 @@ func ExampleProtect() {
 		p.FailureThreshold = 4                  // instead of 5
 		p.Retry.InitialDelay = time.Millisecond // instead of 1s; there are 3 attempts
 	})
-	protected := presets.Protect("payments", policy, charge) // the same type as charge
+	protected := presets.MustProtect("payments", policy, charge) // the same type as charge
 
 	for range 4 {
 		r, err := protected(context.Background(), order{cents: 1999})
@@ -114,7 +115,7 @@ func ExampleProtect_strategies() {
 		c.retry.JitterFactor = -1
 		name := fmt.Sprint(c.retry.Strategy, c.waits)
 		attempts := 0
-		protected := presets.ProtectFunc(name, presets.Policy{Retry: c.retry, Registry: &registry}, func(context.Context) error {
+		protected := presets.MustProtectFunc(name, presets.Policy{Retry: c.retry, Registry: &registry}, func(context.Context) error {
 			attempts++
 			return errNoConnection
 		})
@@ -136,7 +137,7 @@ func ExampleProtect_jitter() {
 	policy := presets.Policy{Registry: &registry, Retry: presets.Retry{
 		Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2, InitialDelay: 10 * time.Millisecond, JitterFactor: 0.5,
 	}}
-	protected := presets.ProtectFunc("cache", policy, func(context.Context) error { return errNoConnection })
+	protected := presets.MustProtectFunc("cache", policy, func(context.Context) error { return errNoConnection })
 	begun := time.Now()
 	err := protected(context.Background())
 	fmt.Println("at least half of 10ms:", time.Since(begun) >= 5*time.Millisecond, err)
@@ -155,7 +156,7 @@ func ExampleProtect_context() {
 	})
 
 	impatient, leave := context.WithCancel(context.Background())
-	protected := presets.ProtectFunc("mail", policy, func(context.Context) error {
+	protected := presets.MustProtectFunc("mail", policy, func(context.Context) error {
 		leave() // the caller goes away before the second attempt
 		return errNoConnection
 	})
@@ -177,7 +178,7 @@ func ExampleProtect_retryAfter() {
 	policy := presets.ExternalAPI().With(quickly(&registry))
 	var asks time.Duration
 	attempts := 0
-	protected := presets.ProtectFunc("geocoder", policy, func(context.Context) error {
+	protected := presets.MustProtectFunc("geocoder", policy, func(context.Context) error {
 		attempts++
 		return core.RetryAfter(gatewayError(429), asks)
 	})
@@ -203,7 +204,7 @@ func ExampleProtect_predicate() {
 		}
 	})
 	attempts := 0
-	protected := presets.Protect("search", policy, func(_ context.Context, answer gatewayError) (string, error) {
+	protected := presets.MustProtect("search", policy, func(_ context.Context, answer gatewayError) (string, error) {
 		attempts++
 		return "", answer
 	})
@@ -226,7 +227,7 @@ func ExampleProtect_fallback() {
 		p.FailureThreshold = 1
 	})
 	recommend := presets.Fallback(
-		presets.Protect("recommendations", policy, func(context.Context, string) ([]string, error) { return nil, errNoConnection }),
+		presets.MustProtect("recommendations", policy, func(context.Context, string) ([]string, error) { return nil, errNoConnection }),
 		func(_ context.Context, user string, err error) ([]string, error) {
 			fmt.Printf("for %s, refused: %t\n", user, errors.Is(err, core.ErrOpen))
 			return []string{"bestsellers"}, nil
@@ -245,7 +246,7 @@ func ExampleProtect_fallback() {
 // For a function without an argument. Its breaker is in the registry, by its name.
 func ExampleProtectCall() {
 	policy := presets.Moderate().With(func(p *presets.Policy) { p.FailureThreshold = 3 })
-	rate := presets.ProtectCall("exchange-rate", policy, func(context.Context) (float64, error) { return 1.08, nil })
+	rate := presets.MustProtectCall("exchange-rate", policy, func(context.Context) (float64, error) { return 1.08, nil })
 
 	fmt.Println(rate(context.Background()))
 	breaker, err := presets.Default().Breakers().Get("exchange-rate")
@@ -272,7 +273,7 @@ func ExamplePolicy_Breaker() {
 func ExampleProtectFunc() {
 	var registry presets.Registry
 	tries := 0
-	flush := presets.ProtectFunc("log-share", presets.FileOperations().With(quickly(&registry)), func(context.Context) error {
+	flush := presets.MustProtectFunc("log-share", presets.FileOperations().With(quickly(&registry)), func(context.Context) error {
 		tries++
 		if tries == 1 {
 			return errors.New("stale file handle")
@@ -283,7 +284,7 @@ func ExampleProtectFunc() {
 	// Output: <nil> after 2 tries
 }
 
-// What is returned in an error's stead may depend on the error; one that cannot
+// A fallback's value may depend on the error; one that cannot
 // be mended is returned.
 func ExampleFallback() {
 	rate := func(_ context.Context, currency string) (float64, error) {
@@ -370,7 +371,7 @@ func ExampleRetry() {
 		InitialDelay: time.Millisecond,
 	}}
 	attempts := 0
-	protected := presets.Protect("stock", policy, func(_ context.Context, err error) (int, error) {
+	protected := presets.MustProtect("stock", policy, func(_ context.Context, err error) (int, error) {
 		attempts++
 		return 0, err
 	})
@@ -443,7 +444,7 @@ policies:
 	// the first is in line 4
 }
 
-// What is written is what differs from the preset, or from the defaults.
+// Only fields that differ from the preset, or from the defaults, are written.
 func ExampleEncode() {
 	fleet := &presets.Fleet{
 		Registry: presets.Limits{Max: 500},
@@ -475,7 +476,7 @@ func ExampleRegistry_Apply() {
 		return
 	}
 	policy := presets.Aggressive().With(func(p *presets.Policy) { p.Registry = registry })
-	query := presets.ProtectFunc("db", policy, func(context.Context) error { return errNoConnection })
+	query := presets.MustProtectFunc("db", policy, func(context.Context) error { return errNoConnection })
 	for range 3 {
 		_ = query(context.Background())
 	}
@@ -523,7 +524,7 @@ func ExampleRegistry_CheckHealth() {
 		Registry: &registry,
 	}
 	down := true
-	query := presets.ProtectFunc("db", policy, func(context.Context) error {
+	query := presets.MustProtectFunc("db", policy, func(context.Context) error {
 		if down {
 			return errNoConnection
 		}
@@ -564,7 +565,7 @@ func ExampleWatch() {
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "breakers.yaml")
 	write := func(text string) {
-		// By a rename, nobody ever sees half of it.
+		// By a rename: no reader sees half of it.
 		if err := errors.Join(os.WriteFile(path+".new", []byte(text), 0o600), os.Rename(path+".new", path)); err != nil {
 			fmt.Println(err)
 		}
@@ -648,7 +649,7 @@ func ExampleRegistry_KeepState() {
 	defer os.RemoveAll(dir)
 	program := func() error {
 		var registry presets.Registry
-		charge := presets.ProtectFunc("payments", presets.Policy{
+		charge := presets.MustProtectFunc("payments", presets.Policy{
 			Config: core.Config{FailureThreshold: 1}, Registry: &registry,
 		}, func(context.Context) error { return errNoConnection })
 		if err := registry.KeepState(filepath.Join(dir, "breakers.state")); err != nil {

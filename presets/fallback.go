@@ -10,11 +10,10 @@ var errNilFallback = errors.New("presets: a fallback of a nil function")
 // Fallback returns fn with something in its stead: when fn returns an error,
 // instead is called with it, and what that returns is returned. It sees every
 // error, refusals ([core.ErrOpen]) and an ended context included, and returns
-// what it cannot mend. Panics pass through, and so does what [Protect] says of its
-// own arguments: a mistake would stay unseen. A nil instead returns fn's error; a nil
+// what it cannot mend. Panics pass through. A nil instead returns fn's error; a nil
 // fn is an error of every call.
 //
-//	quote := presets.Fallback(presets.Protect("quotes", presets.ExternalAPI(), fetch), cached)
+//	quote := presets.Fallback(presets.MustProtect("quotes", presets.ExternalAPI(), fetch), cached)
 func Fallback[In, Out any](fn func(context.Context, In) (Out, error), instead func(ctx context.Context, in In, err error) (Out, error)) func(context.Context, In) (Out, error) {
 	return func(ctx context.Context, in In) (Out, error) {
 		if fn == nil {
@@ -23,9 +22,6 @@ func Fallback[In, Out any](fn func(context.Context, In) (Out, error), instead fu
 		}
 		out, err := fn(ctx, in)
 		if err == nil || instead == nil {
-			return out, err
-		}
-		if _, ok := errors.AsType[*faultError](err); ok {
 			return out, err
 		}
 		return instead(ctx, in, err)

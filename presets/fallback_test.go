@@ -58,7 +58,7 @@ func TestFallback(t *testing.T) {
 	t.Run("an ended context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		call := presets.Fallback(presets.Protect("x", noRetry(core.Config{}), returning(fromFunc, nil)), func(_ context.Context, _ int, err error) (string, error) {
+		call := presets.Fallback(presets.MustProtect("x", noRetry(core.Config{}), returning(fromFunc, nil)), func(_ context.Context, _ int, err error) (string, error) {
 			if err != context.Canceled {
 				t.Errorf("the fallback is given %v, want %v", err, context.Canceled)
 			}
@@ -89,7 +89,7 @@ func TestFallback(t *testing.T) {
 		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2}
 		f := failsAlways()
 		var seen []error
-		call := presets.Fallback(presets.Protect("x", p, f.call), func(_ context.Context, _ string, err error) (int, error) {
+		call := presets.Fallback(presets.MustProtect("x", p, f.call), func(_ context.Context, _ string, err error) (int, error) {
 			seen = append(seen, err)
 			return -1, nil
 		})
@@ -109,9 +109,9 @@ func TestFallbackInRow(t *testing.T) {
 	inBubble(t, "three in a row", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 1})
 		first, second := failsAlways(), failsAlways()
-		backup := presets.Protect("second", p, second.call)
+		backup := presets.MustProtect("second", p, second.call)
 		call := presets.Fallback(
-			presets.Fallback(presets.Protect("first", p, first.call), func(ctx context.Context, in string, _ error) (int, error) { return backup(ctx, in) }),
+			presets.Fallback(presets.MustProtect("first", p, first.call), func(ctx context.Context, in string, _ error) (int, error) { return backup(ctx, in) }),
 			func(context.Context, string, error) (int, error) { return -1, nil },
 		)
 		for range 3 {
@@ -123,24 +123,4 @@ func TestFallbackInRow(t *testing.T) {
 			t.Errorf("%d and %d calls, want one each: then both breakers refuse", first.calls(), second.calls())
 		}
 	})
-}
-
-// A mistake in the arguments of Protect shows, whatever stands in.
-func TestFallbackShowsMistakes(t *testing.T) {
-	var registry presets.Registry
-	p := noRetry(core.Config{FailureThreshold: 3})
-	p.Registry = &registry
-	_ = presets.ProtectFunc("x", p, func(context.Context) error { return nil })
-	other := p.With(func(p *presets.Policy) { p.FailureThreshold = 4 })
-	fn := func(context.Context, int) (int, error) { return 1, nil }
-	instead := func(context.Context, int, error) (int, error) { return 2, nil }
-	for name, protected := range map[string]func(context.Context, int) (int, error){
-		"another policy": presets.Protect("x", other, fn),
-		"no name":        presets.Protect("", p, fn),
-		"no function":    presets.Protect[int, int]("y", p, nil),
-	} {
-		if out, err := presets.Fallback(protected, instead)(t.Context(), 0); err == nil || out != 0 {
-			t.Errorf("%s: %d, %v, want the error", name, out, err)
-		}
-	}
 }

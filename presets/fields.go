@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,12 +16,12 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// places are where the fields of a struct were given, by Go name,
+// positions are where the fields of a struct were given, by Go name,
 // "Window.Calls".
-type places map[string]*yaml.Node
+type positions map[string]*yaml.Node
 
-// alone reports whether of the fields of a struct only this one was given.
-func (p places) alone(name string) bool {
+// onlyFieldSet reports whether of the fields of a struct only this one was given.
+func (p positions) onlyFieldSet(name string) bool {
 	for other := range p {
 		if other != name && other != parent(name) && parent(other) == parent(name) {
 			return false
@@ -31,7 +32,7 @@ func (p places) alone(name string) bool {
 
 // firstIn returns the first place in the document of what was given of a struct, or
 // nil.
-func (p places) firstIn(name string) *yaml.Node {
+func (p positions) firstIn(name string) *yaml.Node {
 	var first *yaml.Node
 	for other, n := range p {
 		in := strings.HasPrefix(other, name) && len(other) > len(name) && strings.ContainsRune("./", rune(other[len(name)]))
@@ -46,7 +47,7 @@ func (p places) firstIn(name string) *yaml.Node {
 type scope struct {
 	path, name string
 	prefix     string // of keys that stand a level higher than they belong
-	places     places
+	places     positions
 }
 
 func (s scope) to(key, name string) scope {
@@ -110,24 +111,53 @@ func fileName(t reflect.Type, name string) string {
 	if inner.Kind() == reflect.Pointer {
 		inner = inner.Elem()
 	}
+	if inner.Kind() != reflect.Struct {
+		return name
+	}
 	return key + "." + fileName(inner, rest)
 }
 
-// fields reads the fields of the struct v from n. What n does not give stays.
+// fileWords returns the text of an error about a field of t with the names that other
+// fields have in a file.
+func fileWords(t reflect.Type, field, text string) string {
+	return goName.ReplaceAllStringFunc(text, func(name string) string {
+		if name == "Retry.Enabled" {
+			return "retry_enabled"
+		}
+		if in := fileName(t, name); in != name {
+			return in
+		}
+		for in := field; in != ""; in = parent(in) { // of the struct that the field is in, or is
+			full := fileName(t, in+"."+name)
+			if word := full[strings.LastIndexByte(full, '.')+1:]; word != name {
+				return word
+			}
+		}
+		return name
+	})
+}
+
+var goName = regexp.MustCompile(`\b[A-Z][a-z]+[A-Za-z]*(\.[A-Z][A-Za-z]+)*\b`)
+
+// fields reads the fields of the struct v from n. Fields that n does not give stay.
 func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 	var after []func() // what has the last word
 	d.mapping(n, s.path, func(key string, k, value *yaml.Node) {
 		if f, ok := fieldNamed(v.Type(), key); ok {
-			d.calls(value, f, key)
-			if d.once(k, value, s.to(key, f.name)) {
+			if key == f.aka {
+				d.calls(value, key, 1)
+			}
+			if d.claimField(k, value, s.to(key, f.name)) {
 				d.value(v.FieldByIndex(f.at), value, s.to(key, f.name))
 			}
 			return
 		}
 		if bare, cut := strings.CutSuffix(key, msSuffix); cut {
 			if f, ok := fieldNamed(v.Type(), bare); ok && f.typ == reflect.TypeFor[time.Duration]() {
-				d.calls(value, f, bare)
-				if d.once(k, value, s.to(key, f.name)) {
+				if bare == f.aka {
+					d.calls(value, bare, 1)
+				}
+				if d.claimField(k, value, s.to(key, f.name)) {
 					d.milliseconds(v.FieldByIndex(f.at), value, join(s.path, key))
 				}
 				return
@@ -157,19 +187,31 @@ func (d *decoder) fields(v reflect.Value, n *yaml.Node, s scope) {
 	}
 }
 
-// calls notes that a field was given by its other name.
-func (d *decoder) calls(value *yaml.Node, f field, key string) {
-	if key != f.aka {
-		return
-	}
-	if d.others == nil {
-		d.others = make(map[*yaml.Node]string)
-	}
-	d.others[value] = key
+// other is a name that a field was given by in place of its own: key stands for the
+// last levels of that.
+type other struct {
+	key    string
+	levels int
 }
 
-// once notes where a field was given; it reports false if it had been.
-func (d *decoder) once(k, v *yaml.Node, s scope) bool {
+// calls notes that a field was given by another name.
+func (d *decoder) calls(value *yaml.Node, key string, levels int) {
+	if d.others == nil {
+		d.others = make(map[*yaml.Node]other)
+	}
+	d.others[value] = other{key, levels}
+}
+
+// in returns name, the full name of a field, with what it was given by.
+func (o other) in(name string) string {
+	for range o.levels {
+		name = parent(name)
+	}
+	return join(name, o.key)
+}
+
+// claimField notes where a field was given; it reports false if it had been.
+func (d *decoder) claimField(k, v *yaml.Node, s scope) bool {
 	if s.places == nil {
 		return true
 	}
@@ -222,13 +264,13 @@ func (d *decoder) retryWord(v reflect.Value, n *yaml.Node, s scope) bool {
 	switch retry := v.Addr().Interface().(*Retry); {
 	case n.ShortTag() == "!!bool":
 		inner := s.to("enabled", "Enabled")
-		if d.once(n, n, inner) {
+		if d.claimField(n, n, inner) {
 			d.value(reflect.ValueOf(&retry.Enabled).Elem(), n, inner)
 		}
 		return true
 	case n.ShortTag() == stringTag && n.Value == StrategyNone.String():
 		inner := s.to("strategy", "Strategy")
-		if d.once(n, n, inner) {
+		if d.claimField(n, n, inner) {
 			retry.Strategy = StrategyNone
 		}
 		return true
@@ -300,7 +342,7 @@ func (d *decoder) list(v reflect.Value, n *yaml.Node, s scope) {
 	}
 	items := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, item := range n.Content {
-		d.value(items.Index(i), item, scope{path: fmt.Sprintf("%s[%d]", s.path, i), places: make(places)})
+		d.value(items.Index(i), item, scope{path: fmt.Sprintf("%s[%d]", s.path, i), places: make(positions)})
 	}
 	v.Set(items)
 }
@@ -309,7 +351,7 @@ func (d *decoder) table(v reflect.Value, n *yaml.Node, s scope) {
 	entries := reflect.MakeMap(v.Type())
 	d.mapping(n, s.path, func(key string, _, value *yaml.Node) {
 		entry := reflect.New(v.Type().Elem()).Elem()
-		d.value(entry, value, scope{path: join(s.path, key), places: make(places)})
+		d.value(entry, value, scope{path: join(s.path, key), places: make(positions)})
 		entries.SetMapIndex(reflect.ValueOf(key).Convert(v.Type().Key()), entry)
 	})
 	v.Set(entries)

@@ -11,7 +11,7 @@ import (
 	"github.com/blackbox4/switchgear/presets"
 )
 
-// Opening a pipe to read waits until somebody opens it to write, perhaps for
+// Opening a pipe to read waits until another process opens it to write, perhaps for
 // ever.
 func TestLoadDoesNotWaitForAPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")

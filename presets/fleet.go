@@ -46,7 +46,7 @@ type Limits struct {
 	// Max is how many breakers there are at most. Zero means 10,000; at most
 	// 1,000,000.
 	Max int `json:"max,omitzero"`
-	// Idle is after how long a breaker that nobody asks for is forgotten. Zero
+	// Idle is after how long a breaker that is not used is evicted. Zero
 	// means 1 h, negative means never.
 	Idle time.Duration `json:"idle,omitzero"`
 }

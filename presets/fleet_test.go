@@ -182,7 +182,7 @@ func TestFleetZeroAndNil(t *testing.T) {
 	}
 }
 
-// What a caller does to a policy stays with the caller.
+// A caller's changes to its policy stay with the caller.
 func TestFleetPolicyIsTheCallers(t *testing.T) {
 	health := &core.HealthLimits{SuccessRate: 0.5}
 	f := &presets.Fleet{

@@ -145,7 +145,7 @@ func TestFuncsOfTheFleetComeFirst(t *testing.T) {
 		r := registryFor(t, &presets.Fleet{Policies: map[string]presets.Policy{"x": ofFleet}})
 		down := true
 		p := in(r, presets.Policy{Config: core.Config{FailureThreshold: 1, Hooks: hooks("code"), Logger: slog.Default()}})
-		call := presets.ProtectFunc("x", p, func(context.Context) error {
+		call := presets.MustProtectFunc("x", p, func(context.Context) error {
 			if down {
 				return errDown
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"github.com/blackbox4/switchgear/core"
@@ -14,23 +16,19 @@ import (
 type guard struct {
 	registry *Registry
 	name     string
-	fault    error // if not nil, no call can be made
 	code     Policy
-	held     atomic.Pointer[held]
+	resolved atomic.Pointer[resolvedRetry]
 }
 
-// held are the retries of a function under a fleet.
-type held struct {
+// resolvedRetry has the retries of a function under a fleet.
+type resolvedRetry struct {
 	fleet *Fleet
 	retry Retry
 }
 
 // now returns what holds for a call that begins now.
 func (g *guard) now() (core.Gate, *Retry, error) {
-	if g.fault != nil {
-		return nil, nil, g.fault
-	}
-	have, f := g.held.Load(), g.registry.fleet.Load()
+	have, f := g.resolved.Load(), g.registry.fleet.Load()
 	if have == nil || have.fleet != f {
 		p := g.registry.policyOf(f, g.name, &g.code)
 		if err := p.Validate(); err != nil { // Attach may have spoilt it
@@ -39,31 +37,37 @@ func (g *guard) now() (core.Gate, *Retry, error) {
 		if g.code.Retry.Enabled && !p.Retry.Enabled {
 			p.warn("retries that the code enables are not made: what the file says of the breaker comes first, and does not enable them", g.name)
 		}
-		have = &held{f, p.Retry}
-		g.held.Store(have)
+		have = &resolvedRetry{f, p.Retry}
+		g.resolved.Store(have)
 	}
 	return g.registry.breakers.Gate(g.name), &have.retry, nil
 }
 
 // guardOf returns the guard of a function.
-func guardOf(name string, policy Policy) *guard {
+func guardOf(name string, policy Policy) (*guard, error) {
 	r := policy.Registry
 	if r == nil {
 		r = Default()
 	}
 	g := &guard{registry: r, name: name, code: policy.clone()}
 	if err := policy.Validate(); err != nil {
-		g.fault = &faultError{fmt.Errorf("presets: the policy of %q: %w", name, err)}
-	} else if err := r.define(name, &g.code); err != nil {
-		g.fault = &faultError{err}
+		return nil, fmt.Errorf("presets: the policy of %q: %w", name, err)
 	}
-	return g
+	return g, r.define(name, &g.code)
 }
 
-// faultError is what is wrong with the arguments of [Protect].
-type faultError struct{ error }
-
-func (e *faultError) Unwrap() error { return e.error }
+// callerOutside returns the file and line of the code that called this package.
+func callerOutside() string {
+	const ours = "github.com/blackbox4/switchgear/presets."
+	callers := make([]uintptr, 16)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
+	for {
+		f, more := frames.Next()
+		if !more || !strings.HasPrefix(f.Function, ours) {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+	}
+}
 
 // warn logs what a policy asks for and does not get.
 func (p Policy) warn(text, name string) {

@@ -40,7 +40,7 @@ func childProcess(what, later, path string) {
 		Config:   core.Config{FailureThreshold: 1, Timeout: time.Hour, Now: func() time.Time { return time.Now().Add(ahead) }},
 		Registry: registry,
 	}
-	call := presets.ProtectFunc("payments", policy, func(context.Context) error {
+	call := presets.MustProtectFunc("payments", policy, func(context.Context) error {
 		if what == "fail" {
 			return errDown
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/blackbox4/switchgear/presets"
 )
 
-// What is nil or zero by mistake is told by an error, where there is one to give,
+// A nil or zero by mistake is reported by an error, where there is one to give,
 // and never by a panic.
 func TestNilIsTold(t *testing.T) {
 	var r *presets.Registry
@@ -30,8 +30,8 @@ func TestNilIsTold(t *testing.T) {
 		"Decode of nothing":                    {errOf(presets.Decode(nil)), "nil Reader"},
 		"Encode of nothing":                    {presets.Encode(io.Discard, nil), "nil Fleet"},
 		"Encode to nowhere":                    {presets.Encode(nil, &presets.Fleet{}), "nil Writer"},
-		"Protect of nothing":                   {errOf(presets.Protect("nothing", noRetry(core.Config{}), fn)(t.Context(), 1)), `protecting "nothing": nil function`},
-		"ProtectFunc of nothing":               {presets.ProtectFunc("nothing", noRetry(core.Config{}), nil)(t.Context()), `protecting "nothing": nil function`},
+		"Protect of nothing":                   {errOf(presets.Protect("nothing", noRetry(core.Config{}), fn)), `protecting "nothing": nil function`},
+		"ProtectFunc of nothing":               {errOf(presets.ProtectFunc("nothing", noRetry(core.Config{}), nil)), `protecting "nothing": nil function`},
 		"a fallback of nothing":                {errOf(presets.Fallback(fn, nil)(t.Context(), 1)), "nil function"},
 		"a fallback of nothing, with an other": {errOf(presets.Fallback(fn, func(context.Context, int, error) (int, error) { return 1, nil })(t.Context(), 1)), "nil function"},
 		"a section into nothing":               {errOf(f.Section("ralph", nil)), "pointer to a struct"},
@@ -55,13 +55,13 @@ func TestNilIsTold(t *testing.T) {
 
 func errOf[T any](_ T, err error) error { return err }
 
-// What is zero is ready.
+// Zero values are ready.
 func TestZeroIsReady(t *testing.T) {
 	var r presets.Registry
 	if err := r.Apply(nil); err != nil {
 		t.Errorf("Apply of nothing to a zero Registry: %v", err)
 	}
-	call := presets.ProtectFunc("x", presets.Policy{Registry: &r}, func(context.Context) error { return nil })
+	call := presets.MustProtectFunc("x", presets.Policy{Registry: &r}, func(context.Context) error { return nil })
 	var none context.Context
 	if err := call(none); err != nil {
 		t.Errorf("a call with a nil context and the zero Policy: %v", err)
@@ -79,7 +79,7 @@ func TestNilContext(t *testing.T) {
 	var none context.Context
 	inBubble(t, "of retries", func(t *testing.T) {
 		f := failsAlways()
-		if _, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(none, ""); err != errDown || f.calls() != 3 {
+		if _, err := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(none, ""); err != errDown || f.calls() != 3 {
 			t.Errorf("the call = %v after %d attempts, want 3 that fail", err, f.calls())
 		}
 	})

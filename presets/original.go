@@ -48,7 +48,7 @@ func (d *decoder) original(v reflect.Value, key string, k, n *yaml.Node, s scope
 			break
 		}
 		// Not among the fields of Retry: nothing is set by it.
-		if !d.once(k, n, scope{path: join(s.path, s.prefix+key), name: "Retry/" + key, places: s.places}) {
+		if !d.claimField(k, n, scope{path: join(s.path, s.prefix+key), name: "Retry/" + key, places: s.places}) {
 			return nil, true
 		}
 		jitter := yes()
@@ -73,12 +73,13 @@ func (d *decoder) flatRetry(p *Policy, key string, k, n *yaml.Node, s scope) (la
 		at := inner.to(retryStart+key, f.name)
 		switch {
 		case f.key == key:
-			if d.once(k, n, at) {
+			d.calls(n, retryStart+key, 2)
+			if d.claimField(k, n, at) {
 				d.value(v.FieldByIndex(f.at), n, at)
 			}
 			return nil, true
 		case f.key == bare && f.typ == reflect.TypeFor[time.Duration]():
-			if d.once(k, n, at) {
+			if d.claimField(k, n, at) {
 				d.milliseconds(v.FieldByIndex(f.at), n, at.path)
 			}
 			return nil, true
@@ -91,8 +92,12 @@ const windowSize = "sliding_window_size"
 
 // windowSize reads the size of a window of calls.
 func (d *decoder) windowSize(c *core.Config, key string, k, n *yaml.Node, s scope) {
-	if d.once(k, n, s.to(key, "Window")) {
+	if d.claimField(k, n, s.to(key, "Window")) {
 		c.Window.For = 0
+		d.calls(n, key, 2)
+		if s.places != nil {
+			s.places[join(s.name, "Window.Calls")] = n
+		}
 		d.value(reflect.ValueOf(&c.Window.Calls).Elem(), n, s.to(key, "Window.Calls"))
 	}
 }

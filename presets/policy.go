@@ -34,7 +34,7 @@ type Policy struct {
 	// that is open. Zero means 5 s, negative means no checks.
 	HealthCheckInterval time.Duration `json:"health_check_interval,omitzero"`
 	// HealthCheck asks the dependency, by another way than a call, whether it
-	// is well; nil means that nobody asks. It is run by [Registry.CheckHealth],
+	// is well; nil means no check. It is run by [Registry.CheckHealth],
 	// only while the breaker is open, with a context that ends after one
 	// interval. Nil from it makes the breaker half-open before its time; an
 	// error, or a panic, changes nothing.
@@ -56,13 +56,23 @@ func (p Policy) With(change func(p *Policy)) Policy {
 
 // WithRetry returns a copy of p that makes calls again that failed, as its Retry
 // says: as the preset does, or [StrategyExponential], 3 attempts, where that says nothing.
-// A call may then be made more than once, so it must be safe to repeat.
+// A call may then be made more than once, so it must be safe to repeat: an attempt
+// that seems to have failed may have had its effect, and only its answer was lost.
 //
-//	charge := presets.Protect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
+//	charge := presets.MustProtect("payments", presets.ExternalAPI().WithRetry(), gateway.Charge)
 func (p Policy) WithRetry() Policy {
 	p = p.clone()
 	p.Retry = p.Retry.enabled()
 	p.RetriesEnabled = true
+	return p
+}
+
+// WithoutRetry returns a copy of p that makes each call once, also where p was made
+// WithRetry. It takes away how a call would be retried, too; in a file that is
+// retry: none.
+func (p Policy) WithoutRetry() Policy {
+	p = p.clone()
+	p.Retry, p.RetriesEnabled = Retry{}, false
 	return p
 }
 
@@ -97,9 +107,13 @@ func (p Policy) clone() Policy {
 }
 
 const (
-	defaultTimeout       = time.Minute // that of core
-	defaultCheckInterval = 5 * time.Second
-	minCheckInterval     = 10 * time.Millisecond
+	defaultTimeout          = time.Minute // this and the next four are those of core
+	defaultFailureThreshold = 5
+	defaultFailureRate      = 0.5
+	defaultSuccessThreshold = 2
+	defaultHalfOpenMaxCalls = 3
+	defaultCheckInterval    = 5 * time.Second
+	minCheckInterval        = 10 * time.Millisecond
 )
 
 // Validate reports every fault of p at once, joined; each is a
@@ -111,8 +125,8 @@ func (p Policy) Validate() error {
 			faults = append(faults, err)
 		}
 	}
-	faults = append(faults, unitless("Timeout", p.Timeout), unitless("CallTimeout", p.CallTimeout))
-	retry := p.Retry.faults()
+	faults = append(faults, unitless("Timeout", p.Timeout), unitless("CallTimeout", p.CallTimeout), unitless("Window.For", p.Window.For))
+	retry := append(p.Retry.faults(), p.Retry.zeros(retryOf(p.Preset))...)
 	if field, value := p.Retry.inVain(retryOf(p.Preset)); field != "" && len(retry) == 0 {
 		retry = append(retry, &core.ConfigError{Field: "Retry." + field, Value: value, Allowed: "only with Retry.Enabled, which WithRetry sets; without it what the preset says, or nothing"})
 	}
@@ -123,12 +137,12 @@ func (p Policy) Validate() error {
 	return errors.Join(faults...)
 }
 
-// unitless refuses a number that was taken for nanoseconds because it has no unit.
+// unitless refuses a number without a unit, which Go takes for nanoseconds.
 func unitless(field string, d time.Duration) error {
-	if d <= 0 || d >= time.Microsecond {
+	if d <= 0 || d >= time.Millisecond {
 		return nil
 	}
-	return &core.ConfigError{Field: field, Value: d, Allowed: fmt.Sprintf("at least 1µs; write %d * time.Second for seconds", d)}
+	return &core.ConfigError{Field: field, Value: d, Allowed: fmt.Sprintf("at least 1ms; a number without a unit is nanoseconds: write %d * time.Millisecond, or * time.Second", d)}
 }
 
 // checkEvery returns the time between health checks, or 0 if there are none.

@@ -45,7 +45,7 @@ func find(name string) (preset, bool) {
 	return presets[i], true
 }
 
-// What every preset keeps, so that Health, percentiles and series can be asked for
+// Every preset keeps these, so that Health, percentiles and series can be asked for
 // without having been thought of before.
 const (
 	presetHistory     = 5 * time.Minute

@@ -32,13 +32,17 @@ var errNilFunc = errors.New("nil function")
 // Where the registry is full of breakers that cannot be evicted, calls are made
 // without a breaker, and so without a CallTimeout; [core.RegistryStats] counts them.
 //
-// A nil fn, a name or a policy that is not valid, and a policy that differs from
-// the name's are told by every call of the returned function, the first one
-// therefore. Without retry, Protect adds a lookup to [core.Do] and no allocation.
-func Protect[In, Out any](name string, policy Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
-	g := guardOf(name, policy)
+// The error tells of a nil fn, a name or a policy that is not valid, and a policy that
+// differs from the name's: it names the fields, and where both were given. It matches
+// [*core.ConfigError] but for a nil fn. Without retry, Protect adds a lookup to
+// [core.Do] and no allocation.
+func Protect[In, Out any](name string, policy Policy, fn func(context.Context, In) (Out, error)) (func(context.Context, In) (Out, error), error) {
 	if fn == nil {
-		g = &guard{fault: &faultError{fmt.Errorf("presets: protecting %q: %w", name, errNilFunc)}}
+		return nil, fmt.Errorf("presets: protecting %q: %w", name, errNilFunc)
+	}
+	g, err := guardOf(name, policy)
+	if err != nil {
+		return nil, err
 	}
 	return func(ctx context.Context, in In) (Out, error) {
 		gate, retry, err := g.now()
@@ -50,29 +54,58 @@ func Protect[In, Out any](name string, policy Policy, fn func(context.Context, I
 		if err == nil || !first.ran || !retry.Enabled {
 			return out, err
 		}
-		return again(ctx, gate, retry, fn, in, first, out, err)
-	}
+		return retryCall(ctx, gate, retry, fn, in, first, out, err)
+	}, nil
+}
+
+// MustProtect is [Protect] for names and policies that stand in the code. It panics
+// with the error.
+func MustProtect[In, Out any](name string, policy Policy, fn func(context.Context, In) (Out, error)) func(context.Context, In) (Out, error) {
+	return must(Protect(name, policy, fn))
 }
 
 // ProtectCall is [Protect] for a function that takes nothing but its context.
-func ProtectCall[Out any](name string, policy Policy, fn func(context.Context) (Out, error)) func(context.Context) (Out, error) {
+func ProtectCall[Out any](name string, policy Policy, fn func(context.Context) (Out, error)) (func(context.Context) (Out, error), error) {
 	var inner func(context.Context, struct{}) (Out, error)
 	if fn != nil {
 		inner = func(ctx context.Context, _ struct{}) (Out, error) { return fn(ctx) }
 	}
-	protected := Protect(name, policy, inner)
-	return func(ctx context.Context) (Out, error) { return protected(ctx, struct{}{}) }
+	protected, err := Protect(name, policy, inner)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (Out, error) { return protected(ctx, struct{}{}) }, nil
+}
+
+// MustProtectCall is [ProtectCall], and panics with its error.
+func MustProtectCall[Out any](name string, policy Policy, fn func(context.Context) (Out, error)) func(context.Context) (Out, error) {
+	return must(ProtectCall(name, policy, fn))
 }
 
 // ProtectFunc is [Protect] for a function that takes nothing and returns an error.
-func ProtectFunc(name string, policy Policy, fn func(context.Context) error) func(context.Context) error {
+func ProtectFunc(name string, policy Policy, fn func(context.Context) error) (func(context.Context) error, error) {
 	var inner func(context.Context) (struct{}, error)
 	if fn != nil {
 		inner = func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) }
 	}
-	protected := ProtectCall(name, policy, inner)
+	protected, err := ProtectCall(name, policy, inner)
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context) error {
 		_, err := protected(ctx)
 		return err
+	}, nil
+}
+
+// MustProtectFunc is [ProtectFunc], and panics with its error.
+func MustProtectFunc(name string, policy Policy, fn func(context.Context) error) func(context.Context) error {
+	return must(ProtectFunc(name, policy, fn))
+}
+
+func must[F any](protected F, err error) F {
+	if err != nil {
+		panic(err)
 	}
+	return protected
 }

@@ -29,7 +29,7 @@ func noRetry(cfg core.Config) presets.Policy {
 func TestCallTimeoutIsApplied(t *testing.T) {
 	inBubble(t, "the context of the call has the deadline", func(t *testing.T) {
 		var left time.Duration
-		call := presets.ProtectFunc("x", noRetry(core.Config{CallTimeout: 3 * time.Second}), func(ctx context.Context) error {
+		call := presets.MustProtectFunc("x", noRetry(core.Config{CallTimeout: 3 * time.Second}), func(ctx context.Context) error {
 			deadline, ok := ctx.Deadline()
 			if !ok {
 				t.Error("the context of the call has no deadline")
@@ -43,7 +43,7 @@ func TestCallTimeoutIsApplied(t *testing.T) {
 	})
 	inBubble(t, "a call that outlives it is a failure and a timeout", func(t *testing.T) {
 		p := noRetry(core.Config{CallTimeout: 3 * time.Second, FailureThreshold: 2})
-		call := presets.ProtectFunc("x", p, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		call := presets.MustProtectFunc("x", p, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 		b := breakerOf(t, p.Registry, "x")
 		began := time.Now()
 		if err := call(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
@@ -59,7 +59,7 @@ func TestCallTimeoutIsApplied(t *testing.T) {
 	})
 	inBubble(t, "one that outlives it without an error is one too", func(t *testing.T) {
 		p := noRetry(core.Config{CallTimeout: 3 * time.Second})
-		call := presets.Protect("x", p, func(context.Context, int) (string, error) {
+		call := presets.MustProtect("x", p, func(context.Context, int) (string, error) {
 			time.Sleep(4 * time.Second)
 			return "late", nil
 		})
@@ -72,7 +72,7 @@ func TestCallTimeoutIsApplied(t *testing.T) {
 		p := noRetry(core.Config{CallTimeout: 3 * time.Second})
 		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 10 * time.Second, JitterFactor: -1}
 		var left []time.Duration
-		call := presets.ProtectFunc("x", p, func(ctx context.Context) error {
+		call := presets.MustProtectFunc("x", p, func(ctx context.Context) error {
 			deadline, _ := ctx.Deadline()
 			left = append(left, time.Until(deadline))
 			time.Sleep(2 * time.Second)
@@ -96,7 +96,7 @@ func TestAProtectedFunctionHasABreakerAtHand(t *testing.T) {
 			return 2 * in, nil
 		}
 		protected := double // the same type: it takes fn's place
-		protected = presets.Protect("double", presets.Aggressive().With(func(p *presets.Policy) { p.Registry = r }), protected)
+		protected = presets.MustProtect("double", presets.Aggressive().With(func(p *presets.Policy) { p.Registry = r }), protected)
 		if got, err := protected(t.Context(), 21); got != 42 || err != nil {
 			t.Errorf("protected(21) = %d, %v, want 42", got, err)
 		}
@@ -116,7 +116,7 @@ func TestAProtectedFunctionHasABreakerAtHand(t *testing.T) {
 	})
 	t.Run("in the default registry", func(t *testing.T) {
 		name := fmt.Sprint("S5 at ", time.Now().UnixNano()) // that registry outlives the test
-		call := presets.ProtectFunc(name, presets.Moderate(), func(context.Context) error { return nil })
+		call := presets.MustProtectFunc(name, presets.Moderate(), func(context.Context) error { return nil })
 		if err := call(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestProtectPassesThrough(t *testing.T) {
 		type key struct{}
 		type reply struct{ text string }
 		want := &reply{"partial"}
-		call := presets.Protect("x", noRetry(core.Config{}), func(ctx context.Context, in []string) (*reply, error) {
+		call := presets.MustProtect("x", noRetry(core.Config{}), func(ctx context.Context, in []string) (*reply, error) {
 			if ctx.Value(key{}) != "value" || len(in) != 2 || in[1] != "b" {
 				t.Errorf("the function is given %v and %q", ctx.Value(key{}), in)
 			}
@@ -148,7 +148,7 @@ func TestProtectPassesThrough(t *testing.T) {
 			p := noRetry(core.Config{FailureThreshold: 1})
 			p.Retry = retry
 			f := failsAlways()
-			call := presets.Protect("x", p, f.call)
+			call := presets.MustProtect("x", p, f.call)
 			b := breakerOf(t, p.Registry, "x")
 			failing(t, b, 1)
 			_, want := b.Allow(t.Context())
@@ -169,7 +169,7 @@ func TestProtectPassesThrough(t *testing.T) {
 		f := failsAlways()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := presets.Protect("x", p, f.call)(ctx, ""); err != context.Canceled || f.calls() != 0 {
+		if _, err := presets.MustProtect("x", p, f.call)(ctx, ""); err != context.Canceled || f.calls() != 0 {
 			t.Errorf("the call = %v, made %d times, want %v and no call", err, f.calls(), context.Canceled)
 		}
 		totalsAre(t, breakerOf(t, p.Registry, "x"), core.Totals{})
@@ -178,7 +178,7 @@ func TestProtectPassesThrough(t *testing.T) {
 		for name, retry := range map[string]presets.Retry{"no retry": {}, "retry": {Enabled: true, Strategy: presets.StrategyFixed}} {
 			p := noRetry(core.Config{})
 			p.Retry = retry
-			call := presets.ProtectFunc("x", p, func(ctx context.Context) error {
+			call := presets.MustProtectFunc("x", p, func(ctx context.Context) error {
 				if ctx == nil {
 					t.Errorf("%s: the function is given no context", name)
 				}
@@ -193,46 +193,43 @@ func TestProtectPassesThrough(t *testing.T) {
 
 func TestProtectFaults(t *testing.T) {
 	never := func(context.Context) error { panic("called") }
-	field := func(t *testing.T, call func(context.Context) error, want string) {
+	field := func(t *testing.T, err error, want string) {
 		t.Helper()
-		for range 2 { // told by every call
-			err := call(t.Context())
-			if fault, ok := errors.AsType[*core.ConfigError](err); !ok || fault.Field != want {
-				t.Errorf("a call = %v, want a *core.ConfigError about %s", err, want)
-			}
+		if fault, ok := errors.AsType[*core.ConfigError](err); !ok || fault.Field != want {
+			t.Errorf("Protect = %v, want a *core.ConfigError about %s", err, want)
 		}
 	}
 	t.Run("a nil function", func(t *testing.T) {
-		if err := presets.ProtectFunc("x", noRetry(core.Config{}), nil)(t.Context()); err == nil || !strings.Contains(err.Error(), "nil function") {
+		if err := errOf(presets.ProtectFunc("x", noRetry(core.Config{}), nil)); err == nil || !strings.Contains(err.Error(), "nil function") {
 			t.Errorf("a call of nothing = %v, want an error that says so", err)
 		}
 		var none func(context.Context, int) (int, error)
-		if out, err := presets.Protect("x", noRetry(core.Config{}), none)(t.Context(), 7); err == nil || out != 0 {
-			t.Errorf("a call of nothing = %d, %v, want an error", out, err)
+		if call, err := presets.Protect("x", noRetry(core.Config{}), none); err == nil || call != nil {
+			t.Errorf("Protect of nothing = %v, want an error and no function", err)
 		}
 	})
 	t.Run("a bad name", func(t *testing.T) {
 		for _, name := range []string{"", "a\nb", "\xff", strings.Repeat("x", 257)} {
 			p := noRetry(core.Config{})
-			field(t, presets.ProtectFunc(name, p, never), "name")
+			field(t, errOf(presets.ProtectFunc(name, p, never)), "name")
 			if got := p.Registry.Breakers().Len(); got != 0 {
 				t.Errorf("the name %q left %d breakers, want none", name, got)
 			}
 		}
 	})
 	t.Run("a bad policy", func(t *testing.T) {
-		field(t, presets.ProtectFunc("x", noRetry(core.Config{Timeout: -1}), never), "Timeout")
+		field(t, errOf(presets.ProtectFunc("x", noRetry(core.Config{Timeout: -1}), never)), "Timeout")
 		p := noRetry(core.Config{})
 		p.Retry.Attempts = 2
-		field(t, presets.ProtectFunc("x", p, never), "Retry.Attempts")
+		field(t, errOf(presets.ProtectFunc("x", p, never)), "Retry.Attempts")
 		p.Retry = presets.Retry{}
-		if err := presets.ProtectFunc("x", p, func(context.Context) error { return nil })(t.Context()); err != nil {
+		if err := presets.MustProtectFunc("x", p, func(context.Context) error { return nil })(t.Context()); err != nil {
 			t.Errorf("a good policy after a bad one: %v, want the bad one forgotten", err)
 		}
 	})
 	t.Run("all faults of a bad policy", func(t *testing.T) {
 		p := noRetry(core.Config{Timeout: -1, FailureThreshold: 5000})
-		err := presets.ProtectFunc("x", p, never)(t.Context())
+		err := errOf(presets.ProtectFunc("x", p, never))
 		for _, want := range []string{`"x"`, "Timeout", "FailureThreshold"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("the error is %v, want it to say %s", err, want)
@@ -241,7 +238,7 @@ func TestProtectFaults(t *testing.T) {
 	})
 	t.Run("another policy for a name that has one", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 3})
-		good := presets.ProtectFunc("x", p, func(context.Context) error { return nil })
+		good := presets.MustProtectFunc("x", p, func(context.Context) error { return nil })
 		for name, other := range map[string]presets.Policy{
 			"a number":    p.With(func(p *presets.Policy) { p.FailureThreshold = 4 }),
 			"the health":  p.With(func(p *presets.Policy) { p.Health = &core.HealthLimits{} }),
@@ -250,7 +247,7 @@ func TestProtectFaults(t *testing.T) {
 			"the timeout": p.With(func(p *presets.Policy) { p.CallTimeout = time.Minute }),
 		} {
 			t.Log(name)
-			field(t, presets.ProtectFunc("x", other, never), "name")
+			field(t, errOf(presets.ProtectFunc("x", other, never)), "name")
 		}
 		if err := good(t.Context()); err != nil {
 			t.Errorf("the first function: %v, want it unharmed", err)
@@ -270,8 +267,8 @@ func TestProtectTwice(t *testing.T) {
 			p.Preset = "moderate"
 			p.Hooks.Transition = func(context.Context, core.Transition) { t.Error("the hook of the second policy is called") }
 		})
-		first := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
-		second := presets.ProtectFunc("x", again, func(context.Context) error { return errDown })
+		first := presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })
+		second := presets.MustProtectFunc("x", again, func(context.Context) error { return errDown })
 		_, _ = first(t.Context()), second(t.Context())
 		b := breakerOf(t, p.Registry, "x")
 		stateIs(t, b, core.Open)
@@ -297,15 +294,15 @@ func TestProtectTwice(t *testing.T) {
 			"three again":    {retried, 3},
 		} {
 			calls = 0
-			if err := presets.ProtectFunc("x", c.policy, fail)(t.Context()); err != errDown || calls != c.want {
+			if err := presets.MustProtectFunc("x", c.policy, fail)(t.Context()); err != errDown || calls != c.want {
 				t.Errorf("%s: %d calls, %v, want %d", name, calls, err, c.want)
 			}
 		}
 	})
 	inBubble(t, "functions of other types", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 1})
-		_ = presets.ProtectFunc("x", p, func(context.Context) error { return errDown })(t.Context())
-		get := presets.Protect("x", p, func(context.Context, string) ([]byte, error) { return nil, nil })
+		_ = presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })(t.Context())
+		get := presets.MustProtect("x", p, func(context.Context, string) ([]byte, error) { return nil, nil })
 		if _, err := get(t.Context(), ""); !errors.Is(err, core.ErrOpen) {
 			t.Errorf("the other function = %v, want the refusal of the shared breaker", err)
 		}
@@ -315,7 +312,7 @@ func TestProtectTwice(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 16 {
 			wg.Go(func() {
-				if err := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })(t.Context()); err != errDown {
+				if err := presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })(t.Context()); err != errDown {
 					t.Errorf("a call = %v, want %v", err, errDown)
 				}
 			})
@@ -335,7 +332,7 @@ func TestProtectUnusualReturns(t *testing.T) {
 			p := noRetry(core.Config{})
 			p.Retry = retry
 			calls := 0
-			call := presets.ProtectFunc("x", p, func(context.Context) error { calls++; panic("sick") })
+			call := presets.MustProtectFunc("x", p, func(context.Context) error { calls++; panic("sick") })
 			func() {
 				defer func() {
 					if v := recover(); v != "sick" {
@@ -354,7 +351,7 @@ func TestProtectUnusualReturns(t *testing.T) {
 			p := noRetry(core.Config{})
 			p.Retry = retry
 			calls := 0
-			call := presets.ProtectFunc("x", p, func(context.Context) error { calls++; runtime.Goexit(); return nil })
+			call := presets.MustProtectFunc("x", p, func(context.Context) error { calls++; runtime.Goexit(); return nil })
 			done := make(chan bool)
 			go func() {
 				defer close(done)
@@ -372,7 +369,7 @@ func TestProtectUnusualReturns(t *testing.T) {
 		p := noRetry(core.Config{})
 		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: -1}
 		calls := 0
-		call := presets.ProtectFunc("x", p, func(context.Context) error {
+		call := presets.MustProtectFunc("x", p, func(context.Context) error {
 			if calls++; calls == 2 {
 				panic("sick")
 			}
@@ -399,7 +396,7 @@ func TestProtectConcurrently(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: -1, FailureRateThreshold: -1})
 		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 4, InitialDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}
 		var called atomic.Int64
-		call := presets.Protect("x", p, func(_ context.Context, in int) (int, error) {
+		call := presets.MustProtect("x", p, func(_ context.Context, in int) (int, error) {
 			if n := called.Add(1); n%3 == 0 {
 				return in, nil
 			}
@@ -431,4 +428,43 @@ func TestProtectConcurrently(t *testing.T) {
 			t.Errorf("%d results, want 800", n)
 		}
 	})
+}
+
+func TestAMistakeIsToldWhenProtectIsCalled(t *testing.T) {
+	registry := new(presets.Registry)
+	policy := func(change func(*presets.Policy)) presets.Policy {
+		return presets.ExternalAPI().With(func(p *presets.Policy) { p.Registry = registry }).With(change)
+	}
+	fn := func(context.Context, int) (int, error) { return 1, nil }
+	presets.MustProtect("x", policy(nil), fn)
+	for name, row := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"two policies under one name": {
+			errOf(presets.Protect("x", policy(func(p *presets.Policy) { p.Timeout, p.FailureThreshold = 7*time.Second, 4 }), fn)),
+			[]string{"timeout", "failure_threshold", "protect_test.go:", "another name"},
+		},
+		"an unknown preset": {errOf(presets.Protect("y", policy(func(p *presets.Policy) { p.Preset = "ExternalAPI" }), fn)), []string{`did you mean "external_api"?`}},
+		"no name":           {errOf(presets.Protect("", policy(nil), fn)), []string{"name"}},
+		"a policy that contradicts itself": {
+			errOf(presets.ProtectCall("z", policy(func(p *presets.Policy) { p.MaxTimeout = time.Second }), func(context.Context) (int, error) { return 1, nil })),
+			[]string{"MaxTimeout", "at least Timeout"},
+		},
+	} {
+		for _, want := range row.want {
+			if row.err == nil || !strings.Contains(row.err.Error(), want) {
+				t.Errorf("%s: %v, want an error with %q", name, row.err, want)
+			}
+		}
+	}
+	if err := errOf(presets.Protect("x", policy(func(p *presets.Policy) { p.Timeout = time.Minute * 2 }), fn)); strings.Count(err.Error(), "protect_test.go:") != 2 {
+		t.Errorf("%v, want both places", err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("MustProtect did not panic")
+		}
+	}()
+	presets.MustProtectFunc("x", policy(nil), nil)
 }

@@ -2,5 +2,5 @@
 
 package presets_test
 
-// raceDetector makes everything slower and larger, by what factor nobody says.
+// raceDetector makes everything slower and larger, by a factor that is not documented.
 const raceDetector = true

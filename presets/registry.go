@@ -32,12 +32,12 @@ type Registry struct {
 	init     sync.Once
 	breakers core.Registry
 	fleet    atomic.Pointer[Fleet]
-	code     sync.Map     // what Protect was given: name to *Policy, that of the first
+	code     sync.Map     // what Protect was given: name to *definition, that of the first
 	defined  atomic.Int64 // how many those are
 	// definitions counts what was entered there, before the breaker is updated.
 	definitions atomic.Int64
 	checks      checks
-	unmade      atomic.Bool // it was told of retries that no protected function makes
+	unmade      loggedNames // of breakers whose retries no protected function makes
 	state       atomic.Pointer[stateFile]
 	stateFile   string // of the Fleet; KeepState is called at the first use
 	stateAsked  atomic.Bool
@@ -66,7 +66,7 @@ func Default() *Registry { return &defaultRegistry }
 
 // Breakers returns the breakers themselves: to look into them, to export them,
 // or to hand them to an adapter. Ask it for a breaker by name; its Update is the
-// Registry's to call. Of a nil Registry it is nil.
+// Registry's to call. It is nil for a nil Registry.
 func (r *Registry) Breakers() *core.Registry {
 	if r == nil {
 		return nil
@@ -108,8 +108,11 @@ var errNilRegistry = errors.New("presets: nil Registry; use new(presets.Registry
 
 func (r *Registry) policyUnder(f *Fleet, name string) Policy {
 	code, _ := r.code.Load(name)
-	given, _ := code.(*Policy)
-	return r.policyOf(f, name, given)
+	given, _ := code.(*definition)
+	if given == nil {
+		return r.policyOf(f, name, nil)
+	}
+	return r.policyOf(f, name, given.policy)
 }
 
 // policyOf is what holds under a fleet for a name that the code gives a policy,
@@ -134,11 +137,33 @@ func (r *Registry) policyOf(f *Fleet, name string, code *Policy) Policy {
 func (r *Registry) breakerConfig(name string) core.Config {
 	p := r.Policy(name)
 	if p.Retry.Enabled {
-		if _, protected := r.code.Load(name); !protected && !r.unmade.Swap(true) {
-			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (told once)", name)
+		if _, protected := r.code.Load(name); !protected && r.unmade.first(name) {
+			p.warn("retries are enabled for a breaker of which no function is protected yet: Protect makes them, and roundtrip.RetryClient for HTTP; a breaker alone does not (logged once for each name)", name)
 		}
 	}
 	return p.configIn(r, name)
+}
+
+// loggedNames are the first 100 names that something was logged about: clients may
+// make names up.
+type loggedNames struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+// first reports whether a name is to be logged, and notes that it was.
+func (l *loggedNames) first(name string) bool {
+	const most = 100
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.names[name] || len(l.names) >= most {
+		return false
+	}
+	if l.names == nil {
+		l.names = make(map[string]bool)
+	}
+	l.names[name] = true
+	return true
 }
 
 // configIn is the Config of the breaker of a name in r.
@@ -163,6 +188,12 @@ func (r *Registry) size() Limits {
 	return Limits{Max: r.breakers.Max, Idle: r.breakers.Idle}.withDefaults()
 }
 
+// definition is a policy that Protect was given, and the file and line of that.
+type definition struct {
+	policy *Policy
+	at     string
+}
+
 // define enters the policy of a name, unless there is one, which must not differ.
 // No lock is held: a breaker may call its hooks here, and those may call the
 // Registry.
@@ -175,13 +206,14 @@ func (r *Registry) define(name string, code *Policy) error {
 			_, err := breakers.Get(name) // by another policy
 			return unlessFull(err)
 		}
-		if known, ok = r.code.LoadOrStore(name, code); ok {
+		if known, ok = r.code.LoadOrStore(name, &definition{code, callerOutside()}); ok {
 			r.defined.Add(-1)
 		}
 	}
 	if ok {
-		if fields := code.differsFrom(*known.(*Policy)); fields != nil {
-			return &core.ConfigError{Field: "name", Value: name, Allowed: fmt.Sprintf("one that is not protected with another policy; that of this name differs in %s; use the same, another name, or a Registry of your own", strings.Join(fields, ", "))}
+		first := known.(*definition)
+		if fields := code.differsFrom(*first.policy); fields != nil {
+			return &core.ConfigError{Field: "name", Value: name, Allowed: fmt.Sprintf("one that is not protected with another policy; the one at %s differs from that at %s in %s; use the same, another name, or a Registry of your own", callerOutside(), first.at, strings.Join(fields, ", "))}
 		}
 		return nil
 	}
@@ -208,7 +240,7 @@ func unlessFull(err error) error {
 }
 
 // refresh gives a breaker that may have been there before what holds now.
-// Whoever replaces the fleet does so before, so of two the later wins.
+// The fleet is replaced before that, so the later of two wins.
 func (r *Registry) refresh(b *core.Breaker) error {
 	for {
 		f := r.fleet.Load()
@@ -267,7 +299,7 @@ func (r *Registry) Apply(f *Fleet) error {
 		return errors.Join(faults...)
 	}
 	// From here on all goes by the fleet that is current, which may be one that
-	// somebody else has applied meanwhile.
+	// another goroutine has applied meanwhile.
 	old := r.fleet.Swap(f)
 	for {
 		current, defined := r.fleet.Load(), r.definitions.Load()
@@ -275,7 +307,7 @@ func (r *Registry) Apply(f *Fleet) error {
 			r.fleet.CompareAndSwap(f, old) // a name that is new, and that Attach spoils
 			return err
 		}
-		// Else what it has asked for may be older than what somebody has given a
+		// Else what it has asked for may be older than what a caller has given a
 		// breaker meanwhile.
 		if r.fleet.Load() == current && r.definitions.Load() == defined {
 			break

@@ -51,8 +51,14 @@ func callTimeoutIs(t *testing.T, r *presets.Registry, name string, want time.Dur
 	}
 }
 
+// protectNothing returns a function whose calls return the error of protecting it, if
+// there is one.
 func protectNothing(name string, p presets.Policy) func(context.Context) error {
-	return presets.ProtectFunc(name, p, func(context.Context) error { return nil })
+	protected, err := presets.ProtectFunc(name, p, func(context.Context) error { return nil })
+	if err != nil {
+		return func(context.Context) error { return err }
+	}
+	return protected
 }
 
 func in(r *presets.Registry, p presets.Policy) presets.Policy { p.Registry = r; return p }
@@ -152,8 +158,8 @@ func TestRegistryPrecedence(t *testing.T) {
 		callTimeoutIs(t, r, "exact", 2*time.Second)
 		callTimeoutIs(t, r, "exactly", 3*time.Second)
 		callTimeoutIs(t, r, "other", 9*time.Second)
-		callTimeoutIs(t, r, "nobody's", 1*time.Second)
-		callTimeoutIs(t, r, "exa-nobody's", 3*time.Second)
+		callTimeoutIs(t, r, "unnamed", 1*time.Second)
+		callTimeoutIs(t, r, "exa-unnamed", 3*time.Second)
 	})
 	inBubble(t, "retries", func(t *testing.T) {
 		attempts := func(n int) presets.Policy {
@@ -169,7 +175,7 @@ func TestRegistryPrecedence(t *testing.T) {
 		})
 		for name, want := range map[string]int{"exact": 2, "exactly": 3, "none": 1, "other": 5} {
 			f := failsAlways()
-			_, _ = presets.Protect(name, in(r, attempts(5)), f.call)(t.Context(), "")
+			_, _ = presets.MustProtect(name, in(r, attempts(5)), f.call)(t.Context(), "")
 			if f.calls() != want {
 				t.Errorf("%s: %d attempts, want %d", name, f.calls(), want)
 			}
@@ -194,7 +200,7 @@ func TestRegistryKeepsFuncs(t *testing.T) {
 		p.Retry.If = func(error) bool { asked++; return asked < 2 }
 		p.HealthCheck = func(context.Context) error { return nil }
 		f := failsAlways()
-		_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+		_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 		stateIs(t, breakerOf(t, r, "x"), core.Open)
 		if f.calls() != 2 || told != 3 || classified != 2 || asked != 2 || clock == 0 || !strings.Contains(log.String(), "open") {
 			t.Errorf("%d attempts, %d hooks, %d classified, %d asked, %d clock readings, log %q; want 2, 3, 2, 2, some and the opening",
@@ -230,7 +236,7 @@ func TestAttach(t *testing.T) {
 		}
 		for _, name := range []string{"file", "code"} {
 			f := failsAlways()
-			_, _ = presets.Protect(name, in(r, limited(3*time.Second)), f.call)(t.Context(), "")
+			_, _ = presets.MustProtect(name, in(r, limited(3*time.Second)), f.call)(t.Context(), "")
 			if f.calls() != 4 {
 				t.Errorf("%s: %d attempts, want the 4 of Attach", name, f.calls())
 			}
@@ -321,7 +327,7 @@ func TestRegistryPastTheCap(t *testing.T) {
 		}
 		for i, name := range []string{"a", "b"} {
 			f := failsAlways()
-			if _, err := presets.Protect(name, own(i+1), f.call)(t.Context(), ""); f.calls() != i+1 || err != errDown {
+			if _, err := presets.MustProtect(name, own(i+1), f.call)(t.Context(), ""); f.calls() != i+1 || err != errDown {
 				t.Errorf("%s: %v after %d attempts, want %v after %d", name, err, f.calls(), errDown, i+1)
 			}
 			if err := breakerOf(t, r, name).Force(core.ForcedOpen); err != nil { // such a breaker is never evicted
@@ -330,7 +336,7 @@ func TestRegistryPastTheCap(t *testing.T) {
 		}
 		for i, name := range []string{"c", "d"} {
 			f := failsAlways()
-			call := presets.Protect(name, own(i+3), f.call)
+			call := presets.MustProtect(name, own(i+3), f.call)
 			for range 10 {
 				if _, err := call(t.Context(), ""); err != errDown {
 					t.Errorf("%s: %v, want %v and no refusal", name, err, errDown)
@@ -364,7 +370,7 @@ func TestRegistryPastTheCap(t *testing.T) {
 	})
 }
 
-// A breaker that somebody asked for before Protect gets the policy, and keeps
+// A breaker that was asked for before Protect gets the policy, and keeps
 // what it has seen.
 func TestProtectFindsABreaker(t *testing.T) {
 	inBubble(t, "", func(t *testing.T) {
@@ -373,7 +379,7 @@ func TestProtectFindsABreaker(t *testing.T) {
 		failing(t, b, 3)
 		p := in(r, limited(time.Second))
 		p.FailureThreshold = 4
-		call := presets.ProtectFunc("x", p, func(context.Context) error { return errDown })
+		call := presets.MustProtectFunc("x", p, func(context.Context) error { return errDown })
 		if breakerOf(t, r, "x") != b {
 			t.Fatal("Protect made another breaker")
 		}
@@ -450,7 +456,7 @@ func TestApply(t *testing.T) {
 		r := new(presets.Registry)
 		p := in(r, retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2}))
 		f := failsAlways()
-		call := presets.Protect("x", p, f.call)
+		call := presets.MustProtect("x", p, f.call)
 		attempts := func(want int) {
 			t.Helper()
 			before := f.calls()
@@ -524,7 +530,7 @@ func TestApplyAllOrNothing(t *testing.T) {
 		p := in(r, limited(3*time.Second))
 		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 2}
 		f := failsAlways()
-		call := presets.Protect("code", p, f.call)
+		call := presets.MustProtect("code", p, f.call)
 		breakerOf(t, r, "default")
 		breakerOf(t, r, "file")
 		return r, func() {
@@ -655,7 +661,7 @@ func TestRegistryFirstTwo(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 2 {
 			wg.Go(func() {
-				f := presets.ProtectFunc("a"+strconv.Itoa(i), p, func(context.Context) error { calls.Add(1); return errDown })
+				f := presets.MustProtectFunc("a"+strconv.Itoa(i), p, func(context.Context) error { calls.Add(1); return errDown })
 				_ = f(t.Context())
 			})
 		}
@@ -674,9 +680,9 @@ func TestRetriesPastTheCap(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := presets.Moderate().WithRetry().With(func(p *presets.Policy) { p.Registry, p.Retry.InitialDelay = registry, 1 })
-	_ = presets.ProtectFunc("a", p, func(context.Context) error { return nil })
+	_ = presets.MustProtectFunc("a", p, func(context.Context) error { return nil })
 	calls := 0
-	b := presets.ProtectFunc("b", p, func(context.Context) error { calls++; return errDown })
+	b := presets.MustProtectFunc("b", p, func(context.Context) error { calls++; return errDown })
 	if _ = b(t.Context()); calls != 1 {
 		t.Errorf("%d calls, want 1 as the file has no retry", calls)
 	}
@@ -692,14 +698,14 @@ func TestRetriesPastTheCap(t *testing.T) {
 	}
 }
 
-// What a Fleet made in Go says by funcs is not forgotten for those of Protect.
+// The funcs of a Fleet made in Go stay beside those of Protect.
 func TestRegistryKeepsTheFleetsFuncs(t *testing.T) {
 	check := func(context.Context) error { return nil }
 	registry, err := presets.NewRegistry(&presets.Fleet{Policies: map[string]presets.Policy{"p": {HealthCheck: check}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = presets.ProtectFunc("p", presets.Policy{Registry: registry}, check)
+	_ = presets.MustProtectFunc("p", presets.Policy{Registry: registry}, check)
 	if registry.Policy("p").HealthCheck == nil {
 		t.Error("Protect without a health check took away the fleet's")
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/blackbox4/switchgear/presets"
 )
 
-// In a bubble no time passes while anybody runs, so a call's deadline tells to
+// In a bubble no time passes while a goroutine runs, so a call's deadline tells to
 // the nanosecond by which policy it is made, though goroutines run in parallel.
 
 // oldFleet and newFleet differ in all that a call shows.
@@ -53,7 +53,7 @@ func TestReloadUnderTraffic(t *testing.T) {
 		var seen tally
 		var protected []func(context.Context, int) (int, error)
 		for i := range names {
-			protected = append(protected, presets.Protect(fmt.Sprint("file-", i), in(r, presets.Moderate()), func(ctx context.Context, fails int) (int, error) {
+			protected = append(protected, presets.MustProtect(fmt.Sprint("file-", i), in(r, presets.Moderate()), func(ctx context.Context, fails int) (int, error) {
 				deadline, _ := ctx.Deadline()
 				if left := time.Until(deadline); left != 10*time.Second && left != 20*time.Second {
 					seen.torn.Add(1)
@@ -120,7 +120,7 @@ func TestReloadUnderTraffic(t *testing.T) {
 			callTimeoutIs(t, r, fmt.Sprint("file-", i), 20*time.Second)
 		}
 		f := failsAlways()
-		_, _ = presets.Protect("file-last", in(r, presets.Moderate()), f.call)(t.Context(), "")
+		_, _ = presets.MustProtect("file-last", in(r, presets.Moderate()), f.call)(t.Context(), "")
 		if f.calls() != 5 {
 			t.Errorf("%d attempts in the end, want the new policy's 5", f.calls())
 		}
@@ -232,7 +232,7 @@ func TestReloadAndNewNames(t *testing.T) {
 							return nil
 						}
 						if g < 4 {
-							_ = presets.ProtectFunc(name, in(r, presets.Moderate()), see)(t.Context())
+							_ = presets.MustProtectFunc(name, in(r, presets.Moderate()), see)(t.Context())
 						} else if b, err := r.Breakers().Get(name); err == nil {
 							_ = b.Do(t.Context(), see)
 						}
@@ -250,7 +250,7 @@ func TestReloadAndNewNames(t *testing.T) {
 					name := fmt.Sprint("file-", g, "-", i)
 					callTimeoutIs(t, r, name, 20*time.Second)
 					f := failsAlways()
-					_, _ = presets.Protect(name, in(r, presets.Moderate()), f.call)(t.Context(), "")
+					_, _ = presets.MustProtect(name, in(r, presets.Moderate()), f.call)(t.Context(), "")
 					if f.calls() != 5 {
 						t.Errorf("%s makes %d attempts, want the new policy's 5", name, f.calls())
 					}
@@ -284,7 +284,7 @@ func TestApplyConcurrently(t *testing.T) {
 				}
 			}
 			f := failsAlways()
-			call := presets.Protect("file-code", in(r, presets.Moderate()), f.call)
+			call := presets.MustProtect("file-code", in(r, presets.Moderate()), f.call)
 			breakerOf(t, r, "default")
 			breakerOf(t, r, "found") // and then protected, when others reload
 			slow.Store(true)

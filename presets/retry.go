@@ -1,6 +1,7 @@
 package presets
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -74,6 +75,21 @@ func (r Retry) faults() []error {
 	return faults
 }
 
+// zeros are the faults of fields of a preset that were set to zero, which reads as
+// "none" and would stand for the default; own is what the preset says.
+func (r Retry) zeros(own Retry) (faults []error) {
+	if !r.Enabled {
+		return nil
+	}
+	if r.Attempts == 0 && own.Attempts != 0 {
+		faults = append(faults, &core.ConfigError{Field: "Retry.Attempts", Value: 0, Allowed: "1 to 100 where retries are enabled; WithoutRetry makes each call once"})
+	}
+	if r.Strategy == StrategyNone && own.Strategy != StrategyNone {
+		faults = append(faults, &core.ConfigError{Field: "Retry.Strategy", Value: r.Strategy, Allowed: "fixed, linear, exponential or random where retries are enabled; WithoutRetry makes each call once"})
+	}
+	return faults
+}
+
 // inVain returns a field that was set and has no effect, because retries are not
 // enabled; empty if there is none. What a preset says by itself was not set; own is
 // what that of the policy says.
@@ -127,22 +143,11 @@ func (r Retry) WithDefaults() Retry {
 	} else {
 		r.Attempts = 1
 	}
-	if r.Attempts == 0 {
-		r.Attempts = defaultAttempts
-	}
-	if r.InitialDelay == 0 {
-		r.InitialDelay = defaultInitialDelay
-	}
-	if r.MaxDelay == 0 {
-		r.MaxDelay = max(defaultMaxDelay, r.InitialDelay)
-	}
-	if r.Multiplier == 0 {
-		r.Multiplier = defaultMultiplier
-	}
-	if r.JitterFactor == 0 {
-		r.JitterFactor = defaultJitterFactor
-	}
-	r.JitterFactor = max(r.JitterFactor, 0)
+	r.Attempts = cmp.Or(r.Attempts, defaultAttempts)
+	r.InitialDelay = cmp.Or(r.InitialDelay, defaultInitialDelay)
+	r.MaxDelay = cmp.Or(r.MaxDelay, max(defaultMaxDelay, r.InitialDelay))
+	r.Multiplier = cmp.Or(r.Multiplier, defaultMultiplier)
+	r.JitterFactor = max(cmp.Or(r.JitterFactor, defaultJitterFactor), 0)
 	return r
 }
 

@@ -35,7 +35,7 @@ func TestRetryIsExecuted(t *testing.T) {
 	inBubble(t, "until it succeeds", func(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential})
 		f := failsWith(errDown, errDown)
-		if n, err := presets.Protect("x", p, f.call)(t.Context(), ""); n != 3 || err != nil {
+		if n, err := presets.MustProtect("x", p, f.call)(t.Context(), ""); n != 3 || err != nil {
 			t.Errorf("the call = %d, %v, want the third attempt's result", n, err)
 		}
 		f.waitsAre(t, time.Second, 2*time.Second)
@@ -45,7 +45,7 @@ func TestRetryIsExecuted(t *testing.T) {
 		for _, attempts := range []int{1, 2, 5, 100} {
 			p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: attempts})
 			f := failsAlways()
-			if n, err := presets.Protect("x", p, f.call)(t.Context(), ""); n != attempts || err != errDown {
+			if n, err := presets.MustProtect("x", p, f.call)(t.Context(), ""); n != attempts || err != errDown {
 				t.Errorf("the call = %d, %v, want the result of attempt %d", n, err, attempts)
 			}
 			f.waitsAre(t, slices.Repeat([]time.Duration{time.Second}, attempts-1)...)
@@ -56,7 +56,7 @@ func TestRetryIsExecuted(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: time.Second, JitterFactor: 0.5, Attempts: 100})
 		f := failsAlways()
 		for range 3 {
-			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+			_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 		}
 		spread(t, f.waits(), 500*time.Millisecond, 1500*time.Millisecond)
 	})
@@ -64,7 +64,7 @@ func TestRetryIsExecuted(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: time.Second, JitterFactor: 1, Attempts: 100})
 		f := failsAlways()
 		for range 3 {
-			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+			_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 		}
 		spread(t, f.waits(), 0, 2*time.Second)
 	})
@@ -72,7 +72,7 @@ func TestRetryIsExecuted(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, InitialDelay: time.Second, MaxDelay: 5 * time.Second, JitterFactor: 0.5, Attempts: 100})
 		f := failsAlways()
 		for range 3 {
-			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+			_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 		}
 		capped := slices.DeleteFunc(f.waits(), func(d time.Duration) bool { return d < 2500*time.Millisecond })
 		if most := slices.Max(capped); most > 5*time.Second || most < 4900*time.Millisecond {
@@ -86,13 +86,13 @@ func TestRetryIsExecuted(t *testing.T) {
 	})
 	inBubble(t, "not after a success", func(t *testing.T) {
 		f := failsWith()
-		if n, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), ""); n != 1 || err != nil {
+		if n, err := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), ""); n != 1 || err != nil {
 			t.Errorf("the call = %d, %v, want the first result", n, err)
 		}
 	})
 	inBubble(t, "not without a strategy", func(t *testing.T) {
 		f := failsAlways()
-		if n, err := presets.Protect("x", noRetry(core.Config{}), f.call)(t.Context(), ""); n != 1 || err != errDown || f.calls() != 1 {
+		if n, err := presets.MustProtect("x", noRetry(core.Config{}), f.call)(t.Context(), ""); n != 1 || err != errDown || f.calls() != 1 {
 			t.Errorf("the call = %d, %v in %d attempts, want one", n, err, f.calls())
 		}
 	})
@@ -120,7 +120,7 @@ func TestWaitsOfTheStrategies(t *testing.T) {
 		inBubble(t, name, func(t *testing.T) {
 			row.retry.Attempts = len(row.want) + 1
 			f := failsAlways()
-			_, _ = presets.Protect("x", retrying(row.retry), f.call)(t.Context(), "")
+			_, _ = presets.MustProtect("x", retrying(row.retry), f.call)(t.Context(), "")
 			f.waitsAre(t, row.want...)
 		})
 	}
@@ -129,7 +129,7 @@ func TestWaitsOfTheStrategies(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyRandom, InitialDelay: 2 * s, MaxDelay: 7 * s, Attempts: 4})
 		for range 300 {
 			f := failsAlways()
-			_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+			_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 			w := f.waits()
 			first, second, third = append(first, w[0]), append(second, w[1]), append(third, w[2])
 		}
@@ -144,7 +144,7 @@ func TestWaitsOfTheStrategies(t *testing.T) {
 			seen := make(map[time.Duration]bool)
 			for range 20 {
 				f := failsAlways()
-				_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+				_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 				seen[f.waits()[0]] = true
 			}
 			if len(seen) < 15 {
@@ -173,7 +173,7 @@ func TestRetryDelaysDoNotOverflow(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(200*365*24*time.Hour, cancel)
 			f := failsAlways()
-			_, err := presets.Protect("x", p, f.call)(ctx, "")
+			_, err := presets.MustProtect("x", p, f.call)(ctx, "")
 			if !errors.Is(err, context.Canceled) || f.calls() > 2 || time.Since(began) < 100*365*24*time.Hour {
 				t.Errorf("%d attempts within %v, then %v; want two at most, a lifetime apart", f.calls(), time.Since(began), err)
 			}
@@ -208,7 +208,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 		p := policy(core.Config{FailureThreshold: 3, Timeout: time.Minute}, every10s)
 		sick := []error{&sickError{1}, &sickError{2}, &sickError{3}, &sickError{4}}
 		f := failsWith(sick...)
-		out, err := presets.Protect("x", p, f.call)(t.Context(), "")
+		out, err := presets.MustProtect("x", p, f.call)(t.Context(), "")
 		f.waitsAre(t, 10*time.Second, 10*time.Second)
 		if waited := time.Since(f.at[2]); waited != 0 {
 			t.Errorf("the call went on for %v after the breaker opened, want 0", waited)
@@ -234,7 +234,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 	inBubble(t, "the break is shorter than the wait: it waits", func(t *testing.T) {
 		p := policy(core.Config{FailureThreshold: 2, Timeout: 9 * time.Second, SuccessThreshold: 1}, every10s)
 		f := failsWith(errDown, errDown)
-		out, err := presets.Protect("x", p, f.call)(t.Context(), "")
+		out, err := presets.MustProtect("x", p, f.call)(t.Context(), "")
 		if out != 3 || err != nil {
 			t.Errorf("the call = %d, %v, want the third attempt, a probe, to succeed", out, err)
 		}
@@ -244,14 +244,14 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 	inBubble(t, "the break ends with the wait: it waits", func(t *testing.T) {
 		p := policy(core.Config{FailureThreshold: 1, Timeout: 10 * time.Second, SuccessThreshold: 1}, every10s)
 		f := failsWith(errDown)
-		if out, err := presets.Protect("x", p, f.call)(t.Context(), ""); out != 2 || err != nil {
+		if out, err := presets.MustProtect("x", p, f.call)(t.Context(), ""); out != 2 || err != nil {
 			t.Errorf("the call = %d, %v, want the second attempt to succeed", out, err)
 		}
 	})
 	inBubble(t, "all probes are out after the wait", func(t *testing.T) {
 		p := policy(core.Config{FailureThreshold: 1, Timeout: 9 * time.Second, HalfOpenMaxCalls: 1}, every10s)
 		f := failsWith(errDown)
-		call := presets.Protect("x", p, f.call)
+		call := presets.MustProtect("x", p, f.call)
 		b := breakerOf(t, p.Registry, "x")
 		time.AfterFunc(9*time.Second, func() {
 			if _, err := b.Allow(context.Background()); err != nil {
@@ -266,7 +266,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 	inBubble(t, "opened by others meanwhile", func(t *testing.T) {
 		p := policy(core.Config{FailureThreshold: 2, Timeout: time.Minute}, every10s)
 		f := failsAlways()
-		call := presets.Protect("x", p, f.call)
+		call := presets.MustProtect("x", p, f.call)
 		b := breakerOf(t, p.Registry, "x")
 		time.AfterFunc(5*time.Second, func() { _ = b.Do(context.Background(), func(context.Context) error { return errDown }) })
 		began := time.Now()
@@ -279,7 +279,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 		inBubble(t, o.String()+" waits all the same", func(t *testing.T) {
 			p := policy(core.Config{FailureThreshold: 1, Timeout: time.Hour}, every10s)
 			f := failsWith(errDown, errDown)
-			call := presets.Protect("x", p, f.call)
+			call := presets.MustProtect("x", p, f.call)
 			b := breakerOf(t, p.Registry, "x")
 			failing(t, b, 1)
 			stateIs(t, b, core.Open)
@@ -295,7 +295,7 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 	inBubble(t, "forced open between attempts", func(t *testing.T) {
 		p := policy(core.Config{FailureThreshold: -1, FailureRateThreshold: -1}, every10s)
 		f := failsAlways()
-		call := presets.Protect("x", p, f.call)
+		call := presets.MustProtect("x", p, f.call)
 		b := breakerOf(t, p.Registry, "x")
 		time.AfterFunc(15*time.Second, func() { _ = b.Force(core.ForcedOpen) })
 		_, err := call(t.Context(), "")
@@ -308,13 +308,13 @@ func TestRetryMeetsAnOpenBreaker(t *testing.T) {
 			cfg := core.Config{FailureThreshold: 1, Timeout: time.Minute, Now: func() time.Time { return time.Now().Add(ahead) }}
 			f := failsAlways()
 			began := time.Now()
-			_, err := presets.Protect("x", policy(cfg, every10s), f.call)(t.Context(), "")
+			_, err := presets.MustProtect("x", policy(cfg, every10s), f.call)(t.Context(), "")
 			if openError(t, err); time.Since(began) != 0 {
 				t.Errorf("%s: the call went on for %v, want it ended at once: the break outlasts the wait", name, time.Since(began))
 			}
 			cfg.Timeout, cfg.SuccessThreshold = 5*time.Second, 1
 			f = failsWith(errDown)
-			if n, err := presets.Protect("x", policy(cfg, every10s), f.call)(t.Context(), ""); n != 2 || err != nil {
+			if n, err := presets.MustProtect("x", policy(cfg, every10s), f.call)(t.Context(), ""); n != 2 || err != nil {
 				t.Errorf("%s: the call = %d, %v, want the second attempt: the break is shorter than the wait", name, n, err)
 			}
 		}
@@ -331,7 +331,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 		time.AfterFunc(13*time.Second, func() { cancel(errCause) })
 		f := failsWith(errDown, sick, errDown)
 		began := time.Now()
-		out, err := presets.Protect("x", retrying(every10s), f.call)(ctx, "")
+		out, err := presets.MustProtect("x", retrying(every10s), f.call)(ctx, "")
 		if took := time.Since(began); took != 13*time.Second || f.calls() != 2 {
 			t.Errorf("the call took %v and %d attempts, want 13s and 2", took, f.calls())
 		}
@@ -354,7 +354,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 	inBubble(t, "cancelled without a cause", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
-		_, err := presets.Protect("x", retrying(every10s), failsWith(sick).call)(ctx, "")
+		_, err := presets.MustProtect("x", retrying(every10s), failsWith(sick).call)(ctx, "")
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, sick) || strings.Count(err.Error(), context.Canceled.Error()) != 1 {
 			t.Errorf("the error is %q, want %v once, and %v", err, context.Canceled, sick)
 		}
@@ -365,7 +365,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(10*time.Second, func() { cancel(errCause) })
 			f := failsWith(sick)
-			n, err := presets.Protect("x", retrying(every10s), f.call)(ctx, "")
+			n, err := presets.MustProtect("x", retrying(every10s), f.call)(ctx, "")
 			if err == nil && n == 2 {
 				continue // the attempt was faster
 			}
@@ -378,7 +378,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 		errCause := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		calls := 0
-		err := presets.ProtectFunc("x", retrying(every10s), func(context.Context) error { calls++; cancel(errCause); return sick })(ctx)
+		err := presets.MustProtectFunc("x", retrying(every10s), func(context.Context) error { calls++; cancel(errCause); return sick })(ctx)
 		if calls != 1 || !errors.Is(err, sick) {
 			t.Errorf("the call = %v after %d attempts, want %v after one", err, calls, sick)
 		}
@@ -389,7 +389,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		f := failsWith(errDown, sick)
-		_, err := presets.Protect("x", retrying(every10s), f.call)(hidesDeadline{ctx}, "")
+		_, err := presets.MustProtect("x", retrying(every10s), f.call)(hidesDeadline{ctx}, "")
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sick) || time.Since(began) != 12*time.Second {
 			t.Errorf("the call = %v after %v, want %v and %v after 12s", err, time.Since(began), context.DeadlineExceeded, sick)
 		}
@@ -401,7 +401,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			began := time.Now()
 			f := failsAlways()
-			n, err := presets.Protect("x", retrying(every10s), f.call)(ctx, "")
+			n, err := presets.MustProtect("x", retrying(every10s), f.call)(ctx, "")
 			if err != errDown || n != attempts || f.calls() != attempts {
 				t.Errorf("with %v: the call = %d, %v after %d attempts, want the last error itself after %d", limit, n, err, f.calls(), attempts)
 			}
@@ -416,7 +416,7 @@ func TestRetryAndTheCallersContext(t *testing.T) {
 		f := failsWith(errDown, errDown)
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, Attempts: 3})
 		calls := 0
-		_, err := presets.Protect("x", p, func(ctx context.Context, in string) (int, error) {
+		_, err := presets.MustProtect("x", p, func(ctx context.Context, in string) (int, error) {
 			if calls++; calls == 3 {
 				cancel()
 				return 3, sick
@@ -462,7 +462,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			f := failsWith(slices.Repeat([]error{row.err}, 10)...)
-			n, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 4}), f.call)(t.Context(), "")
+			n, err := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential, Attempts: 4}), f.call)(t.Context(), "")
 			f.waitsAre(t, row.want...)
 			if n != len(row.want)+1 || fmt.Sprintf("%p %v", err, err) != fmt.Sprintf("%p %v", row.err, row.err) {
 				t.Errorf("the call = %d, %v, want the last attempt's result and error itself", n, err)
@@ -471,7 +471,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	}
 	inBubble(t, "only that of the last attempt", func(t *testing.T) {
 		f := failsWith(core.RetryAfter(errDown, 5*s), errDown)
-		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), "")
+		_, err := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), "")
 		f.waitsAre(t, 5*s, s)
 		if err != nil {
 			t.Errorf("the call = %v, want the third attempt to succeed", err)
@@ -481,7 +481,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 1, Timeout: s, SuccessThreshold: 1})
 		p.Retry = presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}
 		f := failsWith(busyError{7 * s})
-		if n, err := presets.Protect("x", p, f.call)(t.Context(), ""); n != 2 || err != nil {
+		if n, err := presets.MustProtect("x", p, f.call)(t.Context(), ""); n != 2 || err != nil {
 			t.Errorf("the call = %d, %v, want the second attempt, when the break is over", n, err)
 		}
 		f.waitsAre(t, 7*s)
@@ -489,7 +489,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	inBubble(t, "jitter does not come back sooner", func(t *testing.T) {
 		f := failsWith(slices.Repeat([]error{core.RetryAfter(errDown, s)}, 100)...)
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, JitterFactor: 0.5, Attempts: 100})
-		_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+		_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 		if least := slices.Min(f.waits()); least != s {
 			t.Errorf("the shortest wait is %v, want 1s, which was asked for", least)
 		}
@@ -499,7 +499,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 		defer cancel()
 		want := busyError{6 * s}
 		f := failsWith(want)
-		if _, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(ctx, ""); err != want || f.calls() != 1 {
+		if _, err := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(ctx, ""); err != want || f.calls() != 1 {
 			t.Errorf("the call = %v after %d attempts, want %v at once", err, f.calls(), want)
 		}
 	})
@@ -515,7 +515,7 @@ func TestRetryIf(t *testing.T) {
 			asked = append(asked, err)
 			return err == errDown
 		})
-		n, err := presets.Protect("x", p, f.call)(t.Context(), "")
+		n, err := presets.MustProtect("x", p, f.call)(t.Context(), "")
 		if n != 2 || err != f.errs[1] {
 			t.Errorf("the call = %d, %v, want the second attempt's error itself", n, err)
 		}
@@ -540,7 +540,7 @@ func TestRetryIf(t *testing.T) {
 		} {
 			f := failsWith(err, errDown)
 			p := policy(retrying(fixed), func(error) bool { return true })
-			if n, got := presets.Protect("x", p, f.call)(t.Context(), ""); n != 1 || got != err {
+			if n, got := presets.MustProtect("x", p, f.call)(t.Context(), ""); n != 1 || got != err {
 				t.Errorf("%s: the call = %d, %v, want the first attempt's error itself", name, n, got)
 			}
 		}
@@ -550,7 +550,7 @@ func TestRetryIf(t *testing.T) {
 		p := policy(noRetry(core.Config{FailureThreshold: 1, Timeout: time.Hour}), func(error) bool { asked++; return true })
 		p.Retry.Enabled, p.Retry.Strategy = true, presets.StrategyFixed
 		f := failsWith(nil, errDown)
-		call := presets.Protect("x", p, f.call)
+		call := presets.MustProtect("x", p, f.call)
 		for range 3 {
 			_, _ = call(t.Context(), "")
 		}
@@ -566,7 +566,7 @@ func TestRetryIf(t *testing.T) {
 					t.Errorf("recovered %v, want it to pass through", v)
 				}
 			}()
-			_, _ = presets.Protect("x", p, failsAlways().call)(t.Context(), "")
+			_, _ = presets.MustProtect("x", p, failsAlways().call)(t.Context(), "")
 		}()
 		totalsAre(t, breakerOf(t, p.Registry, "x"), core.Totals{Calls: 1, Failures: 1})
 	})
@@ -594,7 +594,7 @@ func TestRetryNetworkTimeouts(t *testing.T) {
 			p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 			p.CallTimeout = time.Minute
 			f := failsWith(err)
-			if n, got := presets.Protect("x", p, f.call)(t.Context(), ""); n != 2 || got != nil {
+			if n, got := presets.MustProtect("x", p, f.call)(t.Context(), ""); n != 2 || got != nil {
 				t.Errorf("the call = %d, %v, want a second attempt", n, got)
 			}
 		})
@@ -607,7 +607,7 @@ func TestRetryNetworkTimeouts(t *testing.T) {
 		}
 		f := failsWith(err)
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 1})
-		if n, got := presets.Protect("x", p, f.call)(t.Context(), ""); n != 2 || got != nil {
+		if n, got := presets.MustProtect("x", p, f.call)(t.Context(), ""); n != 2 || got != nil {
 			t.Errorf("the call = %d, %v, want a second attempt", n, got)
 		}
 	})
@@ -630,7 +630,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 			p.CallTimeout = 5 * time.Second
 			calls := 0
 			began := time.Now()
-			err := presets.ProtectFunc("x", p, func(ctx context.Context) error {
+			err := presets.MustProtectFunc("x", p, func(ctx context.Context) error {
 				calls++
 				<-ctx.Done()
 				return giveUp(ctx)
@@ -641,7 +641,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 			totalsAre(t, breakerOf(t, p.Registry, "x"), core.Totals{Calls: 1, Failures: 1, Timeouts: 1})
 		})
 	}
-	// What net/http makes of a deadline is for it to say, and has changed before.
+	// net/http decides what it makes of a deadline, and has changed that before.
 	t.Run("of a real HTTP client", func(t *testing.T) {
 		release := make(chan struct{})
 		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
@@ -650,7 +650,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed, InitialDelay: 1})
 		p.CallTimeout = 50 * time.Millisecond
 		calls := 0
-		err := presets.ProtectFunc("x", p, func(ctx context.Context) error {
+		err := presets.MustProtectFunc("x", p, func(ctx context.Context) error {
 			calls++
 			request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
 			if err != nil {
@@ -671,7 +671,7 @@ func TestRetryNotAfterCallTimeout(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 		p.CallTimeout = 5 * time.Second
 		calls := 0
-		err := presets.ProtectFunc("x", p, func(context.Context) error {
+		err := presets.MustProtectFunc("x", p, func(context.Context) error {
 			calls++
 			time.Sleep(5*time.Second - 1)
 			return errDown
@@ -693,7 +693,7 @@ func TestRetryLibraryErrorsAreNotMistaken(t *testing.T) {
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			f := failsWith(err, err, err)
-			n, got := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), "")
+			n, got := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), f.call)(t.Context(), "")
 			if n != 3 || got != err {
 				t.Errorf("the call = %d, %v, want the third attempt's error itself", n, got)
 			}
@@ -706,7 +706,7 @@ func TestRetryLibraryErrorsAreNotMistaken(t *testing.T) {
 func TestRetryUncomparableErrors(t *testing.T) {
 	inBubble(t, "as the error of every attempt", func(t *testing.T) {
 		f := failsWith(slices.Repeat([]error{manyErrors{errDown}}, 3)...)
-		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential}), f.call)(t.Context(), "")
+		_, err := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyExponential}), f.call)(t.Context(), "")
 		if got, ok := err.(manyErrors); !ok || len(got) != 1 || f.calls() != 3 {
 			t.Errorf("the call = %v after %d attempts, want the error itself after 3", err, f.calls())
 		}
@@ -714,7 +714,7 @@ func TestRetryUncomparableErrors(t *testing.T) {
 	inBubble(t, "beside a refusal", func(t *testing.T) {
 		p := noRetry(core.Config{FailureThreshold: 2, Timeout: time.Hour})
 		p.Retry.Enabled, p.Retry.Strategy = true, presets.StrategyFixed
-		_, err := presets.Protect("x", p, failsWith(manyErrors{}, manyErrors{errDown}).call)(t.Context(), "")
+		_, err := presets.MustProtect("x", p, failsWith(manyErrors{}, manyErrors{errDown}).call)(t.Context(), "")
 		openError(t, err)
 		if last, ok := errors.AsType[manyErrors](err); !ok || len(last) != 1 {
 			t.Errorf("the call = %v, want the last error in its chain", err)
@@ -726,7 +726,7 @@ func TestRetryUncomparableErrors(t *testing.T) {
 	inBubble(t, "beside an ended context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Millisecond, cancel)
-		_, err := presets.Protect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), failsWith(manyErrors{}).call)(ctx, "")
+		_, err := presets.MustProtect("x", retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed}), failsWith(manyErrors{}).call)(ctx, "")
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("the call = %v, want %v", err, context.Canceled)
 		}
@@ -740,14 +740,14 @@ func TestRetryAndClassify(t *testing.T) {
 		p := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 		p.Classify = func(context.Context, error) core.Outcome { return core.Ignored }
 		f := failsAlways()
-		_, _ = presets.Protect("x", p, f.call)(t.Context(), "")
+		_, _ = presets.MustProtect("x", p, f.call)(t.Context(), "")
 		totalsAre(t, breakerOf(t, p.Registry, "x"), core.Totals{Calls: 3, Ignored: 3})
 	})
 	inBubble(t, "the refusal of a protected function inside is not", func(t *testing.T) {
 		inner := noRetry(core.Config{FailureThreshold: 1, Timeout: time.Hour})
 		outer := retrying(presets.Retry{Enabled: true, Strategy: presets.StrategyFixed})
 		f := failsAlways()
-		call := presets.Protect("outer", outer, presets.Protect("inner", inner, f.call))
+		call := presets.MustProtect("outer", outer, presets.MustProtect("inner", inner, f.call))
 		if _, err := call(t.Context(), ""); !errors.Is(err, core.ErrOpen) || f.calls() != 1 {
 			t.Errorf("the call = %v after %d attempts, want the inner refusal after one", err, f.calls())
 		}

@@ -98,7 +98,7 @@ func makeSchema(t *testing.T) []byte {
 	for name, text := range w.docs {
 		w.docs[name] = w.forFiles(text)
 	}
-	// What a file says otherwise than Go.
+	// The words of a file that differ from Go's.
 	w.docs["Policy.Preset"] = "The preset whose fields are laid on the defaults; none starts from the zero policy instead."
 
 	const number = `(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+`
@@ -240,6 +240,12 @@ func (w schemaWriter) object(t reflect.Type, text string) *jsonschema.Schema {
 	case reflect.TypeFor[presets.Retry]():
 		add("jitter", "false is no jitter_factor.", bare)
 	case reflect.TypeFor[presets.Policy]():
+		for _, ms := range []string{"", "_ms"} {
+			add("open_for"+ms, "Another name of timeout"+ms+".", s.Properties["timeout"+ms])
+			exclude(s, "open_for"+ms, "timeout")
+			exclude(s, "open_for"+ms, "timeout_ms")
+		}
+		exclude(s, "open_for", "open_for_ms")
 		add("sliding_window_size", "Another name of calls in window.", w.defs["window"].Properties["calls"])
 		exclude(s, "sliding_window_size", "window")
 		add("enable_health_checks", "false is no health_check_interval.", bare)
@@ -550,7 +556,7 @@ func TestSchemaBounds(t *testing.T) {
 // beyondSchema reports whether a fault lies in how two values go together, or in
 // the length of a duration.
 func beyondSchema(problem string) bool {
-	for _, part := range []string{"which would stand for", "at least 1µs", "which they are not; add retry_enabled", "only with a rate", "at most History", "at least Timeout", "at least CallTimeout", "at most CallTimeout", "at least InitialDelay", "max_delay is", "1m to 24h", "10ms to 24h", "at least 10ms", "at most Window.Calls", "positive when SlowRateThreshold", "max_timeout"} {
+	for _, part := range []string{"which would stand for", "at least 1ms", "which they are not; add retry_enabled", "only with a rate", "at most history", "at least timeout", "at least call_timeout", "at most call_timeout", "at least initial_delay", "max_delay is", "1m to 24h", "10ms to 24h", "at least 10ms", "at most window.calls", "positive when slow_rate_threshold", "max_timeout"} {
 		if strings.Contains(problem, part) {
 			return true
 		}

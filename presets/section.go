@@ -33,7 +33,7 @@ func (f *Fleet) Section(name string, into any) (found bool, err error) {
 	if f == nil || f.sections[name] == nil {
 		return false, nil
 	}
-	d, given := &decoder{file: f.file, quiet: name == secretSection}, make(places)
+	d, given := &decoder{file: f.file, quiet: name == secretSection}, make(positions)
 	d.fields(v.Elem(), f.sections[name], scope{path: name, places: given})
 	if whole, ok := into.(interface{ Validate() error }); ok && !d.quiet && d.faults == nil {
 		if err := whole.Validate(); err != nil {

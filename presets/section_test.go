@@ -74,7 +74,7 @@ export: {}
 	}
 }
 
-// What a section does not give stays as it is: its defaults are there before.
+// Fields that a section does not give stay as they are: its defaults are there before.
 func TestSectionLaysOverDefaults(t *testing.T) {
 	f, err := decode(`ralph: {text: new, inner: {b: 1s}, pointer: {b: 2s}, list: [], table: {c: 3}}`)
 	if err != nil {

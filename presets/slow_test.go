@@ -30,7 +30,7 @@ func opened(t *testing.T, p presets.Policy, fn func(context.Context) error) (cal
 	t.Helper()
 	p.Registry = new(presets.Registry)
 	down := true
-	call = presets.ProtectFunc("x", p, func(ctx context.Context) error {
+	call = presets.MustProtectFunc("x", p, func(ctx context.Context) error {
 		if down {
 			return errDown
 		}

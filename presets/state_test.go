@@ -128,7 +128,7 @@ func TestAnOpenBreakerSurvivesARestart(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "state")
 		start := func() (*presets.Registry, func(context.Context) error) {
 			r := new(presets.Registry)
-			call := presets.ProtectFunc("x", in(r, presets.Conservative()), func(context.Context) error { return errDown })
+			call := presets.MustProtectFunc("x", in(r, presets.Conservative()), func(context.Context) error { return errDown })
 			if err := r.KeepState(path); err != nil {
 				t.Fatal(err)
 			}
@@ -376,7 +376,7 @@ func TestStateFileIsBounded(t *testing.T) {
 // Calls, transitions, reloads and flushes at once; at last the file tells the truth.
 func TestStateConcurrently(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
-	f := fleetBy(core.Config{FailureThreshold: 1, Timeout: time.Microsecond, SuccessThreshold: 1})
+	f := fleetBy(core.Config{FailureThreshold: 1, Timeout: time.Millisecond, SuccessThreshold: 1})
 	r := keeping(t, path, f)
 	var wg sync.WaitGroup
 	for i := range 4 {

@@ -25,7 +25,7 @@ func TestStrategyNames(t *testing.T) {
 	}
 }
 
-// What a program writes of a strategy it can read back, alone and within other
+// A strategy that a program writes can be read back, alone and within other
 // values, in JSON and in YAML.
 func TestStrategiesAreReadBack(t *testing.T) {
 	type document struct {

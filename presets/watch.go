@@ -186,7 +186,7 @@ func (w *watcher) follow() {
 }
 
 // directories returns the directory of path and of every symbolic link that
-// leads there. Of a path that does not exist it is those up to where it ends.
+// leads there. For a path that does not exist, it is those up to where it ends.
 func directories(path string) []string {
 	rest, err := filepath.Abs(path)
 	if err != nil {

@@ -112,7 +112,7 @@ func file(failures int) string {
 	return fmt.Sprintf("defaults: {failure_threshold: %d}\n", failures)
 }
 
-// replace writes a file so that nobody ever meets half of it.
+// replace writes a file so that no reader meets half of it.
 func replace(t *testing.T, path, text string) {
 	t.Helper()
 	write(t, path+".tmp", text)
@@ -320,7 +320,7 @@ func TestWatchLinks(t *testing.T) {
 	})
 }
 
-// What is not there when Watch starts, and comes later.
+// A file that is not there when Watch starts, and comes later.
 func TestWatchWaits(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"for the file":                     {},
@@ -362,7 +362,7 @@ func TestWatchWaits(t *testing.T) {
 		w.holds(t, 12)
 		write(t, path, file(13)) // the directory of the same name is another one
 		w.holds(t, 13)
-		must(t, os.RemoveAll(dir)) // and another again, too quickly for anybody to see that there was none
+		must(t, os.RemoveAll(dir)) // and another again, too quickly for Watch to see that there was none
 		must(t, os.Mkdir(dir, 0o700))
 		write(t, path, file(14))
 		w.holds(t, 14)
@@ -376,7 +376,7 @@ func TestWatchBadFiles(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "breakers.yaml")
 		replace(t, path, file(11))
 		w := watch(t, path, nil)
-		call := presets.ProtectFunc("y", in(w.registry, presets.Moderate()), func(context.Context) error { return nil })
+		call := presets.MustProtectFunc("y", in(w.registry, presets.Moderate()), func(context.Context) error { return nil })
 		w.holds(t, 11)
 		replace(t, path, "defaults:\n  failure_threshold: 12\n  timeot: 5s\n")
 		err := w.reports(t, 1)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -178,46 +177,27 @@ func TestHeadersTheHostDoesNotTake(t *testing.T) {
 // limited is an HTTP/2 server by hand that allows small headers only.
 func limited(t *testing.T, limit uint32) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var conns sync.WaitGroup
-	conns.Go(func() {
+	return connServer(t, func(c *net.TCPConn) {
+		_, _ = io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
+		fr := http2.NewFramer(c, bufio.NewReader(c))
+		_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: limit})
 		for {
-			c, err := l.Accept()
+			f, err := fr.ReadFrame()
 			if err != nil {
 				return
 			}
-			conns.Go(func() {
-				defer c.Close()
-				_, _ = io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
-				fr := http2.NewFramer(c, bufio.NewReader(c))
-				_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: limit})
-				for {
-					f, err := fr.ReadFrame()
-					if err != nil {
-						return
-					}
-					switch f := f.(type) {
-					case *http2.SettingsFrame:
-						if !f.IsAck() {
-							_ = fr.WriteSettingsAck()
-						}
-					case *http2.HeadersFrame: // of a client that has not seen the limit yet
-						var head bytes.Buffer
-						_ = hpack.NewEncoder(&head).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
-						_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: f.StreamID, BlockFragment: head.Bytes(), EndHeaders: true, EndStream: true})
-					}
+			switch f := f.(type) {
+			case *http2.SettingsFrame:
+				if !f.IsAck() {
+					_ = fr.WriteSettingsAck()
 				}
-			})
+			case *http2.HeadersFrame: // of a client that has not seen the limit yet
+				var head bytes.Buffer
+				_ = hpack.NewEncoder(&head).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+				_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: f.StreamID, BlockFragment: head.Bytes(), EndHeaders: true, EndStream: true})
+			}
 		}
 	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		conns.Wait()
-	})
-	return "http://" + l.Addr().String()
 }
 
 // A host that answers everything badly harms only itself: other hosts, also those

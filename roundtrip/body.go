@@ -138,7 +138,7 @@ func (b *body) Read(buf []byte) (int, error) {
 	n, err := b.ReadCloser.Read(buf)
 	b.pace.leave(n)
 	switch {
-	case err == io.EOF: //nolint:errorlint // readers return it as it is
+	case err == io.EOF:
 		b.end(nil, false) // and stays reading: that counts no more
 	case err != nil:
 		b.end(err, b.pace.slow())

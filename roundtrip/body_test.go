@@ -186,7 +186,7 @@ func TestACancelledProbeFreesItsPlace(t *testing.T) {
 		_ = resp.Body.Close()
 		wantTotals(t, b, core.Totals{Calls: 3, Successes: 1, Failures: 1, Ignored: 1, Refused: 1})
 	})
-	bubble(t, "while nobody reads the body", func(t *testing.T) {
+	bubble(t, "while the body is not read", func(t *testing.T) {
 		tr, b := behind(t, inMemory(t, slow), oneProbe())
 		halfOpen(t, b)
 		ctx, cancel := context.WithCancel(bg)
@@ -208,7 +208,7 @@ func (slowToSettle) Allow(context.Context) (core.Permit, error) {
 	return core.NewPermit(func(context.Context, core.Outcome) { time.Sleep(10 * time.Millisecond) }), nil
 }
 
-// Whoever has seen the read fail finds the place free, though it was not the
+// A reader that has seen the read fail finds the place free, though it was not the
 // reader who gave it back.
 func TestProbeIsSettledWhenReadFails(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, req *http.Request) {
@@ -239,7 +239,7 @@ func TestAnAbandonedBodyFreesThePlaceOfAProbe(t *testing.T) {
 			tr.Options().ProbeLease = lease
 			tr.Options().Classify = func(e roundtrip.Result) core.Outcome {
 				if e.Body {
-					t.Error("Classify was asked about a body that nobody has read")
+					t.Error("Classify was asked about a body that was not read")
 				}
 				return roundtrip.DefaultClassify(e)
 			}

@@ -263,7 +263,7 @@ func TestInnerLayerCancels(t *testing.T) {
 	wantTotals(t, b, core.Totals{Calls: 1, Ignored: 1})
 }
 
-// What comes from outside, as a query or a header does, must not open the
+// Input from outside, as a query or a header does, must not open the
 // breaker of a host that never saw it.
 func TestRequestsThatCannotBeSent(t *testing.T) {
 	protocols := new(http.Protocols)

@@ -63,7 +63,7 @@ func TestFailureStatusIsAResponse(t *testing.T) {
 	if resp.StatusCode != http.StatusInternalServerError {
 		t.Errorf("status = %d, want 500", resp.StatusCode)
 	}
-	wantTotals(t, b, core.Totals{Calls: 1, Failures: 1}) // before anybody reads
+	wantTotals(t, b, core.Totals{Calls: 1, Failures: 1}) // before a read
 	if got, want := read(t, resp), "the database is down\n"; got != want {
 		t.Errorf("body = %q, want %q", got, want)
 	}
@@ -130,7 +130,7 @@ func TestRefusedWithoutBody(t *testing.T) {
 	}
 }
 
-// Somebody else may look at the request all the time, so it must not even be
+// Another goroutine may look at the request all the time, so it must not even be
 // changed and changed back: the race detector tells.
 func TestRequestIsNotModified(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, req *http.Request) {
@@ -270,7 +270,7 @@ func TestNoBodyStaysNoBody(t *testing.T) {
 			if resp.Body != http.NoBody {
 				t.Errorf("body is %T, want http.NoBody itself", resp.Body)
 			}
-			wantTotals(t, b, core.Totals{Calls: 1, Successes: 1}) // nobody has read or closed
+			wantTotals(t, b, core.Totals{Calls: 1, Successes: 1}) // not read or closed
 		})
 	}
 	t.Run("HEAD of another kind of Base", func(t *testing.T) {
@@ -346,7 +346,7 @@ func TestAPanicOfBaseIsAFailure(t *testing.T) {
 	})
 }
 
-// What the user's funcs do must not cost a connection either.
+// The user's funcs must not cost a connection either.
 func TestUserFuncPanics(t *testing.T) {
 	panics := func() { panic("user") }
 	for name, set := range map[string]func(tr *roundtrip.Transport){

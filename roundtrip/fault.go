@@ -14,7 +14,7 @@ import (
 func (e Result) atFault() bool { return e.misfit || e.sending.spoiled() }
 
 // unsendable reports whether the request could not be sent, given that err came of
-// it. What comes from outside, such as a query or a header, must not be able to
+// it. Input from outside, such as a query or a header, must not be able to
 // open the breaker of a healthy host.
 func unsendable(req *http.Request, err error) bool {
 	if req.Header == nil || !sendable(req.Header) || !sendable(req.Trailer) || !sendableAtEnd(req.Trailer) {

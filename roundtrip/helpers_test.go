@@ -261,6 +261,16 @@ func hang(t *testing.T) (h http.HandlerFunc, arrived <-chan struct{}) {
 // rawServer serves TCP connections by hand, each once its first request has come.
 func rawServer(t *testing.T, handle func(c *net.TCPConn)) (url string) {
 	t.Helper()
+	return connServer(t, func(c *net.TCPConn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			handle(c)
+		}
+	})
+}
+
+// connServer serves TCP connections by hand, and closes each when handle returns.
+func connServer(t *testing.T, handle func(c *net.TCPConn)) (url string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -274,9 +284,7 @@ func rawServer(t *testing.T, handle func(c *net.TCPConn)) (url string) {
 			}
 			conns.Go(func() {
 				defer c.Close()
-				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-					handle(c.(*net.TCPConn))
-				}
+				handle(c.(*net.TCPConn))
 			})
 		}
 	})

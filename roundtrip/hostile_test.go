@@ -123,7 +123,7 @@ func TestHostsThatTalk(t *testing.T) {
 
 // A download that stalls until the deadline is a failure, also when the caller
 // then closes the body under the one who reads it; one that is closed late, with
-// nobody reading, is none.
+// no reader, is none.
 func TestCloseAfterTheDeadline(t *testing.T) {
 	for name, c := range map[string]struct {
 		reading bool

@@ -108,7 +108,7 @@ func TestRefusalInOtherWrappings(t *testing.T) {
 	}
 }
 
-// What HTTP/2 cannot send is the request's fault only if the request has it, and the
+// A body that HTTP/2 cannot send is the request's fault only if the request has it, and the
 // error is the one for it.
 func TestErrorsForThisRequest(t *testing.T) {
 	for _, row := range []struct {
@@ -188,7 +188,7 @@ func TestConnectionClosedInTheBody(t *testing.T) {
 	}
 }
 
-// What fits into the buffers of a connection is cut by the host alone, however
+// A body that fits into the buffers of a connection is cut by the host alone, however
 // slowly it is read.
 func TestSmallBodyReadSlowly(t *testing.T) {
 	bubble(t, "a piece each minute", func(t *testing.T) {

@@ -233,7 +233,7 @@ func FuzzHost(f *testing.F) {
 			return
 		}
 		if _, err := url.Parse("http://" + host); err != nil {
-			return // as nobody gets by parsing
+			return // parsing never makes one
 		}
 		if again := roundtrip.Host(&http.Request{URL: &url.URL{Scheme: scheme, Host: name}}); again != name {
 			t.Errorf("Host of %q, %q is %q, and of that %q; want it to stay", scheme, host, name, again)

@@ -34,7 +34,7 @@ func dialing(t *testing.T, err error) *http.Transport {
 	return tr
 }
 
-// What this machine is short of is not the host's failure.
+// A shortage of this machine is not the host's failure.
 func TestShortagesOfThisMachine(t *testing.T) {
 	call := func(name string, errno syscall.Errno) error { return os.NewSyscallError(name, errno) }
 	shortages := map[string]error{
@@ -114,7 +114,7 @@ func TestHostsThatAreNotThere(t *testing.T) {
 	wantTotals(t, b, core.Totals{Calls: 1, Failures: 1})
 }
 
-// Who closes the connection under a call has not seen the host fail.
+// A connection that is closed here under a call is not the host's failure.
 func TestConnectionClosedByItsUser(t *testing.T) {
 	for _, p := range protocols {
 		for _, where := range []string{"before the answer", "in the body"} {

@@ -92,7 +92,7 @@ func http2Conn(c net.Conn, goAway bool) error {
 			continue
 		}
 		if goAway {
-			// What follows is for the client to close: a reset could overtake this frame.
+			// The client closes the rest: a reset could overtake this frame.
 			if err := fr.WriteGoAway(0, http2.ErrCodeNo, nil); err != nil {
 				return err
 			}

@@ -45,7 +45,9 @@ type Result struct {
 //     error matches [ErrNotSent]: [core.Ignored];
 //   - any other error, also one of reading the response's body: [core.Failure]. So
 //     are a host that does not exist and one that refuses connections;
-//   - status 429 and 500 to 599, but for 501 and 505: [core.Failure];
+//   - status 429 and 500 to 599, but for 501 and 505: [core.Failure]; a Transport
+//     ignores the 503 of a concurrency limit behind httpmw while other calls to the
+//     host succeed, see [core.Breaker.LimitedOutcome];
 //   - everything else, 404 and 999 too: [core.Success], the host answered.
 //
 // The request is at fault when it cannot be sent as it is (an invalid header), when
@@ -55,7 +57,7 @@ type Result struct {
 // which a host may take for a dead connection, is [core.Ignored] too.
 //
 // It goes by the request's context, by types and by what the wrapped body has seen,
-// never by words that a host can write. What it cannot tell from a failing host counts:
+// never by words that a host can write. An error that it cannot tell from a failing host's counts:
 // a resolver that hangs until the caller's own deadline, a connection that is closed
 // here while a request's body is written to it, credentials whose error has no type of
 // its own. For the last, let what fetches them wrap [ErrNotSent], or put it outside of

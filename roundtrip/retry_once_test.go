@@ -15,7 +15,7 @@ import (
 	"github.com/blackbox4/switchgear/roundtrip"
 )
 
-// What is not safe to send twice is sent once: a charge must not be made three times
+// A request that is not safe to send twice is sent once: a charge must not be made three times
 // because an answer was lost.
 func TestRetryClientSendsOnceWhatIsNotRepeatable(t *testing.T) {
 	at := &net.OpError{Op: "read", Net: "tcp", Err: errSick}

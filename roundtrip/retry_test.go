@@ -174,7 +174,7 @@ func TestRetryClient(t *testing.T) {
 		}
 		_, err = retrying(tr, roundtrip.Retry{Attempts: 1}).Get("http://example.com")
 		if !errors.Is(err, errSick) || strings.Contains(fmt.Sprint(err), "giving up") {
-			t.Errorf("err = %v, want that of the host, which nobody gave up on", err)
+			t.Errorf("err = %v, want that of the host: no context has ended", err)
 		}
 	})
 	bubble(t, "Retry-After", func(t *testing.T) {

@@ -142,6 +142,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	c.sent(t, out, &p)
 	o := t.judge(&c.Result)
+	if o == core.Failure {
+		o = t.limitedThere(gate, c.Response)
+	}
 	if c.forfeited && o != core.Ignored {
 		askAgain(ctx, gate, &p)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // work is the function behind a breaker, in each shape that an API asks for, so
-// that nobody pays for a wrapper. All three do the same.
+// that none pays for a wrapper. All three do the same.
 type work struct {
 	plain func() error
 	value func() (int, error)

@@ -71,9 +71,9 @@ func (w *world) addFunctions() error {
 	}
 	policy := presets.Policy{Registry: f.registry}
 	for i := range 4 {
-		f.protect = append(f.protect, presets.Protect(fmt.Sprintf("work-%d", i), policy, f.work))
+		f.protect = append(f.protect, presets.MustProtect(fmt.Sprintf("work-%d", i), policy, f.work))
 	}
-	f.late = presets.Protect("late-0", policy, f.work)
+	f.late = presets.MustProtect("late-0", policy, f.work)
 	w.add(&layer{
 		name: "functions (presets)", tally: f.tally, source: f.registry.Breakers(), workers: 4, between: time.Millisecond,
 		call: f.call, extra: func() []string { return append(f.missed, f.inForce()...) },

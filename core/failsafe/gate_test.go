@@ -199,7 +199,7 @@ func TestAll(t *testing.T) {
 // Retries of a preset stop at a refusal.
 func TestRetriesStop(t *testing.T) {
 	vitals, attempts := starved(t), 0
-	call := presets.ProtectFunc("failsafe-retries", presets.ExternalAPI(), func(ctx context.Context) error {
+	call := presets.MustProtectFunc("failsafe-retries", presets.ExternalAPI(), func(ctx context.Context) error {
 		attempts++
 		_, err := core.Do(ctx, vitals, func(context.Context) (int, error) { return 0, nil })
 		return err

@@ -83,7 +83,7 @@ func run(ctx context.Context, out io.Writer) error {
 	// by its name.
 	registry := &presets.Registry{}
 	policy := presets.Moderate().With(func(p *presets.Policy) { p.Registry = registry })
-	forecast := presets.ProtectCall("forecast", policy, weather.forecast)
+	forecast := presets.MustProtectCall("forecast", policy, weather.forecast)
 
 	// A fallback answers when the call fails or is refused.
 	safe := func(ctx context.Context) string {
@@ -99,7 +99,7 @@ func run(ctx context.Context, out io.Writer) error {
 		fmt.Fprintln(out, "   it is", safe(ctx))
 	}
 
-	// 4. What was counted.
+	// 4. The counts.
 	protected, err := registry.Breakers().Get("forecast")
 	if err != nil {
 		return err

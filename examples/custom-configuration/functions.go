@@ -27,17 +27,17 @@ func protect(registry *presets.Registry) functions {
 
 		// The file describes payments, which comes before the policy here; but a
 		// health check does not fit into a file.
-		charge: presets.Protect("payments", presets.ExternalAPI().With(here).With(func(p *presets.Policy) {
+		charge: presets.MustProtect("payments", presets.ExternalAPI().With(here).With(func(p *presets.Policy) {
 			p.HealthCheck = pay.ping
 		}), pay.charge),
 
 		// The file describes billing-*, a breaker for each region.
-		invoice: presets.ProtectFunc("billing-eu", presets.Database().With(here), func(context.Context) error { return nil }),
+		invoice: presets.MustProtectFunc("billing-eu", presets.Database().With(here), func(context.Context) error { return nil }),
 
 		// The file says nothing of search, so this holds. Without an answer
 		// there is an old one.
 		search: presets.Fallback(
-			presets.Protect("search", presets.NonCriticalService().With(here).With(func(p *presets.Policy) {
+			presets.MustProtect("search", presets.NonCriticalService().With(here).With(func(p *presets.Policy) {
 				p.FailureThreshold = 2
 			}), find),
 			func(_ context.Context, query string, err error) (string, error) {
@@ -63,7 +63,7 @@ func (g *gateway) charge(_ context.Context, cents int) (string, error) {
 	return fmt.Sprintf("paid %d.%02d", cents/100, cents%100), nil
 }
 
-// ping asks whether the gateway is well, without charging anybody.
+// ping asks whether the gateway is well, without a charge.
 func (g *gateway) ping(context.Context) error {
 	if g.down.Load() {
 		return errDown

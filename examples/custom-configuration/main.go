@@ -118,7 +118,7 @@ func (s *story) load(config string) (err error) {
 	if s.registry, err = presets.NewRegistry(s.fleet); err != nil {
 		return err
 	}
-	// What does not fit into a file: here, who is told of transitions.
+	// Funcs do not fit into a file: here, a hook for transitions.
 	s.registry.Attach = func(_ string, p *presets.Policy) {
 		p.Hooks.Transition = func(_ context.Context, t core.Transition) { s.transitions <- t }
 	}

@@ -81,7 +81,7 @@ func (s *story) spoil(ctx context.Context) error {
 	case err := <-s.faults:
 		s.say("  %s", strings.ReplaceAll(err.Error(), s.path, filepath.Base(s.path)))
 	case <-ctx.Done():
-		return fmt.Errorf("nobody complained of the file: %w", ctx.Err())
+		return fmt.Errorf("the file was not refused: %w", ctx.Err())
 	}
 	s.describe("payments", "as before")
 	return nil
@@ -120,7 +120,7 @@ func (s *story) heal(ctx context.Context) error {
 	return nil
 }
 
-// replace puts text in place of the file. By a rename, nobody ever reads half of
+// replace puts text in place of the file. By a rename, no reader sees half of
 // it.
 func (s *story) replace(text string) error {
 	return errors.Join(os.WriteFile(s.path+".new", []byte(text), 0o600), os.Rename(s.path+".new", s.path))
@@ -142,7 +142,7 @@ func (s *story) look(why string) error {
 	return err
 }
 
-// told tells the transitions that nobody has told of yet.
+// told tells the transitions that were not told yet.
 func (s *story) told() {
 	for len(s.transitions) > 0 {
 		s.tell(<-s.transitions)

@@ -7,7 +7,7 @@
 //
 // The hosts are servers of its own, payments and weather. Calls are tried twice.
 // All is well; then payments answers 500 and its breaker opens: no more attempts
-// reach it, and nobody waits for it; then it is well again, and the breaker closes.
+// reach it, and no caller waits for it; then it is well again, and the breaker closes.
 // Each line tells of a call what the caller got, and how many requests the host got
 // for it.
 //
@@ -80,7 +80,7 @@ func newHost(name string) *host {
 			http.Error(w, "no answer from the bank", http.StatusInternalServerError)
 			return
 		}
-		_, _ = fmt.Fprintln(w, "fine") // if the client has gone, nobody needs to know
+		_, _ = fmt.Fprintln(w, "fine") // if the client has gone, the error does not matter
 	}))
 	return h
 }

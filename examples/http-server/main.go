@@ -96,7 +96,7 @@ func (s *shop) order(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	_, _ = fmt.Fprintln(w, order) // if the client has gone, nobody needs to know
+	_, _ = fmt.Fprintln(w, order) // if the client has gone, the error does not matter
 }
 
 // price needs nothing.

@@ -216,7 +216,7 @@ func checkLines(t *testing.T, s *summary, text string) {
 	if n := len(serverLine.FindAllString(text, -1)); n != len(schedule) {
 		t.Errorf("%d lines for %d conditions of the server", n, len(schedule))
 	}
-	for _, want := range []string{"with breaker", "shadow_admitted", "sent to the sick server", "time to open", "time to recover", "consecutive failures"} {
+	for _, want := range []string{"with breaker", "spared", "sent to the sick server", "time to open", "time to recover", "consecutive failures"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output does not say %q", want)
 		}
@@ -275,8 +275,8 @@ func TestProgram(t *testing.T) {
 			t.Fatalf("%v\n%s", err, &stderr)
 		}
 		text := stdout.String()
-		// What the breaker does in how much time is up to the machine.
-		for _, want := range []string{"connections are refused", "with breaker", "shadow_admitted", "time to open", "time to recover"} {
+		// How fast the breaker gets there is up to the machine.
+		for _, want := range []string{"connections are refused", "with breaker", "spared", "time to open", "time to recover"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the output does not say %q:\n%s", want, text)
 			}

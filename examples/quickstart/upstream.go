@@ -183,7 +183,7 @@ func (u *upstream) handle(w http.ResponseWriter, r *http.Request) {
 	case healthy, refusing:
 		pause(r.Context(), u.pace.of(time.Duration(rand.Int64N(int64(healthyDelay)))))
 	}
-	_, _ = fmt.Fprintln(w, "fine") // if the caller has gone, nobody needs to know
+	_, _ = fmt.Fprintln(w, "fine") // if the caller has gone, the error does not matter
 }
 
 // pause waits for d. It reports false if ctx ended first.

@@ -144,7 +144,7 @@ func TestMiddlewareInFrontOfHTTPBin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			registry := &core.Registry{Config: passing}
 			bare := binServer(t, c.bare, c.two)
-			guarded := binServer(t, httpmw.New(registry, nil)(c.bare), c.two)
+			guarded := binServer(t, httpmw.New(registry, &httpmw.Options{Key: func(*http.Request) string { return "http" }})(c.bare), c.two)
 			for _, line := range binRequests {
 				method, target, _ := strings.Cut(line, " ")
 				want, got := c.answer(t, bare, method, target), c.answer(t, guarded, method, target)

@@ -122,7 +122,7 @@ func newEcho(around ...echo.MiddlewareFunc) *echo.Echo {
 }
 
 // With each framework failures are counted by the route, which is then refused,
-// while the other one serves; a path that nobody has a route for makes no breaker.
+// while the other one serves; a path without a route makes no breaker.
 func TestFrameworks(t *testing.T) {
 	around := func(r *core.Registry, key func(*http.Request) string) middleware {
 		return httpmw.New(r, &httpmw.Options{Key: key})

@@ -34,7 +34,7 @@ func TestALossIsCountedOnce(t *testing.T) {
 	}
 }
 
-// What was lost long ago is forgotten: memory is bounded.
+// Old losses are forgotten: memory is bounded.
 func TestOldLossesAreForgotten(t *testing.T) {
 	var l Conns[int]
 	begun := l.Begin()

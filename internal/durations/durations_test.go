@@ -130,7 +130,7 @@ func TestTookAllocatesNothing(t *testing.T) {
 	}
 }
 
-// No success is lost, whoever else notes one.
+// No success is lost when another is noted meanwhile.
 func TestConcurrentSuccesses(t *testing.T) {
 	var c Calls
 	var all sync.WaitGroup

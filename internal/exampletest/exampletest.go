@@ -74,8 +74,8 @@ func Build(t *testing.T) *Program {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
-	path := filepath.Join(t.TempDir(), "example.exe") // the ending that every system takes
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+	path := filepath.Join(t.TempDir(), "example.exe")                                                      // the ending that every system takes
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", path, ".").CombinedOutput(); err != nil { //nolint:gosec // a path of the test
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return &Program{t, ctx, path}
@@ -83,7 +83,7 @@ func Build(t *testing.T) *Program {
 
 // Command returns the program with arguments, not yet started.
 func (p *Program) Command(args ...string) *exec.Cmd {
-	return exec.CommandContext(p.ctx, p.path, args...)
+	return exec.CommandContext(p.ctx, p.path, args...) //nolint:gosec // what the test builds
 }
 
 // Output runs the program, which must succeed, and returns what it prints.

@@ -11,8 +11,8 @@ const (
 	MaxKey = 256
 )
 
-// Cache holds at most 256 keys, each by what it was made of. What has the same hash
-// takes turns. The zero Cache is empty and ready for use, by several goroutines; it must
+// Cache holds at most 256 keys, each by what it was made of. Keys with the same hash
+// replace each other. The zero Cache is empty and ready for use, by several goroutines; it must
 // not be copied after first use.
 type Cache[From comparable] [slots]atomic.Pointer[entry[From]]
 

@@ -9,6 +9,11 @@ import (
 	"time"
 )
 
+// LimitedHeader marks the refusal of a concurrency limit, so that clients with a
+// breaker know that the server works. It is believed only while the server answers
+// other calls.
+const LimitedHeader = "Switchgear-Limited"
+
 // SetHeader sets the header of a response whose body is text. Retry-After is in whole
 // seconds, one at least; a zero retryAt means that the time is not known.
 func SetHeader(h http.Header, text string, retryAt time.Time) {

@@ -56,6 +56,20 @@ func (o *Once) Settle(ctx context.Context, outcome core.Outcome) {
 	o.do(ctx, func(p *core.Permit) { p.Settle(ctx, outcome) })
 }
 
+// ReportLocked is Do for an outcome and its error, without the cost of a func. The
+// caller holds the lock, which is free when ReportLocked returns.
+func (o *Once) ReportLocked(ctx context.Context, outcome core.Outcome, err error) (first bool) {
+	if o.Claimed {
+		o.Unlock()
+		return false
+	}
+	if settled := o.claim(); settled != nil {
+		defer close(settled)
+	}
+	o.Permit.Report(ctx, outcome, err)
+	return true
+}
+
 func (o *Once) do(ctx context.Context, settle func(*core.Permit)) {
 	settled := o.claim()
 	defer finish(settled)

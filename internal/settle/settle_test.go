@@ -2,6 +2,7 @@ package settle
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,22 @@ func TestTheFirstToClaimSettles(t *testing.T) {
 		t.Error("a settled permit was taken back, or counts as early")
 	}
 	wantOutcome(t, *outcomes, core.Success)
+}
+
+func TestAReportSettlesOnce(t *testing.T) {
+	for _, probe := range []bool{false, true} {
+		o, outcomes := held(probe)
+		o.Lock()
+		if !o.ReportLocked(t.Context(), core.Failure, errors.New("x")) {
+			t.Error("ReportLocked = false, want the first to settle")
+		}
+		o.Wait()
+		o.Lock()
+		if o.ReportLocked(t.Context(), core.Success, nil) {
+			t.Error("the second claimed the permit")
+		}
+		wantOutcome(t, *outcomes, core.Failure)
+	}
 }
 
 func TestAPanicWhileSettlingIsAFailure(t *testing.T) {

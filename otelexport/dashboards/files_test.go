@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write breakers.json anew")
 
-// What is shipped is what the generator makes.
+// The shipped files are the generator's.
 func TestGolden(t *testing.T) {
 	want, err := grafana.Dashboard()
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 func launch(t *testing.T, name, path string, addresses int, start func(at []string) *exec.Cmd) (at []string) {
 	t.Helper()
 	var failure error
-	for range 3 { // somebody else may have been faster to take an address
+	for range 3 { // another process may have been faster to take an address
 		at = free(t, addresses)
 		cmd := start(at)
 		exited := run(t, name, cmd)
@@ -70,7 +70,7 @@ func run(t *testing.T, name string, cmd *exec.Cmd) (exited <-chan struct{}) {
 	return done
 }
 
-// free returns addresses on loopback that nobody listens on. Their ports are
+// free returns addresses on loopback without a listener. Their ports are
 // below those that systems give to outgoing connections, which would take them
 // again at once.
 func free(t *testing.T, n int) []string {

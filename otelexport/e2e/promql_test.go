@@ -12,7 +12,7 @@ import (
 )
 
 // check parses an expression and reports the first thing that it asks for and
-// that nobody exports: a metric, a label, or a value that a label never has. It
+// that no exporter has: a metric, a label, or a value that a label never has. It
 // returns the labels of the result.
 func check(expr string, known map[string]labels) (labels, error) {
 	e, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
@@ -51,7 +51,7 @@ func selected(e *parser.VectorSelector, known map[string]labels) (labels, error)
 		return several(e, known)
 	}
 	if !ok {
-		return nil, fmt.Errorf("nobody exports %q", e.Name)
+		return nil, fmt.Errorf("no exporter has %q", e.Name)
 	}
 	for _, m := range e.LabelMatchers {
 		if m.Name == "__name__" {
@@ -95,7 +95,7 @@ func several(e *parser.VectorSelector, known map[string]labels) (labels, error) 
 		maps.DeleteFunc(common, func(label string, _ []string) bool { _, ok := has[label]; return !ok })
 	}
 	if common == nil {
-		return nil, fmt.Errorf("nobody exports what %s selects", e)
+		return nil, fmt.Errorf("no exporter has what %s selects", e)
 	}
 	return common, nil
 }

@@ -61,9 +61,9 @@ func TestCheckFindsFaults(t *testing.T) {
 	for expr, want := range map[string]string{
 		`sum(rate(circuit_breaker_calls_total[5m])`:                                                                          "unclosed",
 		`rate(circuit_breaker_calls_total)`:                                                                                  "expected type range vector",
-		`circuit_breaker_max_buffered_calls`:                                                                                 `nobody exports "circuit_breaker_max_buffered_calls"`,
-		`1 + sum(rate(circuit_breaker_calls[5m]))`:                                                                           `nobody exports "circuit_breaker_calls"`,
-		`count({__name__=~"circuit_breaker_(agent|agents)"})`:                                                                "nobody exports what",
+		`circuit_breaker_max_buffered_calls`:                                                                                 `no exporter has "circuit_breaker_max_buffered_calls"`,
+		`1 + sum(rate(circuit_breaker_calls[5m]))`:                                                                           `no exporter has "circuit_breaker_calls"`,
+		`count({__name__=~"circuit_breaker_(agent|agents)"})`:                                                                "no exporter has what",
 		`sum by (circuit_breaker_name) ({__name__=~"circuit_breaker_(agent_)?status"})`:                                      "groups by circuit_breaker_name",
 		`circuit_breaker_agent_status{circuit_breaker_agent_state="resuming"}`:                                               "never as in",
 		`circuit_breaker_status{state="open"}`:                                                                               "no label state",

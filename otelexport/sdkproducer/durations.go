@@ -19,7 +19,7 @@ const (
 // bounds are those of OpenTelemetry's conventions for HTTP, and two more for
 // calls that think.
 //
-//nolint:gochecknoglobals // a table that nobody changes
+//nolint:gochecknoglobals // a table that is never changed
 var bounds = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10, 30, 60}
 
 // slots is how many explicit buckets there are.

@@ -12,7 +12,7 @@ import (
 )
 
 // Hooks returns next with a Settled hook that notes, for each bucket, the last
-// call with a sampled span, for an exemplar. What next has is called as well.
+// call with a sampled span, for an exemplar. The hooks of next are called as well.
 //
 // Any Settled hook costs each call a few hundred nanoseconds, an allocation and a
 // lock; without this one a producer costs calls nothing. Use it where traces are

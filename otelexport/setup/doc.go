@@ -8,7 +8,7 @@
 //	defer shutdown(context.Background())
 //
 // It is a module of its own, so that OpenTelemetry's exporters enter the build of
-// who uses it and of nobody else. A program that has a MeterProvider already needs
+// that uses it and of no other program. A program that has a MeterProvider already needs
 // otelexport and sdkproducer instead, which this package only puts together.
 //
 // The variables, all optional:

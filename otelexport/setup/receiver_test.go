@@ -176,7 +176,7 @@ func black(t *testing.T) string {
 	return "http://" + listen(t).Addr().String()
 }
 
-// freePort returns one that nobody listens on.
+// freePort returns a port without a listener.
 func freePort(t *testing.T) string {
 	t.Helper()
 	listener := listen(t)

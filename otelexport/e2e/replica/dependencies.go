@@ -27,7 +27,7 @@ type dependency struct {
 	during, well func(context.Context, *core.Breaker) error
 }
 
-// call makes one call. What becomes of it the breaker knows.
+// call makes one call. The breaker counts its outcome.
 func (d dependency) call(ctx context.Context, b *core.Breaker, outage bool) {
 	attempt := d.well
 	if outage {

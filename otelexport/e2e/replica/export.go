@@ -10,8 +10,8 @@ import (
 )
 
 // export sends what is to be known of the breakers, with exemplars of "billing", and
-// of the agents where OTEL_* says. There is another breaker of that name elsewhere in the
-// program, and nobody has seen to it.
+// of the agents where OTEL_* says. Another breaker of that name is elsewhere in the
+// program, by mistake.
 func export(ctx context.Context, registry *core.Registry, all map[string]dependency, agents otelexport.Agents) (shutdown func(context.Context) error, err error) {
 	durations, err := sdkproducer.New(registry, nil)
 	if err != nil {

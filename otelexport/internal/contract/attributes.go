@@ -22,10 +22,10 @@ const (
 // Rejected is the [Result] of a call that was not made.
 const Rejected = "rejected"
 
-// ForcedOpen is the [State] of a breaker that somebody holds open.
+// ForcedOpen is the [State] of a breaker that is forced open.
 const ForcedOpen = "forced_open"
 
-//nolint:gochecknoglobals // tables that nobody changes
+//nolint:gochecknoglobals // tables that are never changed
 var (
 	results = [...]string{"success", "failure", "ignored", Rejected}
 	states  = [...]string{"closed", "open", "half_open", ForcedOpen, "disabled"} // overrides hide the state below
@@ -83,6 +83,8 @@ func OfCause(c core.Cause) string {
 		return "check_passed"
 	case core.CauseRestored:
 		return "restored"
+	case core.CauseLimitReached:
+		return "limit_reached"
 	}
 	return c.String()
 }

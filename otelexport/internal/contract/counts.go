@@ -41,7 +41,7 @@ type Counters struct {
 }
 
 // After makes counters for a name that may have been exported until a time, with
-// what nobody remembers.
+// what is not remembered.
 func After(t time.Time) *Counters { return &Counters{start: t} }
 
 // Next returns a number for a breaker that gets the name.

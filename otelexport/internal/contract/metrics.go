@@ -3,7 +3,7 @@ package contract
 // Kind is what may be done with the values of a metric.
 type Kind uint8
 
-// The kinds. Of a Gauge, adding over breakers or replicas means nothing.
+// The kinds. Adding a Gauge over breakers or replicas means nothing.
 const (
 	Counter Kind = iota // only grows
 	UpDownCounter

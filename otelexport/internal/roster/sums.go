@@ -10,7 +10,7 @@ import (
 )
 
 // sums add up all breakers of the sources, those without a place on the roster
-// included. What was counted stays in them when a breaker is evicted or a source is
+// included. Counts stay in them when a breaker is evicted or a source is
 // removed.
 type sums struct {
 	sick *sick

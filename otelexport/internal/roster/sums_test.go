@@ -44,7 +44,7 @@ func sums(r *roster.Roster[string]) (successes, unguarded int64, breakers [3]int
 	return w.Calls[0], w.Unguarded, w.Breakers
 }
 
-// What was counted stays in the sums, whoever tells it, and is in them once.
+// A count stays in the sums, whichever source reports it, and is in them once.
 func TestSums(t *testing.T) {
 	quiet(t)
 	want := func(r *roster.Roster[string], successes, unguarded int64, breakers [3]int64) {
@@ -116,7 +116,7 @@ func TestSumsOfARegistryThatComesAndGoes(t *testing.T) {
 	}
 }
 
-// Of a breaker that its source lists no more the counters stay, until their place is
+// The counters of a breaker that its source lists no more stay, until their place is
 // needed: then those go first that were evicted first.
 func TestEvictedMembersMakeRoom(t *testing.T) {
 	quiet(t)

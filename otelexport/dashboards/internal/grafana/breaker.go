@@ -32,7 +32,7 @@ func breakerRow() row {
 			asks(
 				shows{"slow", `sum(rate(circuit_breaker_slow_calls_total{$b}[$__rate_interval]))`},
 				shows{"timed out", `sum(rate(circuit_breaker_timeouts_total{$b}[$__rate_interval]))`},
-				shows{"shadow_admitted", `sum(rate(circuit_breaker_spared_calls_total{$b}[$__rate_interval]))`}),
+				shows{"admitted by shadow", `sum(rate(circuit_breaker_spared_calls_total{$b}[$__rate_interval]))`}),
 
 		percentiles,
 		heat,
@@ -43,7 +43,7 @@ func breakerRow() row {
 		lines("Calls in the window", "What the window of closed breakers holds. Below MinimumCalls no rate counts.", "short").stacked().size(8, 8).
 			asks(shows{"{{circuit_breaker_result}}", `sum by (circuit_breaker_result) (circuit_breaker_window_calls{$b})`}).
 			paint(resultColours()...),
-		lines("Permits out", "Calls under way. One that only rises is a permit that nobody settles.", "short").size(8, 8).
+		lines("Permits out", "Calls under way. One that only rises is a permit that is never settled.", "short").size(8, 8).
 			asks(shows{"{{job}} {{instance}}", `sum by (job, instance) (circuit_breaker_active{$b})`}),
 
 		lines("Transitions", "Changes of state, in all replicas together.", "short").columns().size(8, 8).

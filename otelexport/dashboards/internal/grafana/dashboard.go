@@ -101,7 +101,7 @@ func prometheus() *datasource { return &datasource{Type: "prometheus", UID: "${d
 type row struct {
 	title  string
 	repeat string // by which variable
-	// folded rows load nothing until somebody opens them.
+	// folded rows load nothing until they are opened.
 	folded bool
 	panels []panel
 }

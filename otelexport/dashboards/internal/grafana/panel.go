@@ -96,7 +96,7 @@ type property struct {
 	Value any    `json:"value"`
 }
 
-// What every query selects by: of a breaker's metrics, those of the names of agents,
+// The selectors of every query: of a breaker's metrics, those of the names of agents,
 // and of hand-offs, by who handed over. In queries it is written $b, $a
 // and $from.
 const (
