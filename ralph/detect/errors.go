@@ -12,8 +12,10 @@ var errorsInARow = definition{
 	rule: RuleErrors, name: "errors", reason: ReasonFailing, severity: condition.High,
 	message:  "The last {n} steps all failed. Stop and think: check your assumptions with a small step that cannot fail, then go on from there.",
 	evidence: failedCalls,
-	limits: []limit{{field: "Errors", of: func(r *Rules) *Limits { return &r.Errors }, nudge: 4, trip: 10, least: 1, most: maxCount, strict: Limits{Trip: 5}, unattended: Limits{Trip: 15}},
-		{field: "ErrorsAlike", of: func(r *Rules) *Limits { return &r.ErrorsAlike }, nudge: never, trip: 5, least: 1, most: maxCount}},
+	limits: []limit{
+		{field: "Errors", of: func(r *Rules) *Limits { return &r.Errors }, nudge: 4, trip: 10, least: 1, most: maxCount, strict: Limits{Trip: 5}, unattended: Limits{Trip: 15}},
+		{field: "ErrorsAlike", of: func(r *Rules) *Limits { return &r.ErrorsAlike }, nudge: never, trip: 5, least: 1, most: maxCount},
+	},
 	step: func(r *Run, e *event) {
 		s := &r.s.Errors
 		switch {

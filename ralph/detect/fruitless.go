@@ -15,7 +15,7 @@ var fruitless = definition{
 	step: func(r *Run, e *event) {
 		switch {
 		case e.Tool == "" || e.Refused || e.class == ClassUnjudged || e.flags&isPoll != 0:
-		case foundNothing(e.Step):
+		case e.same && r.s.Fruitless.InARow > 0, (!e.same || r.s.Repeat.Same < 2) && foundNothing(e.Step):
 			r.s.Fruitless.InARow++
 			r.count(RuleFruitless, r.s.Fruitless.InARow)
 		default:

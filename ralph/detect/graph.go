@@ -159,7 +159,7 @@ func (g *Graph) compare(e *handoffEvent) {
 		if h.Text.Exact == e.Text.Exact && h.Index > g.s.RepeatSince {
 			e.exact++
 		}
-		e.alike = e.alike || h.Text.near(&e.Text) && !(g.s.Fresh && e.Text.partOf(&h.Text))
+		e.alike = e.alike || h.Text.near(&e.Text) && (!g.s.Fresh || !e.Text.partOf(&h.Text))
 	}
 }
 

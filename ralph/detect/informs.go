@@ -60,6 +60,11 @@ func program(s *Step) string {
 	default:
 		name = words[0][strings.LastIndexByte(words[0], '/')+1:]
 	}
+	return subcommand(name, words)
+}
+
+// subcommand is the name of a program that does several things with what it does now.
+func subcommand(name string, words []string) string {
 	switch name {
 	case "python", "python3", "uv", "npx", "poetry", "bundle":
 		for _, w := range words[1:] {

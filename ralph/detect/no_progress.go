@@ -15,8 +15,8 @@ var noProgress = definition{
 		{field: "NoProgress", of: func(r *Rules) *Limits { return &r.NoProgress }, nudge: 3, trip: 10, least: 1, most: maxCount, unattended: Limits{Nudge: 5, Trip: 30}},
 		{field: "NoProgressSteps", of: func(r *Rules) *Limits { return &r.NoProgressSteps }, nudge: 40, trip: 120, least: 1, most: maxCount, strict: Limits{Nudge: 10, Trip: 15}, unattended: Limits{Nudge: 100, Trip: 400}},
 	},
-	fill:   func(r *Rules) { r.NoProgressFor = r.noProgressFor() },
-	faults: func(r Rules) []error { return r.noProgressFor().faults("NoProgressFor") },
+	fill:   func(r *Rules) { r.NoProgressFor = noProgressFor(*r) },
+	faults: func(r Rules) []error { return noProgressFor(r).faults("NoProgressFor") },
 	step: func(r *Run, _ *event) {
 		if r.s.Fingerprints.Armed && !r.s.Iterates {
 			r.s.NoProgress.Steps++
@@ -60,7 +60,7 @@ func forgetNoProgress(r *Run, now time.Duration) {
 	r.s.Marks.forget(RuleNoProgress)
 }
 
-func (r *Rules) noProgressFor() DurationLimits {
+func noProgressFor(r Rules) DurationLimits {
 	d := by(r.Profile, [numProfiles]DurationLimits{{never, never}, ProfileStrict: {60 * time.Second, 120 * time.Second}, ProfileUnattended: {never, never}})
 	return r.NoProgressFor.or(d.Nudge, d.Trip)
 }

@@ -23,7 +23,7 @@ type numbersOf struct {
 func (c *numbersOf) add(digits string) {
 	c.hash = mixText(c.hash, digits)
 	v := uint32(0)
-	for i := 0; i < len(digits); i++ {
+	for i := range len(digits) {
 		v = 10*v + uint32(digits[i]-'0')
 	}
 	place := c.n

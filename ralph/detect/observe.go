@@ -85,7 +85,10 @@ func (r *Run) compare(e *event, exact uint64) {
 	if !known {
 		e.flags |= isNew
 	}
-	if item || known && saysWait(e.Step) || e.failed && e.Kind == ErrorKindTransient || r.waits(e.class, e.now) {
+	if known && r.waitsAgain(e) {
+		e.flags |= isWait
+	}
+	if item || e.flags&isWait != 0 || e.failed && e.Kind == ErrorKindTransient || r.waits(e.class, e.now) {
 		e.flags |= isPoll
 	}
 	if e.class == ClassRepeatable {
@@ -93,6 +96,15 @@ func (r *Run) compare(e *event, exact uint64) {
 	}
 	r.s.Repeat.add(e)
 	r.s.SameCall.add(e)
+}
+
+// waitsAgain is [saysWait] of a call that is in the ring. One that is the same as the last,
+// with the same outcome, has the same words and is not looked at again.
+func (r *Run) waitsAgain(e *event) bool {
+	if e.same && r.s.Repeat.Same > 1 {
+		return r.s.Ring.Flags[r.s.Ring.back(0)]&isWait != 0
+	}
+	return saysWait(e.Step)
 }
 
 // key is [callKey], or what Rules.Key says.

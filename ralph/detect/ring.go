@@ -33,6 +33,7 @@ const (
 	isPoll          // it waits for something, or is another item of a batch
 	skipCycle       // it is part of no cycle
 	isNew           // it was not in the ring
+	isWait          // its words say that it waits
 )
 
 const tick = 10 * time.Millisecond

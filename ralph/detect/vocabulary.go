@@ -49,17 +49,15 @@ func hasWord(s string, set map[string]struct{}) bool {
 	n := 0
 	for i := 0; i <= len(s); i++ {
 		if i < len(s) && (isWord(s[i]) || s[i] == '_') {
-			if n < len(word) {
-				c := s[i]
-				if c-'A' <= 'Z'-'A' {
-					c |= 0x20
-				}
-				word[n] = c
+			c := s[i]
+			if c-'A' <= 'Z'-'A' {
+				c |= 0x20
 			}
+			word[min(n, len(word)-1)] = c
 			n++
 			continue
 		}
-		if n > 0 && n <= len(word) {
+		if n > 0 && n < len(word) {
 			if _, ok := set[string(word[:n])]; ok {
 				return true
 			}
