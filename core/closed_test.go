@@ -10,7 +10,7 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// the window and the streak both decide.
+// The window and the streak both decide.
 func TestClosed(t *testing.T) {
 	bubble(t, "the default is five consecutive failures", func(t *testing.T) {
 		b := newBreaker(t, core.Config{})

@@ -13,7 +13,8 @@ import (
 	"github.com/blackbox4/switchgear/core"
 )
 
-// closed, open, half-open, closed, by itself, and a lost probe does not wedge it.
+// A breaker goes from closed over open and half-open to closed by itself, and a lost
+// probe does not wedge it.
 func TestHalfOpen(t *testing.T) {
 	bubble(t, "the threshold closes, one less does not", func(t *testing.T) {
 		b := halfOpened(t, core.Config{SuccessThreshold: 3})

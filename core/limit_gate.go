@@ -97,7 +97,7 @@ func (p *Permit) deliverLimited(ctx context.Context, v result, limitOutcome Outc
 	l.places.leave() // before code of the user's, which may not return
 	switch {
 	case p.phase == nil: // no breaker, or a disabled one
-	case v.outcome == Success && p.changesNothing():
+	case v.outcome == Success && p.changesNoWord():
 		p.count().successes.Add(1)
 	default:
 		p.phase.breaker.settle(ctx, p, &v)

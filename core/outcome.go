@@ -71,7 +71,7 @@ func DefaultClassify(ctx context.Context, err error) Outcome {
 	return Failure
 }
 
-// classify makes a verdict of what a call returned.
+// classify makes a result of what a call returned.
 func (b *Breaker) classify(ctx context.Context, err error) result {
 	if ctx == nil {
 		ctx = context.Background()

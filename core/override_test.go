@@ -239,7 +239,7 @@ func TestReset(t *testing.T) {
 			wantWindow(t, b, core.Counts{})
 			// Closed to closed is no transition.
 			if last := len(told.transitions) - 1; state == core.Closed && last >= 0 {
-				t.Errorf("68: a closed breaker reset told %v, want no transition", told.transitions)
+				t.Errorf("a closed breaker reset told %v, want no transition", told.transitions)
 			} else if state != core.Closed && (told.transitions[last].Cause != core.CauseManualReset || told.transitions[last].To != core.Closed) {
 				t.Errorf("told %+v, want closed by hand", told.transitions[last])
 			}

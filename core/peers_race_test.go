@@ -94,7 +94,7 @@ func TestATransitionHappensOnce(t *testing.T) {
 	})
 }
 
-// Polly: user code is waited for under the lock, and holds up everybody.
+// Polly: user code is waited for under the lock, and holds up every caller.
 func TestSlowUserCodeHoldsUpNoOtherCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slowly := func() { time.Sleep(time.Hour) }

@@ -138,18 +138,21 @@ func (p *Permit) Settle(ctx context.Context, o Outcome) {
 	if !p.claim() {
 		return
 	}
-	if o == Success && p.other == nil && p.changesNothing() {
+	switch {
+	case p.phase == nil || p.other != nil:
+		p.report(ctx, &result{outcome: o.known()})
+	case o == Success && p.changesNoWord():
 		p.count().successes.Add(1)
-		return
+	default: // what report does, a call nearer
+		p.phase.breaker.settle(ctx, p, &result{outcome: o.known()})
 	}
-	p.report(ctx, result{outcome: o.known()})
 }
 
-// changesNothing reports whether a success of this permit, of a breaker, changes no
-// word but its count: see invariant 4 of tally. Only a closed phase with a count
-// window is ever healthy.
-func (p *Permit) changesNothing() bool {
-	return p.phase != nil && !p.has(timed) && p.phase.tally.read().healthy() && p.phase.breaker.settings.Load().quick
+// changesNoWord reports whether a success of a permit of a breaker is settled by its
+// count alone: see invariant 4 of tally. Only a closed phase with a count window is
+// ever healthy.
+func (p *Permit) changesNoWord() bool {
+	return !p.has(timed) && p.phase.tally.read().healthy() && p.phase.breaker.settings.Load().quick
 }
 
 // abandon is the Settle as a failure that Do defers; it is all but always too
@@ -205,18 +208,18 @@ func (p *Permit) timedOut(ctx context.Context, err error) {
 
 func (p *Permit) settle(ctx context.Context, v result) {
 	if p.claim() {
-		p.report(ctx, v)
+		p.report(ctx, &v)
 	}
 }
 
-func (p *Permit) report(ctx context.Context, v result) {
+func (p *Permit) report(ctx context.Context, v *result) {
 	switch {
 	case p.other != nil && p.other.limit != nil:
-		p.deliverLimited(ctx, v, 0)
+		p.deliverLimited(ctx, *v, 0)
 	case p.phase != nil:
-		p.phase.breaker.settle(ctx, p, &v)
+		p.phase.breaker.settle(ctx, p, v)
 	case p.other != nil:
-		p.other.settle(ctx, v)
+		p.other.settle(ctx, *v)
 	}
 }
 

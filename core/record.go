@@ -35,7 +35,7 @@ func (b *Breaker) Record(ctx context.Context, o Outcome, err error, took time.Du
 func (b *Breaker) recorded(ctx context.Context, s *settings, took time.Duration) Permit {
 	b.advance(ctx)
 	ph := b.phase.Load()
-	now, probe := time.Duration(1), uint32(0) // not read by anyone
+	now, probe := time.Duration(1), uint32(0) // not zero, so that permit reads no clock
 	switch {
 	case ph.state == Open, ph.since > 0 && b.now()-took < ph.since:
 		over := b.newPhase(Closed, NoCause, 0) // one that has ended

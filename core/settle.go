@@ -40,7 +40,9 @@ func (b *Breaker) settle(ctx context.Context, p *Permit, v *result) {
 	if !s.quick {
 		b.tellSettled(ctx, s, p, v, m, late, now, took)
 	}
-	b.deliver()
+	if b.ledger.Load() != nil { // else there is nothing to deliver
+		b.deliver()
+	}
 }
 
 // tellSettled records a settlement among the recent calls and queues its event.
