@@ -137,7 +137,7 @@ func TestAgents(t *testing.T) {
 const (
 	writerProgress = "agent.steps{result=progress,gen_ai.agent.name=writer}"
 	writerSure     = "agent.confidence{gen_ai.agent.name=writer}"
-	noneRuns     = "agent.status{agent.state=running}"
+	noneRuns       = "agent.status{agent.state=running}"
 )
 
 // TestTwoSupervisors has them summed, and no sum go back when one leaves.

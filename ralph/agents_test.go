@@ -135,7 +135,7 @@ func TestASpinOnRefusals(t *testing.T) {
 // was repeated more than 300 times.
 func TestFailuresOfANight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := supervise(t, ralph.Config{})
+		s, _ := supervise(t, ralph.Config{Profile: detect.ProfileStrict})
 		defer closeNow(t, s)
 		a := monitor(t, s, "night", ralph.Options{})
 		n := 0

@@ -20,6 +20,11 @@ import (
 // filled from JSON, with durations in nanoseconds, and from the section "ralph" of
 // a file by the Section method of presets.Fleet.
 type Config struct {
+	// Profile is the set of defaults of Rules, see [detect.Profile]. It is
+	// Rules.Profile, which may not be given besides it. With [detect.ProfileUnattended],
+	// zero MaxRecoveryAttempts means 20 and zero EscalationTimeout never, because no
+	// person is there to be called.
+	Profile detect.Profile `json:"profile,omitzero"`
 	// Rules are what is found out about agents. Rules.Budgets are what each of
 	// them may use by itself in one task.
 	Rules detect.Rules `json:"rules,omitzero"`
@@ -185,6 +190,8 @@ func (c Config) Validate() error {
 			faults = append(faults, &core.ConfigError{Field: field, Value: value, Allowed: allowed})
 		}
 	}
+	c.twoProfiles(check)
+	c = c.profiled()
 	faults = append(faults, prefixFaults("Rules", c.Rules.Validate())...)
 	_, err := detect.NewBudget(c.Budget, nil)
 	faults = append(faults, prefixFaults("Budget", err)...)
@@ -231,7 +238,7 @@ func prefixFaults(field string, err error) []error {
 // withDefaults returns c with every default filled in and what is off at a value
 // that is never reached. It must be valid.
 func (c Config) withDefaults() Config {
-	c = c.resolved()
+	c = c.profiled().resolved()
 	c.Breaker.CallTimeout = or(c.Breaker.CallTimeout, defaultCallTimeout)
 	if c.Breaker.Classify == nil {
 		c.Breaker.Classify = classify

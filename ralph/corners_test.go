@@ -144,13 +144,13 @@ func TestDetectLooksAtTheTime(t *testing.T) {
 		cfg.Now = func() time.Time { return time.Now().Add(ahead) }
 		s, _ := supervise(t, cfg)
 		defer closeNow(t, s)
-		observe(t, monitor(t, s, "own", ralph.Options{Budget: detect.Budgets{Wall: time.Hour}}), fresh(1))
+		observe(t, monitor(t, s, "own", ralph.Options{Budget: detect.Budgets{Wall: 5 * time.Minute}}), fresh(1))
 		observe(t, monitor(t, s, "tree", ralph.Options{Tree: detect.Budgets{Wall: time.Hour}}), fresh(1))
 		ahead = time.Hour
-		for _, id := range []string{"own", "tree"} {
+		for id, seconds := range map[string]float64{"own": 300, "tree": 3600} {
 			wantState(t, s, id, ralph.Running)
 			all, err := s.Detect(id)
-			if err != nil || len(all) != 1 || all[0].Type != "wall" || all[0].Value != 3600 {
+			if err != nil || len(all) != 1 || all[0].Type != "wall" || all[0].Value != seconds {
 				t.Errorf("%s: %+v, %v", id, all, err)
 			}
 			wantState(t, s, id, ralph.Escalated)

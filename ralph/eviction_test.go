@@ -202,7 +202,7 @@ func TestForgottenAgentsAreDueAgain(t *testing.T) {
 		cfg := stored(t)
 		s, d := supervise(t, cfg)
 		defer closeNow(t, s)
-		a := monitor(t, s, "a", ralph.Options{Task: "t", Budget: detect.Budgets{Wall: 5 * time.Hour}})
+		a := monitor(t, s, "a", ralph.Options{Task: "t", Tree: detect.Budgets{Wall: 5 * time.Hour}})
 		observe(t, a, fresh(1)) // due in 4 h, for a nudge
 		begun := time.Now()
 		forgetIdle(t, s)

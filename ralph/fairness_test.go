@@ -72,7 +72,7 @@ func TestAPausedWorkerIsNotItsOrchestratorsFault(t *testing.T) {
 func TestLongIterationsWithProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := ralph.Config{Breaker: core.Config{CallTimeout: -1}}
-		cfg.Rules.Budgets.Wall = -1
+		cfg.Profile, cfg.Rules.Budgets.Wall = detect.ProfileStrict, -1
 		s, d := supervise(t, cfg)
 		defer closeNow(t, s)
 		a := monitor(t, s, "a", ralph.Options{})

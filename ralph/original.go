@@ -16,7 +16,6 @@ import (
 
 const (
 	defaultConfidence = 0.3
-	defaultIterations = 100 // of package detect
 	mostThreshold     = 1_000_000
 	mostFailures      = 1000 // that a breaker counts in a row
 
@@ -85,7 +84,7 @@ func (c Config) thresholds(check func(ok bool, field string, value any, allowed 
 // unreached checks that a task does not end, by its budget of iterations, before the
 // options that count iterations can pause the agent.
 func (c Config) unreached(check func(ok bool, field string, value any, allowed string)) {
-	if most := cmp.Or(c.Rules.Budgets.Iterations, defaultIterations); most > 0 {
+	if most := cmp.Or(c.Rules.Budgets.Iterations, c.iterationsByProfile()); most > 0 {
 		for _, one := range []struct {
 			field      string
 			value, max int

@@ -84,11 +84,13 @@ func TestErrorRateSeverities(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := plain()
 				off := detect.Limits{Nudge: -1, Trip: -1}
-				cfg.Rules.Errors, cfg.Rules.SameError = off, off
+				cfg.Profile, cfg.Rules.Errors, cfg.Rules.ErrorsAlike, cfg.Rules.SameError = detect.ProfileStrict, off, off, off
 				s, _ := supervise(t, cfg)
 				defer closeNow(t, s)
 				a := monitor(t, s, "a", ralph.Options{})
-				for i := range c.of { // what went well comes first, so that the share only grows to what it is in the end
+				observe(t, a, fresh(0))
+				time.Sleep(time.Minute) // before that there is no rate
+				for i := range c.of {   // what went well comes first, so that the share only grows to what it is in the end
 					observe(t, a, detect.Step{Tool: "t" + word(i), Failed: i >= c.of-c.bad})
 					time.Sleep(c.every)
 				}
@@ -103,7 +105,9 @@ func TestErrorRateSeverities(t *testing.T) {
 
 func TestConsecutiveErrorsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := supervise(t, plain())
+		cfg := plain()
+		cfg.Profile = detect.ProfileStrict
+		s, _ := supervise(t, cfg)
 		defer closeNow(t, s)
 		a := monitor(t, s, "a", ralph.Options{})
 		for i := range 5 {
@@ -169,7 +173,7 @@ func TestLimitsOfTheOriginal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg := ralph.Config{ResumeJitter: -1} // with the rules' defaults
+				cfg := ralph.Config{ResumeJitter: -1, Profile: detect.ProfileStrict} // with the rules' defaults
 				if c.set != nil {
 					c.set(&cfg)
 				}

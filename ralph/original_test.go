@@ -265,13 +265,13 @@ func TestOriginalMistakes(t *testing.T) {
 		// both names of one option
 		{"ralph:\n  auto_resume_after: 30s\n  auto_resume_delay_ms: 30000", "ralph.auto_resume_delay_ms", "is given twice; the first, by another name, is in line 2", 3},
 		{"ralph:\n  auto_resume_delay: 30s\n  auto_resume_delay_ms: 30000", "ralph.auto_resume_delay_ms", "is given twice; the first, by another name, is in line 2", 3},
-		{"ralph:\n  agent_failure_threshold: 3\n  rules:\n    failures: {trip: 5}", "ralph.rules.failures.trip", "is 5, allowed: none besides AgentFailureThreshold, which sets the same", 4},
-		{"ralph:\n  handoff_threshold: 3\n  rules:\n    budgets: {hops: 5}", "ralph.rules.budgets.hops", "is 5, allowed: none besides HandoffThreshold", 4},
-		{"ralph:\n  stuck_task_threshold: 3\n  rules:\n    no_progress: {trip: 5}", "ralph.rules.no_progress.trip", "is 5, allowed: none besides StuckTaskThreshold", 4},
-		{"ralph:\n  low_confidence_threshold: 0.3\n  rules:\n    confidence: {trip: 0.2}", "ralph.rules.confidence", "allowed: none besides LowConfidenceThreshold", 4},
+		{"ralph:\n  agent_failure_threshold: 3\n  rules:\n    failures: {trip: 5}", "ralph.rules.failures.trip", "is 5, allowed: none besides agent_failure_threshold, which sets the same", 4},
+		{"ralph:\n  handoff_threshold: 3\n  rules:\n    budgets: {hops: 5}", "ralph.rules.budgets.hops", "is 5, allowed: none besides handoff_threshold", 4},
+		{"ralph:\n  stuck_task_threshold: 3\n  rules:\n    no_progress: {trip: 5}", "ralph.rules.no_progress.trip", "is 5, allowed: none besides stuck_task_threshold", 4},
+		{"ralph:\n  low_confidence_threshold: 0.3\n  rules:\n    confidence: {trip: 0.2}", "ralph.rules.confidence", "allowed: none besides low_confidence_threshold", 4},
 		// what contradicts
-		{"ralph:\n  auto_resume_enabled: true\n  auto_resume_delay: -1s", "ralph.auto_resume_delay", "is -1s, allowed: not negative, which is off, while AutoResumeEnabled is true", 3},
-		{"ralph:\n  escalation_timeout_ms: 60000\n  auto_resume_delay_ms: 90000", "ralph.auto_resume_delay", "is 1m30s, allowed: at most EscalationTimeout (1m0s)", 3},
+		{"ralph:\n  auto_resume_enabled: true\n  auto_resume_delay: -1s", "ralph.auto_resume_delay", "is -1s, allowed: not negative, which is off, while auto_resume_enabled is true", 3},
+		{"ralph:\n  escalation_timeout_ms: 60000\n  auto_resume_delay_ms: 90000", "ralph.auto_resume_delay", "is 1m30s, allowed: at most escalation_timeout (1m0s)", 3},
 		{"ralph:\n  agent_failure_threshold: 5\n  breaker: {failure_threshold: 4}", "ralph.breaker.failure_threshold", "is 4, allowed: at least 5, as many failures as pause the agent", 3},
 		{"ralph:\n  breaker: {failure_threshold: 2}", "ralph.breaker.failure_threshold", "is 2, allowed: at least 3", 2},
 	} {

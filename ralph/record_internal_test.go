@@ -187,7 +187,7 @@ func TestForgottenAgentsHaveNoPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close(context.Background())
-		a, err := s.Monitor("a", Options{Budget: detect.Budgets{Wall: 9 * time.Hour, Idle: -1}})
+		a, err := s.Monitor("a", Options{Budget: detect.Budgets{Idle: 9 * time.Hour}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ func only(set func(*detect.Rules)) detect.Rules {
 	off := detect.Limits{Nudge: -1, Trip: -1}
 	r := detect.Rules{
 		Repeat: off, Poll: off, SameCall: off, Window: off, Cycle: off, SameError: off, Permission: off, UnknownTool: off, Auth: off, Quota: off,
-		Transient: off, Errors: off, ErrorRate: off, Failures: off, HandoffRepeat: off, HandoffStall: off, HandoffEcho: off, HandoffCycle: off, Handoffs: off,
+		Transient: off, Errors: off, ErrorsAlike: off, Fruitless: off, NoSteps: off, ErrorRate: off, Failures: off, HandoffRepeat: off, HandoffStall: off, HandoffEcho: off, HandoffCycle: off, Handoffs: off,
 		NoProgress: off, NoProgressSteps: off, NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: -1}, Blocked: off, Empty: off, Decline: off,
 		Confidence: detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1}, Stall: off, Compaction: off, Calls: off,
 		Budgets: detect.Budgets{Iterations: -1, Wall: -1, Idle: -1, Hops: -1},
@@ -84,6 +84,7 @@ func TestEveryRuleFires(t *testing.T) {
 			sc.observe(detect.Step{Tool: word(i), Err: "cannot " + word(i*3)})
 		}, true},
 		{detect.RuleErrorRate, func(r *detect.Rules) { r.ErrorRate = detect.Limits{} }, func(sc scene, i int) {
+			time.Sleep(5 * time.Second)
 			sc.observe(detect.Step{Tool: word(i), Failed: i%2 == 0})
 		}, true},
 		{detect.RuleFailures, func(r *detect.Rules) { r.Failures = detect.Limits{} }, func(sc scene, _ int) { _ = iterate(sc.a, errWork) }, true},
@@ -106,7 +107,7 @@ func TestEveryRuleFires(t *testing.T) {
 			from, to := fmt.Sprint("peer", i), fmt.Sprint("peer", i+1)
 			monitor(sc.t, sc.s, from, ralph.Options{})
 			monitor(sc.t, sc.s, to, ralph.Options{})
-			sc.handoff(from, to, "take this: "+word(i*31)+" "+word(i*37))
+			sc.handoff(from, to, "take this, it is not mine")
 		}, true},
 		{detect.RuleNoProgress, func(r *detect.Rules) { r.NoProgress = detect.Limits{} }, func(sc scene, _ int) {
 			sc.a.Progress("the same")
@@ -156,6 +157,15 @@ func TestEveryRuleFires(t *testing.T) {
 		{detect.RuleTokens, func(r *detect.Rules) { r.Budgets.Tokens = 1000 }, func(sc scene, i int) { sc.observe(detect.Step{Tool: word(i), Tokens: 100}) }, true},
 		{detect.RuleCost, func(r *detect.Rules) { r.Budgets.Cost = 3 }, func(sc scene, i int) { sc.observe(detect.Step{Tool: word(i), Cost: 0.1}) }, true},
 		{detect.RuleHops, func(r *detect.Rules) { r.Budgets.Hops = 5 }, func(sc scene, i int) { sc.handoff("a", "b", word(i*31)+" "+word(i*37)) }, true},
+		{detect.RuleFruitless, func(r *detect.Rules) { r.Fruitless = detect.Limits{} }, func(sc scene, i int) {
+			sc.observe(detect.Step{Tool: "search", Args: word(i), Output: "no results"})
+		}, true},
+		{detect.RuleNoSteps, func(r *detect.Rules) { r.NoSteps = detect.Limits{} }, func(sc scene, i int) {
+			if i == 0 {
+				sc.observe(fresh(i))
+			}
+			_ = iterate(sc.a, nil)
+		}, true},
 		{detect.RuleToolCalls, func(r *detect.Rules) { r.Budgets.ToolCalls = 10 }, func(sc scene, i int) { sc.observe(fresh(i)) }, true},
 	}
 	fired := make(map[detect.Rule]bool)
@@ -164,7 +174,7 @@ func TestEveryRuleFires(t *testing.T) {
 		t.Run(c.rule.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := plain()
-				cfg.Rules = only(c.set)
+				cfg.Profile, cfg.Rules = detect.ProfileStrict, only(c.set)
 				cfg.Breaker.FailureThreshold = -1
 				s, d := supervise(t, cfg)
 				defer closeNow(t, s)

@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 		s, d := supervise(t, ralph.Config{})
 		defer closeNow(t, s)
 		a := monitor(t, s, "a", ralph.Options{})
-		if st := status(t, s, "a"); st.Name != "agent" || st.Budget.Iterations != 100 || st.Budget.Wall != 5*time.Minute || st.Budget.Idle != 10*time.Minute {
+		if st := status(t, s, "a"); st.Name != "agent" || st.Budget.Iterations != -1 || st.Budget.Wall != -1 || st.Budget.Idle != -1 || st.Budget.Hops != 200 {
 			t.Errorf("%+v", st)
 		}
 		for range 3 {

@@ -44,7 +44,7 @@ func TestThresholdsSayWhatIsAllowed(t *testing.T) {
 	sure := "in (0, 1], how sure the agent is; 0 for 0.3, negative for off"
 	for want, c := range map[string]ralph.Config{
 		"AgentFailureThreshold is 1001, allowed: 1 to 1000; 0 for 3, negative for off":                                                              {AgentFailureThreshold: 1001, Breaker: core.Config{FailureThreshold: -1}},
-		"StuckTaskThreshold is 101, allowed: at most 100, Rules.Budgets.Iterations, which ends the task before: raise that, too; negative for off":  {StuckTaskThreshold: 101},
+		"StuckTaskThreshold is 101, allowed: at most 100, Rules.Budgets.Iterations, which ends the task before: raise that, too; negative for off":  {Profile: detect.ProfileStrict, StuckTaskThreshold: 101},
 		"AgentFailureThreshold is 51, allowed: at most 50, Rules.Budgets.Iterations, which ends the task before: raise that, too; negative for off": {AgentFailureThreshold: 51, Rules: detect.Rules{Budgets: detect.Budgets{Iterations: 50}}},
 		"HandoffThreshold is 1000001, allowed: 1 to 1000000; 0 for 200, negative for off":                                                           {HandoffThreshold: 1_000_001},
 		"StuckTaskThreshold is 1000001, allowed: 1 to 1000000; 0 for 10, negative for off":                                                          {StuckTaskThreshold: 1_000_001},

@@ -19,7 +19,9 @@ const (
 // otelhttp's, which has the default providers, no-op, and no breaker.
 func handlers() []bench {
 	bare := func() func(http.Handler) http.Handler { return func(h http.Handler) http.Handler { return h } }
-	guard := func() func(http.Handler) http.Handler { return httpmw.New(nil, &httpmw.Options{Key: func(*http.Request) string { return "GET /" }}) }
+	guard := func() func(http.Handler) http.Handler {
+		return httpmw.New(nil, &httpmw.Options{Key: func(*http.Request) string { return "GET /" }})
+	}
 	otel := func() func(http.Handler) http.Handler { return otelhttp.NewMiddleware("benchmark") }
 	row := func(name string, build func() func(http.Handler) http.Handler, run func(*testing.B, *subject) error) bench {
 		s := of(name, build, serve)

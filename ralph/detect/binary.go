@@ -11,7 +11,7 @@ import (
 // What is written begins with a byte for the sort, one for the version, and the
 // checksum of the rest.
 const (
-	version    = 2
+	version    = 3
 	kindRun    = 'r'
 	kindGraph  = 'g'
 	kindBudget = 'b'
@@ -52,7 +52,7 @@ type (
 	}
 )
 
-// AppendBinary appends all that r knows, about 1.1 kB. It never fails.
+// AppendBinary appends all that r knows, about 2.1 kB. It never fails.
 func (r *Run) AppendBinary(b []byte) ([]byte, error) {
 	if !r.made() {
 		return b, errNoRun
@@ -80,7 +80,7 @@ func (r *Run) UnmarshalBinary(data []byte) error {
 	if err := decode(data, &saved, "run"); err != nil {
 		return err
 	}
-	if s.Ring.Next >= ringSize || s.Ring.Len > ringSize || s.Cycle.Period > maxPeriod || s.ErrorRate.At < 0 || saved.Clock.Last < 0 || !s.Fingerprints.valid() {
+	if s.Ring.Next >= ringSize || s.Ring.Len > ringSize || s.Ring.KeptAt >= recent || s.Cycle.Period > maxPeriod || s.ErrorRate.At < 0 || saved.Clock.Last < 0 || !s.Fingerprints.valid() {
 		return errDamaged("run")
 	}
 	r.s, r.clock, r.found = *s, clock{clockState: saved.Clock}, nil

@@ -15,7 +15,7 @@ import (
 func TestRunIsSaved(t *testing.T) {
 	play := func(save bool) []fired {
 		d := drive(t, detect.Rules{Budgets: detect.Budgets{Tokens: 1000}})
-		det, err := detect.New(detect.Rules{Budgets: detect.Budgets{Tokens: 1000}})
+		det, err := detect.New(detect.Rules{Profile: detect.ProfileStrict, Budgets: detect.Budgets{Tokens: 1000}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -24,7 +24,7 @@ func TestRunIsSaved(t *testing.T) {
 				return
 			}
 			data, err := d.run.AppendBinary([]byte{1, 2})
-			if err != nil || len(data) > 1400 {
+			if err != nil || len(data) > 2400 {
 				t.Fatalf("%d bytes, %v", len(data), err)
 			}
 			d.run = det.NewRun()
@@ -177,7 +177,7 @@ func TestDamagedStates(t *testing.T) {
 				t.Fatalf("%s, %s: changed", name, what)
 			}
 		}
-		if err := s.UnmarshalBinary(newer); !strings.Contains(err.Error(), "version 3, allowed: 2") {
+		if err := s.UnmarshalBinary(newer); !strings.Contains(err.Error(), "version 4, allowed: 3") {
 			t.Errorf("%v", err)
 		}
 		if err := s.UnmarshalBinary(good); err != nil {

@@ -10,7 +10,7 @@ import (
 var blocked = definition{
 	rule: RuleBlocked, name: "blocked", reason: ReasonBlocked, severity: condition.High,
 	message: "You are waiting for a human. If you can go on with an assumption, name it and go on; otherwise stop here.",
-	limits:  []limit{{"Blocked", func(r *Rules) *Limits { return &r.Blocked }, 1, 2, 1, 1000}},
+	limits:  []limit{{field: "Blocked", of: func(r *Rules) *Limits { return &r.Blocked }, nudge: 1, trip: 2, least: 1, most: 1000}},
 	step: func(r *Run, e *event) {
 		s := &r.s.Blocked
 		s.Asked = s.Asked || e.Question || e.Blocked

@@ -166,7 +166,7 @@ func TestSavedThatCannotBe(t *testing.T) {
 			fmt.Sprintf("detect: saved %s has 5 bytes, at least 6 are needed", name):          func(b []byte) []byte { return b[:5] },
 			fmt.Sprintf("detect: saved %s has 0 bytes", name):                                 func([]byte) []byte { return nil },
 			fmt.Sprintf("detect: saved %s begins with 0x78, allowed: %#x", name, kinds[name]): func(b []byte) []byte { b[0] = 'x'; return b },
-			fmt.Sprintf("detect: saved %s is of version 1, allowed: 2", name):                 func(b []byte) []byte { b[1] = 1; return b },
+			fmt.Sprintf("detect: saved %s is of version 1, allowed: 3", name):                 func(b []byte) []byte { b[1] = 1; return b },
 			fmt.Sprintf("detect: saved %s is damaged: its checksum does not match", name):     func(b []byte) []byte { b[len(b)-1] ^= 1; return b },
 			"detect: saved " + name + " is damaged: its checksum does not match":              func(b []byte) []byte { b[2] ^= 1; return b },
 		} {

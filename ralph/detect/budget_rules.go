@@ -15,12 +15,16 @@ const nano = 1e9
 
 const defaultWarn = 0.8
 
+// longestPause is how much of the time between two events counts for the budget of time:
+// an agent that waits for longer is not at work.
+const longestPause = 5 * time.Minute
+
 //nolint:gochecknoglobals // a constant
 var iterations = definition{
 	rule: RuleIterations, name: "iterations", reason: ReasonExhausted, severity: condition.High,
 	message: "{n} iterations are used. Finish with what you have, and say what is left.",
 	fill: func(r *Rules) {
-		r.Budgets = r.Budgets.task()
+		r.Budgets = r.Budgets.task(r.Profile)
 		r.Warn = max(cmp.Or(r.Warn, defaultWarn), never)
 	},
 	faults: func(r Rules) []error {
@@ -75,7 +79,7 @@ var wall = definition{
 	rule: RuleWall, name: "wall", reason: ReasonExhausted, severity: condition.High,
 	message: "The task has taken {n} seconds. Finish with what you have, and say what is left.",
 	time: func(r *Run, now time.Duration, _ bool) {
-		r.amount(RuleWall, (now - r.s.TaskAt).Seconds(), r.d.rules.Budgets.Wall.Seconds(), 1)
+		r.amount(RuleWall, (r.s.Event - r.s.TaskAt + min(now-r.s.Event, longestPause)).Seconds(), r.d.rules.Budgets.Wall.Seconds(), 1)
 	},
 }
 

@@ -10,7 +10,7 @@ import (
 var calls = definition{
 	rule: RuleCalls, name: "calls", reason: ReasonExhausted, severity: condition.High,
 	message: "You have made {n} calls in this iteration. End it with what you have.",
-	limits:  []limit{{"Calls", func(r *Rules) *Limits { return &r.Calls }, 160, 200, 1, maxCount}},
+	limits:  []limit{{field: "Calls", of: func(r *Rules) *Limits { return &r.Calls }, nudge: 500, trip: never, least: 1, most: maxCount, strict: Limits{Nudge: 160, Trip: 200}, unattended: Limits{Nudge: 2000}}},
 	step: func(r *Run, e *event) {
 		if e.Tool != "" {
 			r.s.Calls.Here++

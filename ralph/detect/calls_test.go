@@ -15,7 +15,7 @@ func TestRepeat(t *testing.T) {
 		d.call("bash", `{"cmd":"make"}`, "make: *** no rule")
 	}
 	d.want(detect.RuleRepeat, "3 nudge", "5 trip")
-	d.quiet(detect.RuleRepeat)
+	d.quiet(detect.RuleRepeat, detect.RuleFruitless)
 	d.fresh() // ends it
 	for range 3 {
 		d.call("bash", `{"cmd":"make"}`, "make: *** no rule")
@@ -31,9 +31,14 @@ func TestRepeatNeedsTheSameOutcomeButForIds(t *testing.T) {
 	d.quiet()
 	d = drive(t, detect.Rules{})
 	for i := range 5 {
-		d.call("send", `{"to":"ann"}`, fmt.Sprintf(`{"ok":true,"message":"%x","ms":%d}`, int64(0xdeadbeef00)+int64(i), 100+i))
+		d.call("send", `{"to":"ann"}`, fmt.Sprintf(`{"ok":true,"message":"%x","ms":100}`, int64(0xdeadbeef00)+int64(i)))
 	}
 	d.want(detect.RuleRepeat, "3 nudge", "5 trip")
+	d = drive(t, detect.Rules{})
+	for i := range 10 { // with noise it takes twice as many
+		d.call("send", `{"to":"ann"}`, fmt.Sprintf(`{"ok":true,"ms":%d}`, 100+i%2))
+	}
+	d.want(detect.RuleRepeat, "3 nudge", "10 trip")
 	d = drive(t, detect.Rules{})
 	for i := range 5 {
 		d.step(detect.Step{Tool: "send", Args: fmt.Sprintf(`{"to":"ann","id":"%08x-0000-4000-8000-00000000000a"}`, int64(0xabc00000)+int64(i)), Err: "no such name"})

@@ -19,8 +19,31 @@ func argsKey(args string, m masking) (key uint64, masked, letters bool) {
 		}
 	}
 	t := text{h: seed}
-	t.add(args, m)
+	t.add(trimmed(args), m)
 	return t.h, t.masked, t.letters
+}
+
+// trimmed is a text without the white space and the full stops around it, as far as there
+// are no more than 64 at each end.
+func trimmed(s string) string {
+	const most = 64
+	for n := 0; n < most && s != "" && (s[0] == ' ' || s[0] == '\n' || s[0] == '\t'); n++ {
+		s = s[1:]
+	}
+	for n := 0; n < most && s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\n' || s[len(s)-1] == '\t' || s[len(s)-1] == '.'); n++ {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// isAttempt reports whether a member of an object says how often something was tried: then
+// its value counts for nothing.
+func isAttempt(name string) bool {
+	switch name {
+	case "attempt", "attempts", "retry", "retries", "try", "tries", "retry_count", "attempt_number", "nonce", "request_id":
+		return true
+	}
+	return false
 }
 
 // canonical hashes a JSON text so that neither the order of keys nor white space
@@ -50,6 +73,7 @@ func (c *canonical) value() (uint64, bool) {
 		return c.nested(']', c.value)
 	case '"':
 		s, ok := c.quoted()
+		s = trimmed(s)
 		t := text{h: 's'}
 		t.span(s, c.m)
 		c.masked = c.masked || t.masked
@@ -110,6 +134,9 @@ func (c *canonical) member() (uint64, bool) {
 	}
 	c.i++
 	h, ok := c.value()
+	if isAttempt(name) {
+		h = 0
+	}
 	return mix(mixText('k', name), h), ok
 }
 

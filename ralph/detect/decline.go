@@ -11,7 +11,7 @@ import (
 var decline = definition{
 	rule: RuleDecline, name: "decline", reason: ReasonStuck, severity: condition.Low,
 	message: "You produce less and less. If the work is done, say so; if not, say what holds you up.",
-	limits:  []limit{{"Decline", func(r *Rules) *Limits { return &r.Decline }, 3, never, 1, 1000}},
+	limits:  []limit{{field: "Decline", of: func(r *Rules) *Limits { return &r.Decline }, nudge: 3, trip: never, least: 1, most: 1000}},
 	step: func(r *Run, e *event) {
 		if e.Tool != "" {
 			r.s.Decline.add(len(textOf(e.Args, e.ArgsBytes)))

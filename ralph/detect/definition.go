@@ -87,6 +87,14 @@ type limit struct {
 	of          func(*Rules) *Limits
 	nudge, trip int
 	least, most int
+	strict      Limits // what is other than nudge and trip in these profiles
+	unattended  Limits
+}
+
+// or returns what is given of the limit, with the defaults of the profile.
+func (l *limit) or(r *Rules) Limits {
+	other := by(r.Profile, [numProfiles]Limits{ProfileStrict: l.strict, ProfileUnattended: l.unattended})
+	return l.of(r).or(cmp.Or(other.Nudge, l.nudge), cmp.Or(other.Trip, l.trip))
 }
 
 // text is the message with what was counted.

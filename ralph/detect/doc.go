@@ -17,7 +17,7 @@
 // together. None of them starts a goroutine, reads a clock or talks to a model: all
 // they know is what they are told, so that the same events give the same findings.
 // Each costs the same at every step, and what it keeps is bounded whatever the
-// agents do: a Run 1.2 kB, a Graph about 10 kB at most.
+// agents do: a Run 1.8 kB, a Graph about 10 kB at most.
 //
 // A [Finding] has a [Level]. A nudge is something to tell the model; a trip is
 // something to stop it for. Nearly every rule nudges first. A rule reports once
@@ -47,9 +47,16 @@
 //
 // # What the numbers are
 //
-// Thresholds are those of the circuit breaker for agents that this package
-// continues, where that had one. Some of these are short for agents that work for
-// hours: a task may take 300 s and 100 iterations, and 120 s without progress, if
-// that is reported; see Rules.Budgets and Rules.NoProgressFor. The others were measured
-// on public traces of agents; see the command traceeval beside this package.
+// By default no agent is stopped for the time or the iterations that it takes, only for
+// what goes round in circles or fails. The numbers were measured on public traces of
+// agents; see the command traceeval beside this package. [ProfileStrict] has those of the
+// circuit breaker for agents that this package continues: 300 s, 100 iterations, 120 s
+// without progress, 5 errors in a row. [Profile] says which profile to take.
+//
+// Numbers in outcomes tell noise from what moves. Where they go up and down, a trip takes
+// twice as many repeats; where one goes in one direction alone, as a page or a percentage
+// does, or changes while other work is done, as the number of tests that fail does, the
+// outcome is another one. Words that say that something is not ready make a poll of a
+// repeated call. The exit status 1 of grep, diff and the like is an answer and no error.
+// Texts that say the same in other words are out of reach: they need a model.
 package detect

@@ -10,7 +10,7 @@ import (
 var empty = definition{
 	rule: RuleEmpty, name: "empty", reason: ReasonStuck, severity: condition.Medium,
 	message: "Your last {n} replies said nothing new. Call a tool, give the final answer, or say what is missing.",
-	limits:  []limit{{"Empty", func(r *Rules) *Limits { return &r.Empty }, 2, 3, 1, 1000}},
+	limits:  []limit{{field: "Empty", of: func(r *Rules) *Limits { return &r.Empty }, nudge: 2, trip: 3, least: 1, most: 1000}},
 	step: func(r *Run, e *event) {
 		switch {
 		case e.Tool != "":
@@ -26,7 +26,8 @@ var empty = definition{
 
 // emptyState counts replies in a row that say nothing new.
 type emptyState struct {
-	Last    similar // the last reply that said something
+	Last    [4]similar // the last replies that said something
+	Next    uint8
 	Replies uint16
 	Said    uint16 // those of Replies that were not reasoning
 }
@@ -37,15 +38,16 @@ func (r *Run) observeReply(e *event) {
 	stale := uint16(1)
 	switch {
 	case reply.Words == 0:
-	case reply.near(&s.Last):
-		if s.Replies == 0 {
+	case reply.nearAny(&s.Last):
+		if s.Replies == 0 && reply.near(&s.Last[(s.Next+3)%4]) {
 			stale = 2 // the one before was the first of them
 		}
 	default:
 		s.Replies, s.Said, stale = 0, 0, 0
 	}
 	if reply.Words > 0 {
-		s.Last = reply
+		s.Last[s.Next%4] = reply
+		s.Next = (s.Next + 1) % 4
 	}
 	bump(&s.Replies, stale)
 	if !e.Reasoning {
@@ -61,4 +63,13 @@ func (r *Run) observeReply(e *event) {
 func forgetReplies(r *Run, _ time.Duration) {
 	r.s.Empty.Replies, r.s.Empty.Said = 0, 0
 	r.s.Marks.forget(RuleEmpty)
+}
+
+func (a *similar) nearAny(of *[4]similar) bool {
+	for i := range of {
+		if a.near(&of[i]) {
+			return true
+		}
+	}
+	return false
 }

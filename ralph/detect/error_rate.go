@@ -19,7 +19,7 @@ var errorRate = definition{
 		return condition.High, share >= 70
 	},
 	evidence: failedCalls,
-	limits:   []limit{{"ErrorRate", func(r *Rules) *Limits { return &r.ErrorRate }, never, 50, 1, 100}},
+	limits:   []limit{{field: "ErrorRate", of: func(r *Rules) *Limits { return &r.ErrorRate }, nudge: never, trip: 80, least: 1, most: 100, strict: Limits{Trip: 50}, unattended: Limits{Trip: never}}},
 	fill: func(r *Rules) {
 		r.ErrorRateFor = cmp.Or(r.ErrorRateFor, 60*time.Second)
 		r.ErrorRateSteps = cmp.Or(r.ErrorRateSteps, 10)
@@ -34,7 +34,7 @@ var errorRate = definition{
 			r.observeErrorRate(e)
 		}
 	},
-	clear: func(r *Run, _ time.Duration) { r.s.ErrorRate.Part = [rateParts]ratePart{} },
+	clear: func(r *Run, _ time.Duration) { r.s.ErrorRate = errorRateState{} },
 }
 
 const (
@@ -43,8 +43,10 @@ const (
 )
 
 type errorRateState struct {
-	At   int32 // the interval that is counted in
-	Part [rateParts]ratePart
+	At    int32         // the interval that is counted in
+	Since time.Duration // when the first step was counted
+	Any   bool
+	Part  [rateParts]ratePart
 }
 
 type ratePart struct{ Steps, Errors uint16 }
@@ -60,6 +62,9 @@ func (r *Run) observeErrorRate(e *event) {
 	for ; s.At < at; s.At++ {
 		s.Part[(s.At+1)%rateParts] = ratePart{}
 	}
+	if !s.Any {
+		s.Any, s.Since = true, e.now
+	}
 	part := &s.Part[at%rateParts]
 	if part.Steps < 1<<16-1 {
 		part.Steps++
@@ -73,6 +78,9 @@ func (r *Run) observeErrorRate(e *event) {
 		errs += int(p.Errors)
 	}
 	share := uint32(0)
+	if !e.failed || e.now-s.Since < r.d.rules.ErrorRateFor {
+		return // what has just succeeded is no reason to stop
+	}
 	if steps >= r.d.rules.ErrorRateSteps {
 		share = uint32(100 * errs / steps)
 	}

@@ -10,7 +10,7 @@ import (
 var failures = definition{
 	rule: RuleFailures, name: "failures", reason: ReasonFailing, severity: condition.Medium,
 	message: "{n} iterations in a row have failed. Do not start the next one in the same way: find out why they fail.",
-	limits:  []limit{{"Failures", func(r *Rules) *Limits { return &r.Failures }, 2, 3, 1, maxCount}},
+	limits:  []limit{{field: "Failures", of: func(r *Rules) *Limits { return &r.Failures }, nudge: 2, trip: 3, least: 1, most: maxCount}},
 	iteration: func(r *Run, it *Iteration) {
 		s := &r.s.Failures
 		if !it.failed() {

@@ -18,7 +18,9 @@ func (f *fingerprints) add(fingerprint string) bool {
 	if fingerprint == "" {
 		return false
 	}
-	h := uint32(mixText(seed, fingerprint))
+	t := text{h: seed}
+	t.add(fingerprint, times)
+	h := uint32(t.h)
 	if slices.Contains(f.Seen[:f.Len], h) {
 		return false
 	}

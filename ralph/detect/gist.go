@@ -82,6 +82,15 @@ func (g *gist) numbered(b *gist) bool {
 	return g.Words > 0 && g.Words == b.Words && slices.EqualFunc(g.kept(), b.kept(), func(x, y uint16) bool { return x == y || x&y&1 == 1 })
 }
 
+// partOf reports whether all words of g are in b, which has more: what is left of a list.
+func (g *gist) partOf(b *gist) bool {
+	if g.Words >= b.Words {
+		return false
+	}
+	all := newBag(b.kept())
+	return !slices.ContainsFunc(g.kept(), func(w uint16) bool { return !all.has(w) })
+}
+
 // follow drops what is left of the same beginning: the longest run of words that is
 // the beginning of one and somewhere in the other.
 func follow(x, y []uint16) (restX, restY []uint16) {

@@ -19,7 +19,7 @@ import (
 // not counted as hand-offs between peers, nor is what goes to a child; see
 // [Graph.Parent]. An agent that gives work to one after another, and gets the answers
 // or does not wait for them, passes nothing on and on: only when work that was handed
-// on is handed on again does [RuleHandoffs] count. Round and round means that nothing
+// on is handed on again, and says nothing new, does [RuleHandoffs] count. Round and round means that nothing
 // new is said on the whole way, nor done, where [Graph.Acted] is told of it; a
 // hand-off without a payload says nothing.
 //
@@ -118,6 +118,7 @@ func (g *Graph) Handoff(h Handoff) ([]Finding, error) {
 	defer g.d.handoffs.giveBack(e)
 	*e = handoffEvent{hop: hop{From: from.Key, To: to.Key, At: now, Index: g.s.Index, Text: gistOf(h.Payload)}, from: from, to: to}
 	e.Answer = from.Parent == to.Key || from.Giver == to.Key && from != to
+	e.says = g.s.Fresh && e.Text.Words > 0 || g.newToAll(&e.hop)
 	g.compare(e)
 	e.Stale = !g.s.Fresh && (e.Text.Words == 0 || e.alike || g.echoes(&e.hop))
 	g.s.Fresh = false
@@ -136,6 +137,7 @@ type handoffEvent struct {
 	hop
 	from, to *agent
 	alike    bool // one like it was among the last between the same agents
+	says     bool // it says something new
 	exact    int  // how many of those were the very same
 }
 
@@ -157,8 +159,19 @@ func (g *Graph) compare(e *handoffEvent) {
 		if h.Text.Exact == e.Text.Exact && h.Index > g.s.RepeatSince {
 			e.exact++
 		}
-		e.alike = e.alike || h.Text.near(&e.Text)
+		e.alike = e.alike || h.Text.near(&e.Text) && (!g.s.Fresh || !e.Text.partOf(&h.Text))
 	}
+}
+
+// newToAll reports whether a hand-off says something that none of the last ones said,
+// but for numbers, whichever agents those were between.
+func (g *Graph) newToAll(one *hop) bool {
+	for n := range g.hops {
+		if h := g.back(n); h.Text.Exact == one.Text.Exact || h.Text.numbered(&one.Text) || h.Text.near(&one.Text) {
+			return false
+		}
+	}
+	return one.Text.Words > 0
 }
 
 // echoes reports whether an agent hands on what it was handed last, but for numbers: a

@@ -77,12 +77,12 @@ func TestHandoffsBetweenPeers(t *testing.T) {
 	g := gather(t, detect.Rules{})
 	names := []string{"a", "b", "c", "d", "e", "f", "g"}
 	for i := range 6 {
-		g.hand(names[i], names[i+1], report(i))
+		g.hand(names[i], names[i+1], report(0))
 	}
-	g.want(detect.RuleHandoffs, "4 nudge", "5 trip")
+	g.want(detect.RuleHandoffs, "5 nudge", "6 trip")
 	g.quiet(detect.RuleHandoffs)
 	f := g.fired[1]
-	if f.Severity != condition.High || f.Count != 5 || !slices.Equal(f.Agents, []string{"e", "f"}) || len(f.Evidence) != 5 {
+	if f.Severity != condition.High || f.Count != 5 || !slices.Equal(f.Agents, []string{"f", "g"}) || len(f.Evidence) != 6 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -90,10 +90,10 @@ func TestHandoffsBetweenPeers(t *testing.T) {
 func TestHandoffsInARingOfPeers(t *testing.T) {
 	g := gather(t, detect.Rules{})
 	ring := []string{"a", "b", "c"}
-	for i := range 5 {
-		g.hand(ring[i%3], ring[(i+1)%3], report(i))
+	for i := range 6 {
+		g.hand(ring[i%3], ring[(i+1)%3], report(0))
 	}
-	g.want(detect.RuleHandoffs, "4 nudge", "5 trip")
+	g.want(detect.RuleHandoffs, "5 nudge", "6 trip")
 }
 
 func TestHandoffsWithProgress(t *testing.T) {

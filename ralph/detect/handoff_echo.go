@@ -8,7 +8,7 @@ import (
 var handoffEcho = definition{
 	rule: RuleHandoffEcho, name: "handoff_echo", reason: ReasonStuck, severity: condition.Medium,
 	message: "The answer to what you hand on is always what was done before. Ask for something else, or ask another agent.",
-	limits:  []limit{{"HandoffEcho", func(r *Rules) *Limits { return &r.HandoffEcho }, never, 2, 1, 1000}},
+	limits:  []limit{{field: "HandoffEcho", of: func(r *Rules) *Limits { return &r.HandoffEcho }, nudge: never, trip: 2, least: 1, most: 1000}},
 	handoff: func(g *Graph, h *handoffEvent) {
 		if h.Answer {
 			return

@@ -8,7 +8,7 @@ import (
 var handoffRepeat = definition{
 	rule: RuleHandoffRepeat, name: "handoff_repeat", reason: ReasonStuck, severity: condition.High,
 	message: "The very same work was handed to the same agent {n} times. Use the answer you have, or ask for something else.",
-	limits:  []limit{{"HandoffRepeat", func(r *Rules) *Limits { return &r.HandoffRepeat }, 2, never, 2, edgeNear + 1}},
+	limits:  []limit{{field: "HandoffRepeat", of: func(r *Rules) *Limits { return &r.HandoffRepeat }, nudge: 2, trip: never, least: 2, most: edgeNear + 1}},
 	handoff: func(g *Graph, h *handoffEvent) {
 		if h.Answer || h.Text.Words == 0 {
 			return

@@ -8,7 +8,7 @@ import (
 var handoffStall = definition{
 	rule: RuleHandoffStall, name: "handoff_stall", reason: ReasonStuck, severity: condition.High,
 	message: "Nearly the same work is handed on again and again. Say what is known by now, change the plan, and hand on only what is new.",
-	limits:  []limit{{"HandoffStall", func(r *Rules) *Limits { return &r.HandoffStall }, 2, 4, 1, 1000}},
+	limits:  []limit{{field: "HandoffStall", of: func(r *Rules) *Limits { return &r.HandoffStall }, nudge: 2, trip: 4, least: 1, most: 1000}},
 	handoff: func(g *Graph, h *handoffEvent) {
 		if !h.Answer {
 			g.s.Stall.add(h.alike || g.s.Activity.echoes())

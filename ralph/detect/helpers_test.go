@@ -28,7 +28,16 @@ type fired struct {
 	detect.Finding
 }
 
+// drive follows a run by the rules, with what they leave out as in the profile strict, whose
+// numbers are the lowest.
 func drive(t *testing.T, rules detect.Rules) *driver {
+	t.Helper()
+	rules.Profile = detect.ProfileStrict
+	return driveBy(t, rules)
+}
+
+// driveBy is drive with the profile of the rules.
+func driveBy(t *testing.T, rules detect.Rules) *driver {
 	t.Helper()
 	d, err := detect.New(rules)
 	if err != nil {

@@ -57,7 +57,7 @@ func TestErrorRateAtItsEnds(t *testing.T) {
 			d.step(detect.Step{Tool: word(d.n), Err: word(d.n)})
 		}
 	}
-	d.want(detect.RuleErrorRate, "10 trip")
+	d.want(detect.RuleErrorRate, "71 trip")
 }
 
 // TestWaitingMakesUpForRepeats: each call after a wait for one that was made at once.
@@ -97,7 +97,7 @@ func TestEachRuleBeginsAnew(t *testing.T) {
 		over  func(d *driver)
 	}{
 		detect.RuleCalls:      {detect.Rules{Calls: one}, func(d *driver) { d.fresh() }, func(d *driver) { d.iteration(detect.Iteration{}) }},
-		detect.RuleCompaction: {detect.Rules{Compaction: one}, func(d *driver) { d.step(detect.Step{Compaction: true}) }, func(d *driver) { d.fresh() }},
+		detect.RuleCompaction: {detect.Rules{Compaction: one}, func(d *driver) { d.step(detect.Step{Compaction: true}) }, func(d *driver) { d.fresh(); d.fresh(); d.fresh(); d.n -= 2 }},
 		detect.RuleEmpty:      {detect.Rules{Empty: one}, func(d *driver) { d.step(detect.Step{}) }, func(d *driver) { d.fresh() }},
 		detect.RuleFailures:   {detect.Rules{Failures: one}, func(d *driver) { d.iteration(detect.Iteration{Failed: true}) }, func(d *driver) { d.iteration(detect.Iteration{}) }},
 		detect.RuleErrors:     {detect.Rules{Errors: one}, func(d *driver) { d.step(detect.Step{Tool: "x", Failed: true}) }, func(d *driver) { d.fresh() }},
@@ -236,7 +236,7 @@ func TestSureAgainAtTheVeryValue(t *testing.T) {
 
 // TestLimitsSayWhatIsAllowed: from which number on, to which.
 func TestLimitsSayWhatIsAllowed(t *testing.T) {
-	least := map[string]int{"Repeat": 2, "Poll": 2, "SameCall": 2, "Window": 2, "Cycle": 2, "HandoffRepeat": 2, "HandoffCycle": 2}
+	least := map[string]int{"Fruitless": 2, "Repeat": 2, "Poll": 2, "SameCall": 2, "Window": 2, "Cycle": 2, "HandoffRepeat": 2, "HandoffCycle": 2}
 	v := reflect.ValueOf(&detect.Rules{}).Elem()
 	for i := range v.NumField() {
 		if v.Type().Field(i).Type != reflect.TypeFor[detect.Limits]() {
@@ -255,7 +255,7 @@ func TestLimitsSayWhatIsAllowed(t *testing.T) {
 // TestNamesThatAreAllowed are those that there are, and no more.
 func TestNamesThatAreAllowed(t *testing.T) {
 	for last, v := range map[string]interface{ UnmarshalText(text []byte) error }{
-		"hops": new(detect.Rule), "trip": new(detect.Level), "transient": new(detect.Reason), "unjudged": new(detect.Class),
+		"no_steps": new(detect.Rule), "trip": new(detect.Level), "transient": new(detect.Reason), "unjudged": new(detect.Class),
 	} {
 		if err := v.UnmarshalText([]byte("nonsense")); err == nil || !strings.HasSuffix(err.Error(), " "+last) {
 			t.Errorf("%T: %v, want %s for the last", v, err, last)

@@ -19,10 +19,10 @@ func TestEveryLimit(t *testing.T) {
 	want := map[string][4]int{ // nudge and trip by default, least and most
 		"Repeat": {3, 5, 2, many}, "Poll": {10, 20, 2, many}, "SameCall": {10, -1, 2, many}, "Window": {3, 5, 2, 20}, "Cycle": {2, 3, 2, 1000},
 		"SameError": {3, 5, 1, 20}, "Permission": {1, 2, 1, 20}, "UnknownTool": {2, 3, 1, 20}, "Auth": {-1, 1, 1, 20}, "Quota": {-1, 1, 1, 20},
-		"Transient": {3, 5, 1, many}, "Errors": {4, 5, 1, many}, "ErrorRate": {-1, 50, 1, 100}, "Failures": {2, 3, 1, many},
+		"Transient": {3, 5, 1, many}, "Errors": {4, 10, 1, many}, "ErrorsAlike": {-1, 5, 1, many}, "Fruitless": {6, 40, 2, many}, "NoSteps": {5, 50, 1, many}, "ErrorRate": {-1, 80, 1, 100}, "Failures": {2, 3, 1, many},
 		"HandoffRepeat": {2, -1, 2, 9}, "HandoffStall": {2, 4, 1, 1000}, "HandoffEcho": {-1, 2, 1, 1000}, "HandoffCycle": {2, 3, 2, 1000}, "Handoffs": {4, 5, 1, 1000},
-		"NoProgress": {3, 10, 1, many}, "NoProgressSteps": {10, 15, 1, many}, "Blocked": {1, 2, 1, 1000}, "Empty": {2, 3, 1, 1000}, "Decline": {3, -1, 1, 1000},
-		"Stall": {2, 4, 1, 1000}, "Compaction": {3, 10, 1, 1000}, "Calls": {160, 200, 1, many},
+		"NoProgress": {3, 10, 1, many}, "NoProgressSteps": {40, 120, 1, many}, "Blocked": {1, 2, 1, 1000}, "Empty": {2, 3, 1, 1000}, "Decline": {3, -1, 1, 1000},
+		"Stall": {2, 4, 1, 1000}, "Compaction": {3, 10, 1, 1000}, "Calls": {500, -1, 1, many},
 	}
 	d, err := detect.New(detect.Rules{})
 	if err != nil {
@@ -153,7 +153,7 @@ func TestEveryOtherDefault(t *testing.T) {
 		return d.Rules()
 	}
 	r := of(detect.Rules{})
-	if r.PollEvery != 30*time.Second || r.PollFor != 15*time.Minute || r.ErrorRateFor != time.Minute || r.ErrorRateSteps != 10 || r.Warn != 0.8 {
+	if r.PollEvery != 30*time.Second || r.PollFor != time.Hour || r.ErrorRateFor != time.Minute || r.ErrorRateSteps != 10 || r.Warn != 0.8 {
 		t.Errorf("%+v", r)
 	}
 	r = of(detect.Rules{
@@ -184,15 +184,15 @@ func TestEveryOtherDefault(t *testing.T) {
 // model is told.
 func TestWhatEveryRuleSays(t *testing.T) {
 	var names []string
-	for rule := detect.RuleRepeat; rule <= detect.RuleHops; rule++ {
+	for rule := detect.RuleRepeat; rule <= detect.RuleNoSteps; rule++ {
 		names = append(names, rule.String())
 	}
 	if got := strings.Join(names, " "); got != "repeat poll same_call window cycle same_error permission unknown_tool auth quota transient errors error_rate failures "+
 		"handoff_repeat handoff_stall handoff_echo handoff_cycle handoffs no_progress blocked empty decline confidence stall compaction calls "+
-		"iterations wall idle tokens cost tool_calls hops" {
+		"iterations wall idle tokens cost tool_calls hops fruitless no_steps" {
 		t.Error(got)
 	}
-	if detect.Rule(35).String() != "Rule(35)" || detect.Rule(0).String() != "none" {
+	if detect.Rule(37).String() != "Rule(37)" || detect.Rule(0).String() != "none" {
 		t.Error("a rule that there is not")
 	}
 }

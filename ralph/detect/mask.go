@@ -27,6 +27,7 @@ type masking uint8
 const (
 	verbatim masking = iota // everything counts
 	ids                     // ids, times and such do not: for arguments
+	times                   // times do not: for fingerprints of progress, in which ids count
 	numbers                 // nor do numbers and dates: for outcomes
 )
 
@@ -34,8 +35,9 @@ const (
 // nothing.
 type text struct {
 	h       uint64
-	masked  bool // something was left out
-	letters bool // something with letters was not
+	masked  bool      // something was left out
+	letters bool      // something with letters was not
+	numbers numbersOf // that count for nothing
 }
 
 // add folds s into the hash, in full if it is not longer than maxText.
@@ -68,10 +70,19 @@ func (t *text) span(s string, m masking) {
 			}
 			from, to, mask = number(s, from, i, m)
 		}
+		if m == times && mask != maskTime && mask != maskSpan {
+			mask = 0
+			if isUnixTime(s, from, to) {
+				mask = maskTime
+			}
+		}
 		if mask != 0 {
 			t.plain(s[plain:max(from, plain)])
 			t.h = mix(t.h, mask)
 			t.masked = true
+			if mask == maskNumber {
+				t.numbers.add(s[from:to])
+			}
 			plain = to
 		}
 		i = to
@@ -360,4 +371,20 @@ func allHex(s string) bool {
 		}
 	}
 	return true
+}
+
+// isUnixTime reports whether s[from:to] is a word of digits that may be the time now, in
+// seconds, or in thousandths and so on.
+func isUnixTime(s string, from, to int) bool {
+	switch n := to - from; n {
+	case 10, 13, 16, 19:
+	default:
+		return false
+	}
+	for i := from; i < to; i++ {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return s[from] == '1' || s[from] == '2'
 }

@@ -12,13 +12,11 @@ var noProgress = definition{
 	message:  "There was no progress for a while. Name the smallest step that would change something, and take it; if there is none, say why.",
 	evidence: latestThree,
 	limits: []limit{
-		{"NoProgress", func(r *Rules) *Limits { return &r.NoProgress }, 3, 10, 1, maxCount},
-		{"NoProgressSteps", func(r *Rules) *Limits { return &r.NoProgressSteps }, 10, 15, 1, maxCount},
+		{field: "NoProgress", of: func(r *Rules) *Limits { return &r.NoProgress }, nudge: 3, trip: 10, least: 1, most: maxCount, unattended: Limits{Nudge: 5, Trip: 30}},
+		{field: "NoProgressSteps", of: func(r *Rules) *Limits { return &r.NoProgressSteps }, nudge: 40, trip: 120, least: 1, most: maxCount, strict: Limits{Nudge: 10, Trip: 15}, unattended: Limits{Nudge: 100, Trip: 400}},
 	},
-	fill: func(r *Rules) { r.NoProgressFor = r.NoProgressFor.or(60*time.Second, 120*time.Second) },
-	faults: func(r Rules) []error {
-		return r.NoProgressFor.or(60*time.Second, 120*time.Second).faults("NoProgressFor")
-	},
+	fill:   func(r *Rules) { r.NoProgressFor = noProgressFor(*r) },
+	faults: func(r Rules) []error { return noProgressFor(r).faults("NoProgressFor") },
 	step: func(r *Run, _ *event) {
 		if r.s.Fingerprints.Armed && !r.s.Iterates {
 			r.s.NoProgress.Steps++
@@ -60,4 +58,9 @@ func (r *Run) progressTimed() bool {
 func forgetNoProgress(r *Run, now time.Duration) {
 	r.s.NoProgress = noProgressState{Since: now}
 	r.s.Marks.forget(RuleNoProgress)
+}
+
+func noProgressFor(r Rules) DurationLimits {
+	d := by(r.Profile, [numProfiles]DurationLimits{{never, never}, ProfileStrict: {60 * time.Second, 120 * time.Second}, ProfileUnattended: {never, never}})
+	return r.NoProgressFor.or(d.Nudge, d.Trip)
 }

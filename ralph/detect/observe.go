@@ -13,7 +13,8 @@ type event struct {
 	counts bool  // it says whether what the agent does goes well
 
 	// Of a call of a tool.
-	call, outcome  uint64 // hashes
+	call, outcome  uint64  // hashes
+	numbers        figures // of the outcome
 	flags          flags
 	judged         bool // it can be a repeat
 	sameCall, same bool // as the last call, and with the same outcome
@@ -25,13 +26,14 @@ type event struct {
 
 // act takes in what the agent itself has done.
 func (r *Run) act(s *Step, now time.Duration) {
-	bad := s.Failed || s.Err != "" || s.Exit != 0 || s.Kind != ErrorKindOther
+	informs := answers(s)
+	bad := !informs && (s.Failed || s.Err != "" || s.Exit != 0 || s.Kind != ErrorKindOther)
 	in := r.d.steps.take()
 	in.step = *s
 	e := &in.event
 	*e = event{
 		Step: &in.step, now: now, class: r.d.rules.Tools[s.Tool],
-		failed: bad && (!s.Refused || s.Tool == ""), counts: !s.Refused && (bad || s.Tool != ""),
+		failed: bad && (!s.Refused || s.Tool == ""), counts: !s.Refused && (bad && !runsTests(s) || !bad && s.Tool != ""),
 	}
 	r.s.LastCall = 0
 	if s.Refused {
@@ -73,7 +75,7 @@ func (r *Run) call(e *event) {
 		return
 	}
 	r.s.Made++
-	r.s.Ring.add(e.call, exact, e.outcome, r.s.Totals.Steps, e.now, tool, e.flags)
+	r.s.Ring.add(e.call, exact, e.outcome, r.s.Totals.Steps, e.now, tool, e.numbers, e.flags)
 }
 
 // compare compares a call with those in the ring.
@@ -83,7 +85,10 @@ func (r *Run) compare(e *event, exact uint64) {
 	if !known {
 		e.flags |= isNew
 	}
-	if item || e.failed && e.Kind == ErrorKindTransient || r.waits(e.class, e.now) {
+	if known && r.waitsAgain(e) {
+		e.flags |= isWait
+	}
+	if item || e.flags&isWait != 0 || e.failed && e.Kind == ErrorKindTransient || r.waits(e.class, e.now) {
 		e.flags |= isPoll
 	}
 	if e.class == ClassRepeatable {
@@ -91,6 +96,15 @@ func (r *Run) compare(e *event, exact uint64) {
 	}
 	r.s.Repeat.add(e)
 	r.s.SameCall.add(e)
+}
+
+// waitsAgain is [saysWait] of a call that is in the ring. One that is the same as the last,
+// with the same outcome, has the same words and is not looked at again.
+func (r *Run) waitsAgain(e *event) bool {
+	if e.same && r.s.Repeat.Same > 1 {
+		return r.s.Ring.Flags[r.s.Ring.back(0)]&isWait != 0
+	}
+	return saysWait(e.Step)
 }
 
 // key is [callKey], or what Rules.Key says.
@@ -110,6 +124,7 @@ func (r *Run) outcomeOf(e *event) uint64 {
 	if e.Refused {
 		for n := range int(r.s.Ring.Len) {
 			if i := r.s.Ring.back(n); r.s.Ring.Call[i] == uint32(e.call) {
+				e.numbers = r.s.Ring.figures(n)
 				return uint64(r.s.Ring.Out[i])
 			}
 		}
@@ -124,10 +139,12 @@ func (r *Run) outcomeOf(e *event) uint64 {
 		if e.Err != "" {
 			out = e.Err
 		}
-		t.add(out[:min(len(out), maxError)], m)
+		t.add(out, m)
+		e.numbers = t.numbers.figures()
 		return mix(t.h, uint64(e.Exit)<<8|uint64(e.Kind)|0x80)
 	}
 	t.add(out, m)
+	e.numbers = t.numbers.figures()
 	return t.h
 }
 

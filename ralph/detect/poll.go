@@ -14,10 +14,10 @@ var poll = definition{
 	rule: RulePoll, name: "poll", reason: ReasonStuck, severity: condition.Medium,
 	message:  "You have asked {tool} {n} times and nothing has changed. Stop waiting: do other work, or report that what you wait for is not ready.",
 	evidence: func(r *Run, back, _ int) bool { return back < int(r.s.Repeat.Same) || r.s.Cycle.Period > 0 },
-	limits:   []limit{{"Poll", func(r *Rules) *Limits { return &r.Poll }, 10, 20, 2, maxCount}},
+	limits:   []limit{{field: "Poll", of: func(r *Rules) *Limits { return &r.Poll }, nudge: 10, trip: 20, least: 2, most: maxCount}},
 	fill: func(r *Rules) {
 		r.PollEvery = max(cmp.Or(r.PollEvery, 30*time.Second), never)
-		r.PollFor = max(cmp.Or(r.PollFor, 15*time.Minute), never)
+		r.PollFor = max(cmp.Or(r.PollFor, by(r.Profile, [numProfiles]time.Duration{time.Hour, ProfileStrict: 15 * time.Minute, ProfileUnattended: 6 * time.Hour})), never)
 	},
 	step: func(r *Run, e *event) {
 		if e.judged {

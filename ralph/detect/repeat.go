@@ -11,10 +11,11 @@ var repeat = definition{
 	rule: RuleRepeat, name: "repeat", reason: ReasonStuck, severity: condition.High,
 	message:  "You have called {tool} {n} times in a row with the same arguments and the same result. Another call will not change it: use the result you have, try something else, or say what is missing.",
 	evidence: func(r *Run, back, _ int) bool { return back < int(r.s.Repeat.Same) },
-	limits:   []limit{{"Repeat", func(r *Rules) *Limits { return &r.Repeat }, 3, 5, 2, maxCount}},
+	limits:   []limit{{field: "Repeat", of: func(r *Rules) *Limits { return &r.Repeat }, nudge: 3, trip: 5, least: 2, most: maxCount}},
 	step: func(r *Run, e *event) {
 		if e.judged {
-			r.count(RuleRepeat, r.s.Repeat.NotPolls)
+			lim := r.d.limits[RuleRepeat]
+			r.countIn(RuleRepeat, lim, r.inARow().trust(lim))
 		}
 	},
 	clear:    forgetRepeats,
@@ -49,6 +50,19 @@ func (s *repeatState) add(e *event) {
 		s.Same++
 		s.NotPolls = max(s.NotPolls, 2) - 1
 	}
+}
+
+// inARow is how often the last call was made in a row with the same outcome.
+func (r *Run) inARow() alike {
+	if r.s.Repeat.NotPolls < 2 {
+		return alike{all: r.s.Repeat.NotPolls, equal: r.s.Repeat.NotPolls}
+	}
+	a := r.alikeAmong(int(min(r.s.Repeat.Same, ringSize)), 0, func(int) bool { return true })
+	a.all = r.s.Repeat.NotPolls
+	if a.equal = min(a.equal, a.all); a.drift == still {
+		a.equal = a.all
+	}
+	return a
 }
 
 func forgetRepeats(r *Run, _ time.Duration) {

@@ -15,7 +15,7 @@ const (
 	RulePoll                          // the same of a poll, or with time between [Poll]
 	RuleSameCall                      // the same call in a row, whatever comes of it [SameCall]
 	RuleWindow                        // the same call with the same outcome, among others [Window]
-	RuleCycle                         // 2 to 8 different calls, round and round [Cycle]
+	RuleCycle                         // 2 to 32 different calls, round and round [Cycle]
 	RuleSameError                     // the same error, among others [SameError]
 	RulePermission                    // calls that were not allowed [Permission]
 	RuleUnknownTool                   // calls of tools that do not exist [UnknownTool]
@@ -45,6 +45,8 @@ const (
 	RuleCost                          // budget [Budgets]
 	RuleToolCalls                     // budget [Budgets]
 	RuleHops                          // budget: hand-offs of any sort [Budgets]
+	RuleFruitless                     // calls that find nothing, in a row [Fruitless]
+	RuleNoSteps                       // iterations without a step, in a row [NoSteps]
 
 	numRules = iota + 1
 )
@@ -57,9 +59,9 @@ var table = [...]*definition{
 	&compaction, &confidence, &calls,
 	&cycle, &poll, &repeat, &sameCall, &window,
 	&sameError, &permission, &unknownTool, &auth, &quota,
-	&empty, &stall,
+	&fruitless, &empty, &stall,
 	&errorRate, &transient, &errorsInARow,
-	&failures, &blocked, &decline,
+	&failures, &blocked, &decline, &noSteps,
 	&handoffRepeat, &handoffStall, &handoffEcho, &handoffCycle, &handoffs,
 	&iterations, &tokens, &cost, &toolCalls, &hops, &wall, &idle,
 	&noProgress,

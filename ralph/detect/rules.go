@@ -11,6 +11,10 @@ import (
 // they can be copied and filled from JSON, with durations in nanoseconds; Key is
 // not part of that.
 type Rules struct {
+	// Profile says what the fields that are left out are. The defaults that stand with
+	// the fields are those of [ProfileDefault]; [Profile] shows what is other in the others.
+	Profile Profile `json:"profile,omitzero"`
+
 	// Repeat is for the same call with the same outcome, in a row. Zero means 3
 	// and 5.
 	Repeat Limits `json:"repeat,omitzero"`
@@ -22,7 +26,7 @@ type Rules struct {
 	// PollEvery is the time between two equal calls from which on they are a poll.
 	// Zero means 30 s, negative that only the class makes one.
 	PollEvery time.Duration `json:"poll_every,omitzero"`
-	// PollFor is how long a poll may go on at least. Zero means 15 min, negative no
+	// PollFor is how long a poll may go on at least. Zero means 1 h, negative no
 	// time.
 	PollFor time.Duration `json:"poll_for,omitzero"`
 	// SameCall is for the same call in a row whatever comes of it. Zero means 10 and
@@ -32,7 +36,10 @@ type Rules struct {
 	// it goes well, since there was a call that was not among them. Zero means 3
 	// and 5.
 	Window Limits `json:"window,omitzero"`
-	// Cycle is for how often 2 to 8 calls, not all the same, were made round and
+	// Fruitless is for calls in a row that found nothing: their outcome is short and says so,
+	// or is empty though the call is a search. Zero means 6 and 40.
+	Fruitless Limits `json:"fruitless,omitzero"`
+	// Cycle is for how often 2 to 32 calls, not all the same, were made round and
 	// round with the same outcomes. Zero means 2 and 3.
 	Cycle Limits `json:"cycle,omitzero"`
 
@@ -55,10 +62,14 @@ type Rules struct {
 	// Transient is for passing errors in a row. Zero means 3 and 5.
 	Transient Limits `json:"transient,omitzero"`
 	// Errors is for steps in a row that ended in an error of any sort. Zero means
-	// 4 and 5.
+	// 4 and 10.
 	Errors Limits `json:"errors,omitzero"`
-	// ErrorRate is for the share of errors in the last ErrorRateFor, in percent.
-	// Zero means never and 50. A trip has medium severity, from 70 on high, from
+	// ErrorsAlike is for the same if at most 3 of the last 5 are different, numbers and
+	// ids aside. Only its trip counts, and only if
+	// Errors trips, too. Zero means never and 5.
+	ErrorsAlike Limits `json:"errors_alike,omitzero"`
+	// ErrorRate is for the share of errors in the last ErrorRateFor, in percent, at a
+	// step that failed and once the task has taken as long. Zero means never and 80. A trip has medium severity, from 70 on high, from
 	// 90 on critical.
 	ErrorRate Limits `json:"error_rate,omitzero"`
 	// ErrorRateFor is the time that ErrorRate looks back, in 12 intervals. Zero
@@ -92,18 +103,21 @@ type Rules struct {
 	// Zero means 3 and 10.
 	NoProgress Limits `json:"no_progress,omitzero"`
 	// NoProgressSteps is for steps since the last progress, in a task that has no
-	// iterations. Zero means 10 and 15.
+	// iterations. Zero means 40 and 120.
 	NoProgressSteps Limits `json:"no_progress_steps,omitzero"`
 	// NoProgressFor is for the time since the last progress; in a task that has
-	// iterations, once two have ended since. Zero means 60 s and 120 s.
+	// iterations, once two have ended since. Zero means never.
 	NoProgressFor DurationLimits `json:"no_progress_for,omitzero"`
 	// Blocked is for iterations in a row in which the agent did nothing but ask a
 	// human. A step that is Blocked trips at once, unless it is off. Zero means 1
 	// and 2.
 	Blocked Limits `json:"blocked,omitzero"`
 	// Empty is for replies in a row, without a call between, that are empty or read
-	// nearly like the one before. Zero means 2 and 3.
+	// nearly like one of the 4 before. Zero means 2 and 3.
 	Empty Limits `json:"empty,omitzero"`
+	// NoSteps is for iterations in a row without any step, of an agent whose steps are
+	// told. Zero means 5 and 50.
+	NoSteps Limits `json:"no_steps,omitzero"`
 	// Decline is for iterations in a row with less than 30 % of the output of the
 	// ones before. Zero means 3 and never.
 	Decline Limits `json:"decline,omitzero"`
@@ -114,11 +128,12 @@ type Rules struct {
 	// without, empties by one. It trips if not all came from one rule, or some were
 	// refusals. Zero means 2 and 4.
 	Stall Limits `json:"stall,omitzero"`
-	// Compaction is for steps in a row that did nothing but shorten the context.
+	// Compaction is for steps that did nothing but shorten the context, with at most two
+	// others between them.
 	// Zero means 3 and 10.
 	Compaction Limits `json:"compaction,omitzero"`
 	// Calls is for the calls in one iteration; in a task without iterations, in the
-	// task. Zero means 160 and 200.
+	// task. Zero means 500 and never.
 	Calls Limits `json:"calls,omitzero"`
 	// Budgets are what one task may use; a nudge comes at Warn of each. See the
 	// fields for what zero means.

@@ -15,7 +15,7 @@ const (
 func (r Rules) withDefaults() Rules {
 	for _, d := range table {
 		for _, l := range d.limits {
-			*l.of(&r) = l.of(&r).or(l.nudge, l.trip)
+			*l.of(&r) = l.or(&r)
 		}
 		if d.fill != nil {
 			d.fill(&r)
@@ -28,10 +28,10 @@ func (r Rules) withDefaults() Rules {
 // Validate reports every fault of r at once, joined; each is a
 // [*core.ConfigError]. It returns nil for Rules that [New] accepts.
 func (r Rules) Validate() error {
-	var faults []error
+	faults := fault(r.Profile < numProfiles, "Profile", r.Profile, "default, strict, unattended")
 	for _, d := range table {
 		for _, l := range d.limits {
-			faults = append(faults, l.of(&r).or(l.nudge, l.trip).faults(l.field, l.least, l.most)...)
+			faults = append(faults, l.or(&r).faults(l.field, l.least, l.most)...)
 		}
 		if d.faults != nil {
 			faults = append(faults, d.faults(r)...)

@@ -21,11 +21,11 @@ func TestZeroRulesAreTheDefaults(t *testing.T) {
 	r := d.Rules()
 	for name, c := range map[string]struct{ got, want detect.Limits }{
 		"Repeat":    {r.Repeat, detect.Limits{Nudge: 3, Trip: 5}},
-		"Errors":    {r.Errors, detect.Limits{Nudge: 4, Trip: 5}},
+		"Errors":    {r.Errors, detect.Limits{Nudge: 4, Trip: 10}},
 		"Failures":  {r.Failures, detect.Limits{Nudge: 2, Trip: 3}},
 		"Handoffs":  {r.Handoffs, detect.Limits{Nudge: 4, Trip: 5}},
 		"Progress":  {r.NoProgress, detect.Limits{Nudge: 3, Trip: 10}},
-		"ErrorRate": {r.ErrorRate, detect.Limits{Nudge: -1, Trip: 50}},
+		"ErrorRate": {r.ErrorRate, detect.Limits{Nudge: -1, Trip: 80}},
 		"SameCall":  {r.SameCall, detect.Limits{Nudge: 10, Trip: -1}},
 	} {
 		if c.got != c.want {
@@ -35,10 +35,10 @@ func TestZeroRulesAreTheDefaults(t *testing.T) {
 	if r.Confidence != (detect.ConfidenceLimits{Nudge: 0.5, Trip: 0.3, High: 0.1, Leave: 0.6, Samples: 3}) {
 		t.Errorf("%+v", r.Confidence)
 	}
-	if r.Budgets != (detect.Budgets{Iterations: 100, Wall: 300 * time.Second, Idle: 10 * time.Minute, Hops: 200}) {
+	if r.Budgets != (detect.Budgets{Iterations: -1, Wall: -1, Idle: -1, Hops: 200}) {
 		t.Errorf("%+v", r.Budgets)
 	}
-	if r.NoProgressFor != (detect.DurationLimits{Nudge: time.Minute, Trip: 2 * time.Minute}) || r.ErrorRateFor != time.Minute {
+	if r.NoProgressFor != (detect.DurationLimits{Nudge: -1, Trip: -1}) || r.ErrorRateFor != time.Minute {
 		t.Errorf("%v, %v", r.NoProgressFor, r.ErrorRateFor)
 	}
 	r.Budgets.Iterations, r.Budgets.Wall, r.Budgets.Idle = -1, -1, -1

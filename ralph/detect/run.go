@@ -212,6 +212,7 @@ func (r *Run) times(now time.Duration, idle bool) {
 // event begins one.
 func (r *Run) event(at time.Time) time.Duration {
 	now := r.clock.now(at)
+	r.s.TaskAt += max(now-r.s.Event-longestPause, 0)
 	r.s.Event = now
 	r.s.Marks.Reached[RuleIdle] = 0
 	return now
@@ -244,7 +245,9 @@ func (r *Run) Due() time.Time {
 			due = since + d
 		}
 	}
-	consider(RuleWall, r.s.TaskAt, spans(rules.Budgets.Wall))
+	if d := spans(rules.Budgets.Wall); r.s.TaskAt+d.left(r.s.Marks.level(RuleWall)) <= r.s.Event+longestPause {
+		consider(RuleWall, r.s.TaskAt, d)
+	}
 	consider(RuleIdle, r.s.Event, spans(rules.Budgets.Idle))
 	if r.progressTimed() {
 		consider(RuleNoProgress, r.s.NoProgress.Since, rules.NoProgressFor)

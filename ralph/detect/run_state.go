@@ -36,6 +36,8 @@ type runState struct {
 	ErrorRate  errorRateState
 	Blocked    blockedState
 	Compaction compactionState
+	Fruitless  fruitlessState
+	NoSteps    noStepsState
 
 	Iterates bool // the task has had an iteration
 }

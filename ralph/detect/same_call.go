@@ -11,7 +11,7 @@ var sameCall = definition{
 	rule: RuleSameCall, name: "same_call", reason: ReasonStuck, severity: condition.Low,
 	message:  "You have made the same call of {tool} {n} times in a row. If you are looking for something, say what, and look for it in another way.",
 	evidence: func(r *Run, back, _ int) bool { return back < int(r.s.SameCall.InARow) },
-	limits:   []limit{{"SameCall", func(r *Rules) *Limits { return &r.SameCall }, 10, never, 2, maxCount}},
+	limits:   []limit{{field: "SameCall", of: func(r *Rules) *Limits { return &r.SameCall }, nudge: 10, trip: never, least: 2, most: maxCount}},
 	step: func(r *Run, e *event) {
 		if e.judged && r.count(RuleSameCall, r.s.SameCall.InARow) == LevelNudge {
 			r.stallSign(bySameCall)

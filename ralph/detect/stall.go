@@ -11,7 +11,7 @@ var stall = definition{
 	rule: RuleStall, name: "stall", reason: ReasonStuck, severity: condition.Medium,
 	message:  "Several signs say that you are not getting on. Stop, sum up what you have tried, and choose another way.",
 	evidence: latestThree,
-	limits:   []limit{{"Stall", func(r *Rules) *Limits { return &r.Stall }, 2, 4, 1, 1000}},
+	limits:   []limit{{field: "Stall", of: func(r *Rules) *Limits { return &r.Stall }, nudge: 2, trip: 4, least: 1, most: 1000}},
 	step: func(r *Run, e *event) {
 		if e.Refused {
 			r.stallSign(byRefusal)

@@ -14,7 +14,7 @@ var transient = definition{
 	rule: RuleTransient, name: "transient", reason: ReasonTransient, severity: condition.Medium,
 	message:  "What you call was not available {n} times in a row. Wait before you try again, or do something that does not need it.",
 	evidence: failedCalls,
-	limits:   []limit{{"Transient", func(r *Rules) *Limits { return &r.Transient }, 3, 5, 1, maxCount}},
+	limits:   []limit{{field: "Transient", of: func(r *Rules) *Limits { return &r.Transient }, nudge: 3, trip: 5, least: 1, most: maxCount, unattended: Limits{Trip: 20}}},
 	step: func(r *Run, e *event) {
 		s := &r.s.Transient
 		switch {

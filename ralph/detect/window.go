@@ -11,7 +11,7 @@ var window = definition{
 	rule: RuleWindow, name: "window", reason: ReasonStuck, severity: condition.High,
 	message:  "You have come back to the same call of {tool} {n} times, with the same result. What you did in between has not changed it: work on what causes the result, or try another way.",
 	evidence: func(r *Run, _, i int) bool { return r.s.Ring.key(i) == r.s.Ring.key(r.s.Ring.back(0)) },
-	limits:   []limit{{"Window", func(r *Rules) *Limits { return &r.Window }, 3, 5, 2, ringSize}},
+	limits:   []limit{{field: "Window", of: func(r *Rules) *Limits { return &r.Window }, nudge: 3, trip: 5, least: 2, most: recent}},
 	step: func(r *Run, e *event) {
 		if e.judged && e.flags&isPoll == 0 && e.rounds == 0 {
 			r.observeWindow()
@@ -33,11 +33,12 @@ func (r *Run) observeWindow() {
 	ring, since := &r.s.Ring, true
 	last := ring.back(0)
 	key, well := ring.key(last), ring.Flags[last]&failed == 0
-	n := r.among(r.s.Window.Since, func(i int) bool {
+	all := r.alikeAmong(recent, r.s.Window.Since, func(i int) bool {
 		same := ring.key(i) == key
 		since = since && ring.Flags[i]&isPoll == 0 && (same || !well || ring.Flags[i]&(isNew|failed) != isNew)
 		return same && since
 	})
+	n := all.trust(r.d.limits[RuleWindow])
 	if s := r.s.Marks.find(RuleWindow, key, r.s.Made); n > r.s.Repeat.Same || s != nil && s.Told {
 		r.keyed(RuleWindow, key, n)
 	}

@@ -11,7 +11,7 @@ func only(set func(*detect.Rules)) detect.Rules {
 	off := detect.Limits{Nudge: -1, Trip: -1}
 	r := detect.Rules{
 		Repeat: off, Poll: off, SameCall: off, Window: off, Cycle: off,
-		SameError: off, Permission: off, UnknownTool: off, Auth: off, Quota: off, Transient: off, Errors: off, ErrorRate: off, Failures: off,
+		SameError: off, Permission: off, UnknownTool: off, Auth: off, Quota: off, Transient: off, Errors: off, ErrorsAlike: off, Fruitless: off, NoSteps: off, ErrorRate: off, Failures: off,
 		HandoffRepeat: off, HandoffStall: off, HandoffEcho: off, HandoffCycle: off, Handoffs: off,
 		NoProgress: off, NoProgressSteps: off, NoProgressFor: detect.DurationLimits{Nudge: -1, Trip: -1},
 		Blocked: off, Empty: off, Decline: off, Confidence: detect.ConfidenceLimits{Nudge: -1, Trip: -1, High: -1},

@@ -11,7 +11,10 @@
 //   - hotpotqa-react/*.txt: noahshinn/reflexion, ReAct on HotpotQA, in sections
 //     CORRECT, INCORRECT and HALTED; runs that are there twice count once;
 //   - who-and-when/*.json: ag2ai/Agents_Failure_Attribution, Hand-Crafted: runs of a
-//     team whose orchestrator says of each round whether it is in a loop.
+//     team whose orchestrator says of each round whether it is in a loop;
+//   - NAME.jsonl.gz: recorded runs, one a line, {"name", "label", "events"}: label is good,
+//     bad or other; an event has k, which is step, user or handoff, and a step tool, args, out,
+//     failed, exit, at in seconds, unit, tokens, a hand-off from, to, payload.
 //
 // A reward and a section say how a task ended, and not whether the agent went in
 // circles: of these two sets, the false alarms are what counts. The third has labels
@@ -23,6 +26,11 @@
 // "recall" the share of all bad ones that was found. "lag" is how many rounds after
 // the first that is labelled as a loop, in the median; "saved" and "lost" are the calls,
 // or rounds, that were still to come, in bad and in good runs.
+//
+// At the end stands a line for each set, with intervals, and every trip on a good run with
+// the steps that it is founded on. "plain loops" are runs in which calls are repeated to the
+// letter, by a rule that knows nothing of ours. With -check, the command fails if a figure
+// is worse than what is recorded here.
 package main
 
 import (
@@ -32,6 +40,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 func main() {
@@ -45,30 +54,54 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("traceeval", flag.ContinueOnError)
-	data := flags.String("data", "", "the folder with the sets")
+	data := flags.String("data", "", "the folder with the sets, or with folders of sets")
+	check := flags.Bool("check", false, "fail if a figure is worse than what is recorded here")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *data == "" {
 		return errors.New("-data is \"\", allowed: a folder with sets of runs")
 	}
-	found := 0
+	var all []figures
+	var missed []string
 	for _, s := range sets() {
-		dir := filepath.Join(*data, s.dir)
-		if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		path, ok := s.find(*data)
+		if !ok {
 			continue
 		}
-		traces, err := s.load(dir)
+		traces, err := s.load(path)
 		if err != nil {
 			return err
 		}
-		found++
-		if err := s.report(out, traces); err != nil {
+		f, err := figuresOf(&s, traces)
+		if err != nil {
 			return err
 		}
+		all = append(all, f)
+		verdicts, err := s.report(out, traces)
+		if err != nil {
+			return err
+		}
+		missed = append(append(missed, verdicts...), s.least.missed(&f)...)
 	}
-	if found == 0 {
-		return fmt.Errorf("-data is %q, allowed: a folder with tau-bench-airline, hotpotqa-react or who-and-when in it", *data)
+	if all == nil {
+		return fmt.Errorf("-data is %q, allowed: a folder with tau-bench-airline, hotpotqa-react, who-and-when or one of the files in it or in a folder of it", *data)
+	}
+	if err := summarize(out, all); err != nil {
+		return err
+	}
+	if *check && missed != nil {
+		return errors.New(strings.Join(missed, "\n"))
 	}
 	return nil
+}
+
+// find looks for the set in a folder, and in the folders in it.
+func (s *set) find(data string) (path string, ok bool) {
+	for _, pattern := range []string{data, filepath.Join(data, "*")} {
+		if paths, _ := filepath.Glob(filepath.Join(pattern, s.dir)); paths != nil {
+			return paths[0], true
+		}
+	}
+	return "", false
 }

