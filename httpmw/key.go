@@ -67,4 +67,4 @@ func (m *middleware) tellUnknown(r *http.Request) {
 		slog.String("first_method", r.Method), slog.String("remedy", unknownRemedy))
 }
 
-const unknownRemedy = "put the middleware around or inside a http.ServeMux, use the package of httpmw/routers for your router, or set Options.Key (or Gate, for one breaker)"
+const unknownRemedy = "put the middleware around or inside a http.ServeMux, or set Options.Key to what names the route in your router (or Gate, for one breaker)"

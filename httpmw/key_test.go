@@ -138,7 +138,7 @@ func TestWithoutAMux(t *testing.T) {
 	if got := registry.Stats().Unguarded; got != 100 {
 		t.Errorf("%d calls without a breaker, want 100", got)
 	}
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "httpmw/routers") {
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "set Options.Key") {
 		t.Errorf("the log has %q, want one line with the remedy", got)
 	}
 }

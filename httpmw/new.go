@@ -17,10 +17,9 @@ import (
 // Options are the zero ones.
 //
 // The route is the pattern of a [http.ServeMux], inside which or around which the
-// middleware is. Packages below httpmw/routers know the routes of chi, gin, echo and
-// gorilla/mux; Options.Key names those of others. A request whose route is not known
-// has no breaker: the registry counts it in [core.RegistryStats], and its Logger is
-// told once.
+// middleware is; Options.Key names the routes of other routers. A request whose route
+// is not known has no breaker: the registry counts it in [core.RegistryStats], and its
+// Logger is told once.
 //
 // A request that is refused is answered as [Refuse] does, without its body being
 // read, and the handler is not called. Otherwise the handler's outcome is settled

@@ -15,7 +15,11 @@ type Options struct {
 	Gate core.Gate
 	// Key names the breaker of a request; the empty key has none, and the request
 	// passes. Nil means the pattern of a [http.ServeMux], see [Pattern] and [Route].
-	// What a client can make up, such as the path, is no key.
+	// What a client can make up, such as the path, is no key. Other routers are asked
+	// for the pattern; chi outside of its routes, and gorilla/mux inside:
+	//
+	//	func(r *http.Request) string { return router.Find(chi.NewRouteContext(), r.Method, r.URL.Path) }
+	//	func(r *http.Request) string { p, _ := mux.CurrentRoute(r).GetPathTemplate(); return p }
 	Key func(*http.Request) string
 	// Skip reports whether a request passes without being counted or refused, of
 	// a health check, say. Nil means none. OPTIONS always passes.
