@@ -46,7 +46,7 @@ func TestThePlaceIsFreeWhenRecvMsgReturnsTheEnd(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			each(t, streams, func(t *testing.T, method string) {
+			bubbles(t, streams, func(t *testing.T, method string) {
 				client := newBreaker(t, core.Config{FailureThreshold: 1, Timeout: time.Millisecond, HalfOpenMaxCalls: 1})
 				cc := connect(t, "passthrough:///memory", append(guarded(grpcmw.ClientOptions{Gate: client, Classify: notAFailure}), serve(t, c.b))...)
 				open(t, client)
