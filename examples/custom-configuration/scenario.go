@@ -62,7 +62,11 @@ func (s *story) change(ctx context.Context) error {
 	if err := s.replace(text.String()); err != nil {
 		return err
 	}
-	for s.registry.Policy("payments").FailureThreshold != changed.FailureThreshold {
+	b, err := s.registry.Breakers().Get("payments")
+	if err != nil {
+		return err
+	}
+	for b.Config().FailureThreshold != changed.FailureThreshold { // what the registry says comes first
 		if err := pause(ctx, 5*time.Millisecond); err != nil {
 			return fmt.Errorf("the file was not applied: %w", err)
 		}
