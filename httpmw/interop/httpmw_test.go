@@ -197,7 +197,7 @@ func TestFrameworks(t *testing.T) {
 // opens. Put it around the echo.
 func TestEchoWrapMiddlewareSees200(t *testing.T) {
 	var seen []int
-	e := newEcho(echo.WrapMiddleware(httpmw.New(nil, &httpmw.Options{Classify: func(r *http.Request, status int) core.Outcome {
+	e := newEcho(echo.WrapMiddleware(httpmw.New(nil, &httpmw.Options{Key: func(*http.Request) string { return "all" }, Classify: func(r *http.Request, status int) core.Outcome {
 		seen = append(seen, status)
 		return httpmw.DefaultClassify(r, status)
 	}})))
