@@ -29,8 +29,9 @@ type snapshot struct {
 	State, Override string
 	Window          struct{ Calls, Failures float64 }
 	Totals          struct {
-		Successes, Failures, Ignored, Refused, Slow, Timeouts, ShadowAdmitted, Lost float64
-		InFlight                                                                    float64 `json:"in_flight"`
+		Successes, Failures, Ignored, Refused, Slow, Timeouts, Lost float64
+		ShadowAdmitted                                              float64 `json:"shadow_admitted"`
+		InFlight                                                    float64 `json:"in_flight"`
 	}
 	Probes  struct{ Successes, Failures, Ignored float64 }
 	Changes []struct {

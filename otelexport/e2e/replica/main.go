@@ -64,6 +64,17 @@ func run(ctx context.Context, alone bool, in io.Reader, out io.Writer) error {
 		})
 	}
 
+	traffic.Go(func() { // calls under a name that is not known, which no breaker guards
+		for calls.Err() == nil {
+			if outage.Load() {
+				if p, err := registry.Gate("").Allow(calls); err == nil {
+					p.Settle(calls, core.Success)
+				}
+			}
+			pause(calls, pace)
+		}
+	})
+
 	var working error
 	traffic.Go(func() { working = agents.work(calls, outage.Load) })
 
