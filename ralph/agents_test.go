@@ -250,7 +250,7 @@ func TestParaphrases(t *testing.T) {
 		}
 		nudged := d.of(ralph.EventNudged)
 		if len(nudged) == 0 {
-			t.Fatal("nobody was nudged before")
+			t.Fatal("no agent was nudged before")
 		}
 		// And a run with two equal calls, as good runs have them, is left alone.
 		c := monitor(t, s, "c", ralph.Options{})
@@ -297,7 +297,7 @@ func TestPingPong(t *testing.T) {
 			}
 		}
 		if len(d.of(ralph.EventNudged)) == 0 {
-			t.Error("nobody was nudged before")
+			t.Error("no agent was nudged before")
 		}
 		// Who does not ask the gate of the model is refused every hand-off, and
 		// that is not the end of it: it is escalated.

@@ -13,7 +13,7 @@ import (
 )
 
 // TestTreeSharesABudget: what one uses is used for all; when it is used up, all of
-// the tree are refused, and nobody else.
+// the tree are refused, and no other agent.
 func TestTreeSharesABudget(t *testing.T) {
 	for name, c := range map[string]struct {
 		budget detect.Budgets

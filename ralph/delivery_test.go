@@ -202,7 +202,7 @@ func TestHooksThatLeave(t *testing.T) {
 }
 
 // TestQueueIsBounded: while a hook does not return, 4096 events wait, of which 2048
-// nudges; what is more is dropped and counted, and nobody is held.
+// nudges; what is more is dropped and counted, and no caller is held.
 func TestQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := ralph.Config{Rules: steady(), Events: -1}

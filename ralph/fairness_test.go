@@ -13,7 +13,7 @@ import (
 	"github.com/blackbox4/switchgear/ralph/detect"
 )
 
-// A hook that never returns keeps nobody from being resumed or escalated.
+// A hook that never returns keeps no agent from being resumed or escalated.
 func TestHookThatBlocksKeepsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		block := make(chan struct{})

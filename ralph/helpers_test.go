@@ -123,7 +123,7 @@ func doing(tool, args string) detect.Step {
 	return detect.Step{Tool: tool, Args: args, Output: "the outcome of " + tool}
 }
 
-// fresh is a step that nobody has taken before.
+// fresh is a step that was not taken before.
 func fresh(i int) detect.Step {
 	return detect.Step{Tool: "read", Args: fmt.Sprintf(`{"file":"chapter %s"}`, word(i)), Output: "text about " + word(i*7+1)}
 }

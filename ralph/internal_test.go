@@ -160,7 +160,7 @@ func TestLimitsOfAConfig(t *testing.T) {
 	}
 }
 
-// TestSessionsOfAgentsAreOne: whoever is asked finds the session that others were
+// TestSessionsOfAgentsAreOne: each agent that is asked finds the session that others were
 // joined to meanwhile, and does not keep the one of before.
 func TestSessionsOfAgentsAreOne(t *testing.T) {
 	s, err := New(Config{})

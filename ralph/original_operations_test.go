@@ -227,7 +227,7 @@ func TestConfidenceThresholds(t *testing.T) {
 			}
 		}
 		if len(d.of(ralph.EventNudged)) == 0 {
-			t.Error("nobody was nudged")
+			t.Error("no agent was nudged")
 		}
 	})
 }

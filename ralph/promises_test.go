@@ -232,7 +232,7 @@ func TestScopesOfBudgets(t *testing.T) {
 		cfg.Rules.Handoffs, cfg.Rules.HandoffStall = off, off // which are about the last pair alone
 		s, _ := supervise(t, cfg)
 		defer closeNow(t, s)
-		// Agent: its own loop is nobody else's, and rotating tools does not hide it.
+		// Agent: its own loop is no other agent's, and rotating tools does not hide it.
 		a, b := monitor(t, s, "a", ralph.Options{}), monitor(t, s, "b", ralph.Options{})
 		n := 0
 		for ; a.AllowModelCall(t.Context()) == nil && n < 100; n++ {
@@ -311,7 +311,7 @@ func TestShadowAndExplain(t *testing.T) {
 			}
 		}
 		if !told {
-			t.Error("it would have been escalated, and nobody was told")
+			t.Error("it would have been escalated, and no event told of it")
 		}
 
 		s2, _ := supervise(t, plain())

@@ -139,7 +139,7 @@ func TestSessionBegin(t *testing.T) {
 	})
 }
 
-// TestTimerMovesForward: somebody who is due sooner than those before is looked at
+// TestTimerMovesForward: an agent that is due sooner than those before is looked at
 // when due.
 func TestTimerMovesForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -143,7 +143,7 @@ func TestAgentsSurviveARestart(t *testing.T) {
 	})
 }
 
-// TestStoreOverdue: what became due while nobody was there happens at once.
+// TestStoreOverdue: what became due while the program was down happens at once.
 func TestStoreOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := stored(t)

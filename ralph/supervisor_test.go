@@ -325,7 +325,7 @@ func TestContexts(t *testing.T) {
 		if err := a.Execute(t.Context(), nil); err == nil {
 			t.Error("a nil function")
 		}
-		// What the caller cancelled is nobody's failure.
+		// What the caller cancelled is no failure.
 		for range 10 {
 			ctx, cancel := context.WithCancel(t.Context())
 			_ = a.Execute(ctx, func(context.Context) error { cancel(); return errWork })

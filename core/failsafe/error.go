@@ -23,7 +23,7 @@ var ErrFailsafe = errors.New("failsafe: refused for a condition")
 type Error struct {
 	Conditions []Condition // those that refuse, worst first
 	// RetryAt is when the conditions could be over at the soonest. The zero time
-	// means that nobody knows. It carries a monotonic reading: use time.Until.
+	// means that it is not known. It carries a monotonic reading: use time.Until.
 	RetryAt time.Time
 }
 
@@ -59,8 +59,8 @@ func (e *Error) As(target any) bool {
 	return ok
 }
 
-// RetryAfter is the time from now to RetryAt; zero if that has passed or nobody
-// knows. See [core.RetryAfter].
+// RetryAfter is the time from now to RetryAt; zero if that has passed or is
+// not known. See [core.RetryAfter].
 func (e *Error) RetryAfter() time.Duration {
 	if e.RetryAt.IsZero() {
 		return 0

@@ -62,7 +62,7 @@ func TestErrorLimits(t *testing.T) {
 		{"no minimum, no calls", history, ErrorLimits{MinimumCalls: -1}, "", "", nil},
 		{"off", history, ErrorLimits{Rate: -1, Consecutive: -1}, "FFFFFFFFFFFFFFFFFFFF", "", nil},
 		{"no history, and that is told", core.Config{FailureThreshold: -1}, ErrorLimits{}, "FFFFF", "consecutive_errors:high sensor:low", []float64{5, 0}},
-		{"no history, and nobody wants one", core.Config{FailureThreshold: -1}, ErrorLimits{Rate: -1}, "FFFF", "", nil},
+		{"no history, and none is needed", core.Config{FailureThreshold: -1}, ErrorLimits{Rate: -1}, "FFFF", "", nil},
 
 		{"four in a row", history, ErrorLimits{}, "FFFF", "", nil},
 		{"five in a row", history, ErrorLimits{}, "FFFFF", "consecutive_errors:high", []float64{5}},

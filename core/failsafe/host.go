@@ -16,7 +16,7 @@ var errNoTimes = errors.New("the host tells no processor times")
 
 // hostCPU measures from one call to the next, if they are no more than longest
 // apart. The library's own Percent either waits, or compares with the last call
-// that anybody in the program made.
+// that any code in the program made.
 func hostCPU(longest time.Duration) sense {
 	var busy, total float64
 	var at time.Time

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The memory of a machine that can be taken back is no shortage, whoever has it.
+// The memory of a machine that can be taken back is no shortage, whichever process has it.
 func TestHostMemory(t *testing.T) {
 	const arcstats = "proc/spl/kstat/zfs/arcstats"
 	zfs := func(size, least, data, metadata int) tree {

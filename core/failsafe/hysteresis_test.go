@@ -216,7 +216,7 @@ func TestRetryAt(t *testing.T) {
 			t.Errorf("RetryAfter = %v, want 0", got)
 		}
 		if got := (&Error{}).RetryAfter(); got != 0 {
-			t.Errorf("RetryAfter of nobody knows when = %v, want 0", got)
+			t.Errorf("RetryAfter of an unknown end = %v, want 0", got)
 		}
 	})
 }

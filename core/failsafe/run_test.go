@@ -308,7 +308,7 @@ func TestSensor(t *testing.T) {
 				t.Errorf("after a failed reading: %q", got)
 			}
 			pass(10 * time.Second)
-			admitted(t, b) // nobody knows
+			admitted(t, b) // there is no reading
 			c := only(t, b.Conditions())
 			if c.Type != Sensor || c.Severity != Low || c.Metadata["sensor"] != "memory" || c.Value != 15 || c.Threshold != 15 || !strings.HasPrefix(c.Message, "memory ") {
 				t.Errorf("condition = %+v", c)

@@ -20,8 +20,8 @@ import (
 // [Vitals.Run]. It is safe for concurrent use.
 type Vitals struct {
 	config Config
-	gauges []gauge       // belong to whoever has turn
-	turn   chan struct{} // is full while somebody reads
+	gauges []gauge       // belong to the goroutine that has turn
+	turn   chan struct{} // is full while a goroutine reads
 	epoch  time.Time
 	known  atomic.Pointer[known]
 }
@@ -92,7 +92,7 @@ func newVitals(cfg Config, cpu, memory sense, disk func(path string) sense) *Vit
 }
 
 // Run reads the vitals at once and then every Config.Interval, until ctx is done,
-// and calls nobody. It is meant for a goroutine of its own:
+// and calls no hook. It is meant for a goroutine of its own:
 //
 //	go vitals.Run(ctx)
 //

@@ -187,7 +187,7 @@ func (s *story) budget(ctx context.Context) error {
 // host is a supervisor that asks the machine before it lets an agent work. More than
 // 1 % of the memory is in use everywhere.
 func (s *story) host(ctx context.Context) (err error) {
-	s.say("The host has no memory left, for somebody who allows 1 percent. A pause whose cause does not end is told to a person.")
+	s.say("The host has no memory left, for a supervisor that allows 1 percent. A pause whose cause does not end is told to a person.")
 	vitals, err := failsafe.New(failsafe.Config{CPU: -1, Disk: -1, Memory: 1, Margin: -1, Samples: 1, Interval: 100 * time.Millisecond, MaxAge: time.Minute})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ type worker struct {
 	agent      *ralph.Agent
 	model      func(ctx context.Context, conversation []message) (reply, error)
 	tool       func(name, args string) (string, error)
-	state      func() string                    // what the work looks like; nil if nobody can tell
+	state      func() string                    // what the work looks like; nil if that is not known
 	say        func(format string, args ...any) // tells what the agent does
 
 	conversation []message
@@ -27,7 +27,7 @@ type worker struct {
 
 type message struct{ from, text string }
 
-// reply is what a model answers: calls of tools, or work for somebody else.
+// reply is what a model answers: calls of tools, or work for another agent.
 type reply struct {
 	calls   []call
 	handoff *handoff

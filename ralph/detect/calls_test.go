@@ -46,7 +46,7 @@ func TestRepeatNeedsTheSameOutcomeButForIds(t *testing.T) {
 	d.want(detect.RuleRepeat, "3 nudge", "5 trip")
 }
 
-// With other ids that go well, it is a batch, or somebody who waits: only after a
+// With other ids that go well, it is a batch, or an agent that waits: only after a
 // quarter of an hour is it too much.
 func TestRepeatWithOtherIds(t *testing.T) {
 	for name, call := range map[string]func(d *driver, i int){

@@ -9,7 +9,7 @@ import (
 //nolint:gochecknoglobals // a constant
 var handoffCycle = definition{
 	rule: RuleHandoffCycle, name: "handoff_cycle", reason: ReasonStuck, severity: condition.High,
-	message:    "The work has gone round the same agents {n} times without anything new. Whoever has it now should finish it, or say what is missing.",
+	message:    "The work has gone round the same agents {n} times without anything new. The agent that has it now should finish it, or say what is missing.",
 	limits:     []limit{{field: "HandoffCycle", of: func(r *Rules) *Limits { return &r.HandoffCycle }, nudge: 2, trip: 3, least: 2, most: 1000}},
 	handoff:    func(g *Graph, _ *handoffEvent) { g.observeCycle() },
 	clearGraph: func(g *Graph) { g.s.Cycles = [len(g.s.Cycles)]cycleCount{} },

@@ -7,7 +7,7 @@ import (
 //nolint:gochecknoglobals // a constant
 var handoffs = definition{
 	rule: RuleHandoffs, name: "handoffs", reason: ReasonStuck, severity: condition.High,
-	message: "The work was passed on {n} times without progress. Whoever has it now should do it, or give it back with the reason.",
+	message: "The work was passed on {n} times without progress. The agent that has it now should do it, or give it back with the reason.",
 	limits:  []limit{{field: "Handoffs", of: func(r *Rules) *Limits { return &r.Handoffs }, nudge: 4, trip: 5, least: 1, most: 1000}},
 	handoff: func(g *Graph, h *handoffEvent) {
 		switch from, to := h.from, h.to; {

@@ -41,6 +41,17 @@ func (l Limits) level(count int) (level Level, limit int) {
 	return 0, 0
 }
 
+// after is level for a count whose last report was had. A count that jumps past both
+// limits, because what it is of was taken for something else before, is a nudge first:
+// no agent is stopped for what its model was not told.
+func (l Limits) after(had Level, count int) (level Level, limit int) {
+	level, limit = l.level(count)
+	if level == LevelTrip && had == 0 && l.Nudge != never && l.Nudge < l.Trip {
+		return LevelNudge, l.Nudge
+	}
+	return level, limit
+}
+
 // fresh is what is left to a trip for an agent that was nudged.
 func (l Limits) fresh() int {
 	if l.Trip == never {

@@ -44,8 +44,11 @@ func (m *marks) level(rule Rule) Level { return Level(m.Reached[rule] & 3) }
 // keyed is rise for one of the things that a rule counts. It returns the level and
 // the limit if they are to be reported at the event at.
 func (m *marks) keyed(rule Rule, key uint64, at uint32, lim Limits, n int) (Level, int) {
-	level, limit := lim.level(n)
-	s := m.find(rule, key, at)
+	s, had := m.find(rule, key, at), Level(0)
+	if s != nil {
+		had = s.Level
+	}
+	level, limit := lim.after(had, n)
 	if s != nil && s.Told {
 		if fresh := lim.fresh(); fresh != never && n >= fresh {
 			level, limit = LevelTrip, fresh

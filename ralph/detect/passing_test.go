@@ -18,7 +18,7 @@ func TestPingPongThatCounts(t *testing.T) {
 	}
 }
 
-// Items that are numbered are other work, whoever answers in the same words.
+// Items that are numbered are other work, also if the answers have the same words.
 func TestNumberedItemsAreAnswered(t *testing.T) {
 	g := gather(t, detect.Rules{})
 	for i := range 50 {

@@ -13,7 +13,7 @@ func (r *Run) count(rule Rule, n uint32) Level { return r.countIn(rule, r.d.limi
 
 // countIn is count with other limits.
 func (r *Run) countIn(rule Rule, lim Limits, n uint32) Level {
-	level, limit := lim.level(int(min(n, maxCount)))
+	level, limit := lim.after(r.s.Marks.level(rule), int(min(n, maxCount)))
 	return r.reach(rule, level, float64(n), float64(limit))
 }
 

@@ -68,6 +68,37 @@ func mutant(rng *rand.Rand, i int) detect.Step {
 	}
 }
 
+// A cycle whose outcomes are the same to the letter and that is spliced into a healthy run
+// is found after exactly so many of its calls, wherever that is, and nothing is found
+// before.
+func TestSpliceToTheLetter(t *testing.T) {
+	for period := 1; period <= 4; period++ {
+		nudge, trip, rule := 3, 5, detect.RuleRepeat
+		if period > 1 {
+			nudge, trip, rule = 2*period, 3*period, detect.RuleCycle
+		}
+		for seed := range uint64(200) {
+			rng := rand.New(rand.NewPCG(seed, uint64(period)))
+			d := drive(t, detect.Rules{ErrorRate: off(), Calls: off()})
+			before := healthy(rng, 10+rng.IntN(100))
+			for _, s := range before {
+				d.step(s)
+			}
+			d.quiet()
+			first := rng.IntN(100) // of the cycle, among the sorts of calls
+			for i := range 6 * period {
+				n := first + i%period
+				d.step(mutant(rand.New(rand.NewPCG(uint64(n), seed)), n))
+			}
+			at := len(before)
+			d.want(rule, fmt.Sprintf("%d nudge", at+nudge), fmt.Sprintf("%d trip", at+trip))
+			if t.Failed() {
+				t.Fatalf("period %d, seed %d", period, seed)
+			}
+		}
+	}
+}
+
 // A cycle that is spliced into a healthy run is found, wherever that is, and nothing is
 // found before: after so many of its calls, or, where its outcomes have numbers that go up
 // and down, after three times as many at most.
@@ -98,7 +129,7 @@ func TestSplice(t *testing.T) {
 					nudged = f.n - at
 				}
 			}
-			if tripped < trip || tripped > 3*trip || nudged >= 0 && nudged < nudge {
+			if nudged < nudge || nudged >= tripped || tripped < trip || tripped > 3*trip {
 				t.Errorf("nudged at %d, tripped at %d, want %d and %d to %d: %v", nudged, tripped, nudge, trip, 3*trip, d.fired)
 			}
 			count := len(d.fired)

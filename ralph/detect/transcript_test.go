@@ -255,7 +255,7 @@ func sessions() []session {
 	}
 }
 
-// payload is a text for somebody: none, few words, a template, or a page.
+// payload is a text for an agent: none, few words, a template, or a page.
 func (s *session) payload(d *dice) string {
 	what := word(d.roll(s.texts))
 	switch d.roll(7) {
